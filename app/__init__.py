@@ -1,0 +1,1 @@
+"""The doors: the web app and the command line."""

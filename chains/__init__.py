@@ -1,0 +1,1 @@
+"""A question becomes an answer with pages. Knows nothing of screens or settings."""

@@ -1,0 +1,66 @@
+"""What can go wrong between a question and its answer. What had arrived before is kept by whoever was reading."""
+
+from ingest.errors import PagewiseError
+
+
+class ModelError(PagewiseError):
+    """The model did not answer, or not to the end."""
+
+
+class ModelUnreachable(ModelError):
+    text = "No model server answers at {url} ({detail})."
+    remedy = "Start the server, or correct PAGEWISE_API_BASE."
+
+
+class KeyRefused(ModelError):
+    text = "The model server at {url} refused the key."
+    remedy = "Set a valid one in PAGEWISE_API_KEY (or OPENAI_API_KEY)."
+
+
+class KeyMissing(ModelError):
+    text = "The model {model!r} needs a key and none is set."
+    remedy = "Set PAGEWISE_API_KEY (or OPENAI_API_KEY); for a server of your own, set PAGEWISE_API_BASE."
+
+
+class UnknownModel(ModelError):
+    text = "There is no model {model!r} at {where}."
+    remedy = "{hint}"
+
+
+class RateLimited(ModelError):
+    text = "The model server at {url} takes no more calls for now ({detail})."
+    remedy = "Wait a little and ask again, or lower PAGEWISE_PARALLEL."
+
+
+class ContextTooSmall(ModelError):
+    text = "The model {model!r} reads {context} tokens at once, too few for this request ({needed} are needed)."
+    remedy = "Choose a model with a larger context window, or correct PAGEWISE_CONTEXT."
+
+
+class StreamCut(ModelError):
+    text = "The connection to the model broke off in the middle of the reply ({detail}). What had arrived is kept."
+    remedy = "Ask again."
+
+
+class ModelTimeout(ModelError):
+    text = "The model at {url} gave no answer for {seconds:.0f} seconds. What had arrived is kept."
+    remedy = "Ask again, or raise PAGEWISE_API_SECONDS."
+
+
+class ModelFailed(ModelError):
+    text = "The model {model!r} failed ({detail}). What had arrived is kept."
+    remedy = "Ask again; if it goes on, choose another model."
+
+
+class PackageMissing(ModelError):
+    text = "The provider {provider!r} needs the package {package!r}."
+    remedy = "Install it: `.venv/bin/pip install -c constraints.txt {package}`."
+
+
+class ChainError(PagewiseError):
+    """The chain cannot do what was asked of it."""
+
+
+class UnknownChain(ChainError):
+    text = "There is no chain {name!r} for this task."
+    remedy = "There are: {names}."

@@ -1,0 +1,82 @@
+"""What comes out of a question, in order: Steps and Tokens, and one Answer last."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chains.models.base import Usage
+from chains.prompts import Source
+from ingest.errors import PagewiseError
+
+StepName = Literal[
+    "condensed",  # text: the stand-alone question that is searched for
+    "searched",  # sources: what was found, numbered
+    "planned",  # total: at most so many model calls
+    "cut",  # done of total sources fit the model's window; text: names the chain that would read all
+    "read",  # done of total sources were read
+    "drafted",  # done of total; text: the draft so far
+    "joined",  # done of total notes were joined
+    "scored",  # done of total; text: the source's score
+    "lost",  # one reply could not be used; text: why
+    "kept",  # the earlier draft was kept; text: why
+    "verified",  # done of total citations
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something was done. The screen says it in the reader's language by `name`."""
+
+    name: StepName
+    done: int = 0
+    total: int = 0
+    text: str = ""
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class Token:
+    """The next piece of the answer's text, for the screen as it is: marks are whole ("[2]") and lead to given sources."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Citation:
+    """One mark in an answer. The page comes from the passage, never from the model."""
+
+    n: int  # the source's number
+    document: str  # the document's id
+    name: str  # the document's name
+    page: int  # the page that the quote stands on; the source's first page where there is no quote
+    page_label: str
+    quote: str  # the page's own words, all on that one page; "" with match "none"
+    match: Literal["exact", "near", "none"]  # exact: what the answer says or quotes stands there word for word
+    start: int  # where the mark's sentence stands in the answer's text: [start, end)
+    end: int
+
+    @property
+    def verified(self) -> bool:
+        return self.match == "exact"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The whole answer. For a summary, `question` is the document's title."""
+
+    question: str
+    text: str
+    citations: tuple[Citation, ...]
+    sources: tuple[Source, ...]  # all that were given; for a refusal the closest passages
+    refused: bool
+    chain: str
+    model: str
+    calls: int
+    seconds: float
+    usage: Usage
+    dropped: int = 0  # marks to sources that were never given, taken out of the text
+    stopped: bool = False  # the person stopped it; text is what had come
+    error: PagewiseError | None = None  # what broke it off; text is what had come
+    searched: str = ""  # the stand-alone question, where it differs from the question
+
+
+Event = Step | Token | Answer

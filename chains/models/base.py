@@ -1,0 +1,51 @@
+"""What a chain asks of a model. Everything else about a model is the model's own business."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from chains.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, by the model's own count where it gives one, else estimated."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The last thing a stream yields. `length`: the reply was cut at max_tokens."""
+
+    reason: Literal["stop", "length"]
+    usage: Usage
+
+
+class Model(Protocol):
+    """One model, ready to be asked. Safe to be called from `parallel` threads at once."""
+
+    @property
+    def name(self) -> str:
+        """The string that chose it, e.g. "extractive" or "openai:gpt-5-mini"; never holds a key."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that it can read and write in one call."""
+
+    @property
+    def parallel(self) -> int:
+        """Calls that it can take at once, at least 1."""
+
+    def count(self, prompt: Prompt) -> int:
+        """Tokens of the rendered prompt: exact by its own tokenizer, or an estimate that never undercounts."""
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        """Pieces of the reply as they come, then exactly one Finish.
+
+        Closing the iterator stops the work. Raises chains.errors.ModelError, also in the middle.
+        """

@@ -1,0 +1,51 @@
+"""Every word said to a model. A Prompt stays data until a model renders it, so the extractive model and the tests read it as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ingest.document import Passage
+
+Language = Literal["en", "zh"]
+Role = Literal[
+    "answer",  # question + sources → answer with marks (stuff, and refine's first draft); summary: sources → summary
+    "map",  # question + one source → notes with marks, or the words for "nothing here"
+    "reduce",  # question + notes → answer with marks
+    "refine",  # question + draft + sources → a better draft, or the words for "unchanged"
+    "rerank",  # question + one source → answer with marks, and a score
+    "condense",  # question + history → the question, understandable without the history
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A passage with its number. Numbers are given once, from 1, and never change afterwards."""
+
+    n: int
+    passage: Passage
+
+    @property
+    def text(self) -> str:
+        return self.passage.text
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question of the conversation so far, as it was asked, and the answer it got (marks taken out)."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    role: Role
+    task: Literal["question", "summary"]
+    question: str  # for a summary: the document's title
+    language: Language  # of the reply
+    max_tokens: int  # of the reply
+    sources: tuple[Source, ...] = ()
+    notes: tuple[str, ...] = ()  # what maps (or earlier reduces) wrote, marks included
+    draft: str = ""
+    history: tuple[Turn, ...] = ()
+    schema: Mapping[str, object] | None = None  # of a reply that is to be JSON

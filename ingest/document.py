@@ -1,0 +1,159 @@
+"""The data that travel: a document's pages, the chunks cut from them, the passages found again.
+
+Offsets are characters in the document's text, which is its pages' texts joined by PAGE_BREAK; so a chunk
+is always `text[start:end]` of it, and the page of any character can be told without searching.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+PAGE_BREAK = "\n"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as it was read.
+
+    `text` is what stands on the page, in reading order, lines ended by "\\n"; "" where it gave none, and then
+    `problem` says why ("picture only", "blank", "unreadable: …"); otherwise `problem` is "".
+    """
+
+    number: int  # counts from 1
+    label: str  # what the PDF calls the page ("xii", "A-3"); the number as text where it says nothing
+    text: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """An entry of the PDF's outline."""
+
+    title: str
+    level: int  # 1 is the outermost
+    page: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A PDF that was read. `id` is the SHA-256 of its bytes, in hex; `name` is display text, never a path."""
+
+    id: str
+    name: str
+    title: str  # from the PDF's own metadata where it is worth something, else the name without its ending
+    pages: tuple[Page, ...]
+    outline: tuple[Heading, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        return PAGE_BREAK.join(page.text for page in self.pages)
+
+    @cached_property
+    def page_starts(self) -> tuple[int, ...]:
+        """The offset in `text` of each page's first character."""
+        starts, at = [], 0
+        for page in self.pages:
+            starts.append(at)
+            at += len(page.text) + len(PAGE_BREAK)
+        return tuple(starts)
+
+    @property
+    def pages_without_text(self) -> tuple[int, ...]:
+        return tuple(page.number for page in self.pages if not page.text.strip())
+
+
+@dataclass(frozen=True)
+class Span:
+    """The characters [start, end) of a passage's text that stand on one page."""
+
+    page: int
+    label: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A run of whole sentences, small enough for the embedder's window. `text == document.text[start:end]`."""
+
+    id: str  # derived: sha256 of document id, start and end
+    document: str  # the document's id
+    index: int  # its place in the document, from 0
+    start: int
+    end: int
+    text: str
+    heading: str  # "Chapter 3 › Results"; "" where the document has no outline
+    spans: tuple[Span, ...]  # at least one, in page order
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk found again, with whose it is and how well it fits (higher is better; only comparable within one result)."""
+
+    chunk: Chunk
+    name: str  # the document's
+    title: str
+    score: float = 0.0
+
+    @property
+    def document(self) -> str:
+        return self.chunk.document
+
+    @property
+    def text(self) -> str:
+        return self.chunk.text
+
+    @property
+    def page(self) -> int:
+        return self.chunk.spans[0].page
+
+    @property
+    def last_page(self) -> int:
+        return self.chunk.spans[-1].page
+
+    @property
+    def page_label(self) -> str:
+        return self.chunk.spans[0].label
+
+
+@dataclass(frozen=True)
+class Record:
+    """A whole document as the library lists it."""
+
+    id: str
+    name: str
+    title: str
+    status: Literal["added", "partial"]  # partial: some pages gave no text
+    pages: int
+    without_text: tuple[int, ...]  # the numbers of the pages that gave no text
+    chunks: int
+    added: datetime  # UTC
+
+
+def context_line(title: str, heading: str) -> str:
+    """What a chunk does not say of itself: whose it is and where it stands. Put before its text to embed and to index."""
+    return " › ".join(part for part in (title, heading) if part)
+
+
+def spans(start: int, end: int, pages: Iterable[tuple[int, str, int, int]]) -> tuple[Span, ...]:
+    """The pages that [start, end) of a document's text touches.
+
+    `pages`: (number, label, offset of the first character, number of characters), in order.
+    Pages with no character in the range are left out.
+    """
+    return tuple(
+        Span(number, label, max(start, at) - start, min(end, at + size) - start)
+        for number, label, at, size in pages
+        if at < end and at + size > start
+    )
+
+
+def layout(pages: Sequence[Page]) -> list[tuple[int, str, int, int]]:
+    """The pages' places in the document's text, in the form that `spans` takes."""
+    places, at = [], 0
+    for page in pages:
+        places.append((page.number, page.label, at, len(page.text)))
+        at += len(page.text) + len(PAGE_BREAK)
+    return places

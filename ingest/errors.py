@@ -1,0 +1,145 @@
+"""What can go wrong, each in a sentence for the person at the screen: what happened, what was kept, what to do.
+
+`PagewiseError` is the root of every error that Pagewise raises on purpose. A door shows `str(error)`, or looks
+up its own translation by `error.key` and `error.params`. Foreign exceptions become one of these where they enter.
+"""
+
+from typing import ClassVar
+
+
+class PagewiseError(Exception):
+    """Base. `text` and `remedy` are templates over the keyword arguments that the error is raised with."""
+
+    text: ClassVar[str] = "Something went wrong."
+    remedy: ClassVar[str] = ""
+
+    def __init__(self, **params: object) -> None:
+        self.params = params
+        super().__init__(" ".join(part.format(**params) for part in (self.text, self.remedy) if part))
+
+    @property
+    def key(self) -> str:
+        return type(self).__name__
+
+
+class ReadError(PagewiseError):
+    """One document could not be read; nothing of it is kept, nothing else is touched."""
+
+
+class NotAPdf(ReadError):
+    text = "This is not a PDF: its content does not begin as one."
+    remedy = "Save or export it as PDF and add that file."
+
+
+class EmptyFile(ReadError):
+    text = "The file is empty."
+    remedy = "Copy or download it again."
+
+
+class Broken(ReadError):
+    text = "The PDF is damaged and neither reader could open it ({detail})."
+    remedy = "Open it in a PDF viewer, save a copy, and add the copy."
+
+
+class Encrypted(ReadError):
+    text = "The PDF is protected with a password."
+    remedy = "Save a copy without the password and add that."
+
+
+class NoPages(ReadError):
+    text = "The PDF has no pages."
+    remedy = "Export it again from where it was made."
+
+
+class NoText(ReadError):
+    text = "None of its {pages} pages gave any text; they are pictures, or blank."
+    remedy = "Run it through text recognition (OCR) first and add the result."
+
+
+class TooLarge(ReadError):
+    text = "The file has {megabytes:.0f} MB; the limit is {limit} MB."
+    remedy = "Split it, or raise PAGEWISE_MAX_FILE_MB."
+
+
+class TooManyPages(ReadError):
+    text = "The PDF has {pages} pages; the limit is {limit}."
+    remedy = "Split it, or raise PAGEWISE_MAX_PAGES."
+
+
+class TooSlow(ReadError):
+    text = "Reading took longer than {seconds:.0f} seconds and was stopped."
+    remedy = "The file may be damaged; save a copy of it in a PDF viewer, or raise PAGEWISE_FILE_SECONDS."
+
+
+class TooMuchMemory(ReadError):
+    text = "Reading needed more than {megabytes} MB of memory and was stopped."
+    remedy = "The file may be damaged; save a copy of it in a PDF viewer, or raise PAGEWISE_WORKER_MB."
+
+
+class TooMuchText(ReadError):
+    text = "The pages hold more than {limit} million characters of text, more than any book."
+    remedy = "Split it, or raise PAGEWISE_MAX_TEXT_MB."
+
+
+class ReaderCrashed(ReadError):
+    text = "The PDF readers crashed on this file ({detail}); Pagewise itself is unharmed."
+    remedy = "Open it in a PDF viewer, save a copy, and add the copy."
+
+
+class FileUnreadable(ReadError):
+    text = "The file could not be read ({detail})."
+    remedy = "Check that it exists and that you may read it."
+
+
+class LibraryError(PagewiseError):
+    """The library as a whole cannot do what was asked; what it holds is untouched."""
+
+
+class LibraryBusy(LibraryError):
+    text = "The library in {folder} is open in another Pagewise (process {owner})."
+    remedy = (
+        "Add the files in the running app, or stop it first. To use both at once, start `chroma run` and set "
+        "PAGEWISE_CHROMA_URL for both."
+    )
+
+
+class WrongEmbedder(LibraryError):
+    text = "This library was filled with the embedder {stored!r}; {wanted!r} would find wrong passages in it."
+    remedy = "Set PAGEWISE_EMBEDDER={stored}, or choose another folder with PAGEWISE_DATA and add the documents there."
+
+
+class UnknownDocument(LibraryError):
+    text = "There is no document {name!r} in the library."
+    remedy = "`pagewise list` shows what there is."
+
+
+class AmbiguousDocument(LibraryError):
+    text = "There are {count} documents named {name!r}."
+    remedy = "Use an id instead: {ids}."
+
+
+class UnknownPage(LibraryError):
+    text = "{name!r} has no page {page}."
+    remedy = "It has {pages} pages."
+
+
+class StorageFailed(LibraryError):
+    text = "The library in {folder} could not be read or written ({detail}). Nothing that was stored is lost."
+    remedy = "Check the disk's free space and the folder's permissions, then try again."
+
+
+class ChromaUnreachable(LibraryError):
+    text = "No Chroma server answers at {url} ({detail})."
+    remedy = "Start one with `chroma run --host 127.0.0.1`, or unset PAGEWISE_CHROMA_URL."
+
+
+class EmbedderError(PagewiseError):
+    """The embedder cannot be loaded or does not answer."""
+
+    text = "The embedder {name!r} cannot be used ({detail})."
+    remedy = "Check the name, or unset PAGEWISE_EMBEDDER to use the one that comes with Pagewise."
+
+
+class DamagedWeights(EmbedderError):
+    text = "The installed weights of the embedder are not the published ones (sha256 {found})."
+    remedy = "Install again: `make clean setup`."
