@@ -1,0 +1,96 @@
+"""Text folded for comparison, with the way back to the original.
+
+Two texts that a reader would call the same words fold to the same string: ligatures and full-width forms (NFKC),
+upper and lower case, kinds of quotation marks and dashes, line breaks and runs of spaces, spaces beside Chinese
+characters, and words broken at a line's end. Digits, signs and punctuation stay, so 10-20 never equals 1020.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import lru_cache
+
+CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+_CJK = re.compile(f"[{CJK}]")
+_SAME = str.maketrans(
+    {**dict.fromkeys("‘’‚‛`´′", "'"), **dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‐‑‒–—―−﹣", "-")}
+)
+# Soft hyphens, zero-width characters, byte-order and bidirectional marks: on the page, but nothing to see.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufffe\x00-\x08\x0e-\x1f]")
+_BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-[ \t]*\r?\n[ \t]*(?=[a-zà-öø-ÿ])")
+
+
+@dataclass(frozen=True)
+class Folded:
+    text: str
+    origin: tuple[int, ...]  # for each character of `text`, its index in the original; never decreasing
+
+    def back(self, start: int, end: int, size: int) -> tuple[int, int]:
+        """The range of the original, `size` characters long, that the folded range [start, end) came from."""
+        first = self.origin[start]
+        last = self.origin[end - 1]
+        following = bisect_left(self.origin, last + 1)
+        after = self.origin[following] if following < len(self.origin) else size
+        return first, min(last + 1, after)
+
+
+@lru_cache(maxsize=512)
+def fold(text: str) -> Folded:
+    """`text` as it is compared. Cached, because a page is searched for many quotes."""
+    skip = {i for match in _BROKEN_WORD.finditer(text) for i in range(match.start(), match.end())}
+    characters: list[str] = []
+    origin: list[int] = []
+    for i, character in enumerate(text):
+        if i in skip or _INVISIBLE.match(character):
+            continue
+        if character.isspace():
+            if characters and characters[-1] != " " and not _CJK.match(characters[-1]):
+                characters.append(" ")
+                origin.append(i)
+            continue
+        # A character may become several: ﬁ → fi, ½ → 1⁄2, ß → ss.
+        became = (character if character < "\x80" else unicodedata.normalize("NFKC", character).translate(_SAME)).casefold()
+        for piece in became:
+            if piece == " " and (not characters or characters[-1] == " "):
+                continue
+            if characters and characters[-1] == " " and _CJK.match(piece):
+                characters.pop()
+                origin.pop()
+            characters.append(piece.translate(_SAME))
+            origin.append(i)
+    if characters and characters[-1] == " ":
+        characters.pop()
+        origin.pop()
+    return Folded("".join(characters), tuple(origin))
+
+
+def find(quote: str, text: str) -> tuple[int, int] | None:
+    """Where the words of `quote` stand in `text`: a range [start, end), or None.
+
+    Both are folded. A match does not begin or end inside a word or number: "12" does not stand in "1,312".
+    """
+    wanted, page = fold(quote).text, fold(text)
+    if not wanted:
+        return None
+    at = page.text.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        if _free(page.text, at, -1) and _free(page.text, end - 1, 1):
+            return page.back(at, end, len(text))
+        at = page.text.find(wanted, at + 1)
+    return None
+
+
+def _free(text: str, edge: int, step: int) -> bool:
+    """Whether the character at `edge` is not joined to its neighbour as one word or number."""
+    outside = edge + step
+    if not 0 <= outside < len(text):
+        return True
+    inner, outer = text[edge], text[outside]
+    if _CJK.match(inner) or _CJK.match(outer) or not inner.isalnum():
+        return True
+    if inner.isdigit() and outer in ".,":
+        further = outside + step
+        return not (0 <= further < len(text) and text[further].isdigit())
+    return not outer.isalnum()
