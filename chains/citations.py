@@ -1,0 +1,234 @@
+"""Ask for [n], read [n] while it streams, and find the quote on the page.
+
+A model may write `[2]`, `[1, 3]`, `【2】`, `[Source 2]` or, best, `[2: "the page's own words"]`. The screen gets clean
+marks only: `[2]`. The page comes from the source, never from the model.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from chains.events import Citation
+from chains.prompts import Language, Source
+from ingest.document import Span
+from ingest.fold import find, fold
+from ingest.sentences import sentences
+from ingest.tokens import tokens
+
+RULE: Mapping[Language, str] = {
+    "en": "After every statement give the number of the source that proves it and, copied letter for letter, the few "
+    'words of that source that do (at most 25), like this: [2: "words of the source"]. '
+    "Use only the numbers of the sources that you were given.",
+    "zh": "每句陈述之后，写出能证明它的来源编号，并逐字抄录该来源中的关键原文（不超过 40 个字），格式为：[2: \"原文\"]。"
+    "只能使用所给来源的编号。",
+}
+
+_LONGEST_MARK = 700  # characters; what is longer is text in brackets
+_NUMBERS = r"(?:(?:sources?|来源|资料|文献|ref\.?|n)\s*[:：#]?\s*)?\^?\d{1,4}(?:\s*[,，、;和&-]\s*(?:source\s*)?\d{1,4})*"
+_MARK = re.compile(
+    rf"[\[【]\s*(?P<numbers>{_NUMBERS})\s*(?:[:：,，]?\s*(?P<words>[\"“”'‘「『].*?[\"“”'’」』]|[^\d\s\]】,，][^\]】]*))?\s*[\]】]",
+    re.IGNORECASE | re.DOTALL,
+)
+# Everything that can still become a mark when more text arrives.
+_BEGUN = re.compile(r"[\[【]\s*(?:[a-z来资文源料献.]{0,8}\s*[:：#]?\s*)?\^?(?:\d{1,4}.*)?$", re.IGNORECASE | re.DOTALL)
+_QUOTED = re.compile(r"[\"“「『]([^\"”」』]{8,}?)[\"”」』]")
+_ELLIPSIS = re.compile(r"\s*(?:\.{3,}|…+|\[…\]|\[\.{3}\])\s*")
+_NEAR = 0.5  # share of a statement's words that the closest sentence must hold to count as near
+
+
+def shield(text: str) -> str:
+    """Source text with its own "[3]" written "［3］": a reader sees the same, nobody takes it for a mark, and it folds alike."""
+    return re.sub(r"[\[【]([^\]】]{0,40})[\]】]", r"［\1］", text)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One mark as it was read: where it stands in the clean text, the source's number, the words it quotes ("" if none)."""
+
+    at: int
+    n: int
+    words: str
+
+
+class MarkReader:
+    """Reads a stream: takes raw pieces in, lets clean text out, remembers the marks.
+
+    `given`: the numbers of the sources that the model got; marks to others are dropped and counted.
+    """
+
+    def __init__(self, given: Collection[int]) -> None:
+        self._given = given
+        self._held = ""  # white space, or the beginning of what may become a mark
+        self.text = ""  # all clean text let out so far
+        self.claims: list[Claim] = []
+        self.dropped = 0
+
+    def feed(self, piece: str) -> str:
+        """The clean text that is certain now."""
+        before = len(self.text)
+        self._held += piece
+        while self._held:
+            match = re.search(r"\s*[\[【]|\s+$", self._held)
+            if match is None:
+                self._let_out(len(self._held))
+                break
+            self._let_out(match.start())
+            if not self._held.strip():
+                break
+            if not self._take_mark():
+                break
+        return self.text[before:]
+
+    def close(self) -> str:
+        """What was held back and did not become a mark; white space at the end is dropped."""
+        before = len(self.text)
+        rest = self._held.rstrip()
+        if rest and re.search(r"[\[【]\s*\d{1,4}\s*[:：]", rest):  # a mark that was cut off in the middle
+            rest = rest[: re.search(r"\s*[\[【]", rest).start()]  # type: ignore[union-attr]
+        self._held = rest
+        self._let_out(len(rest))
+        return self.text[before:]
+
+    def _let_out(self, size: int) -> None:
+        out, self._held = self._held[:size], self._held[size:]
+        self.text += out if self.text else out.lstrip()
+
+    def _take_mark(self) -> bool:
+        """Take the bracket at the head of what is held; False when more text must come first."""
+        space = len(self._held) - len(self._held.lstrip())
+        match = _MARK.match(self._held, space)
+        if match is not None and match["words"] and not _closed(match["words"]):
+            match = None  # the bracket belongs to the quoted words; the mark's own is still to come
+        if match is None:
+            if _BEGUN.match(self._held[space:]) and len(self._held) < _LONGEST_MARK:
+                return False
+            self._let_out(space + 1)
+            return True
+        numbers = _numbers(match["numbers"])
+        known = [n for n in numbers if n in self._given]
+        self.dropped += len(numbers) - len(known)
+        after = self._held[match.end() :]
+        if known:
+            self._let_out(space)
+            for n in known:
+                self.claims.append(Claim(len(self.text), n, (match["words"] or "").strip("\"“”'‘’「」『』 ")))
+                self.text += f"[{n}]"
+        self._held = after
+        return True
+
+
+def _closed(words: str) -> bool:
+    return words[0] not in "\"“「『" or words[-1] in "\"”」』“"
+
+
+def _numbers(text: str) -> list[int]:
+    numbers: list[int] = []
+    for first, last in re.findall(r"(\d+)(?:\s*-\s*(\d+))?", text):
+        low, high = int(first), int(last or first)
+        numbers.extend(range(low, min(high, low + 50) + 1))
+    return list(dict.fromkeys(numbers))
+
+
+def read(text: str, given: Collection[int]) -> MarkReader:
+    """A whole text, read at once."""
+    reader = MarkReader(given)
+    reader.feed(text)
+    reader.close()
+    return reader
+
+
+def plain(text: str) -> str:
+    """The text without any marks."""
+    return read(text, ()).text
+
+
+def cite(reader: MarkReader, sources: Sequence[Source]) -> tuple[Citation, ...]:
+    """The citations of a text that was read, in the order of its marks, each looked for on its source's pages."""
+    by_number = {source.n: source for source in sources}
+    citations, previous_end, statement = [], 0, (0, 0)
+    for claim in reader.claims:
+        if claim.at > previous_end or not citations:  # a mark right behind another proves the same statement
+            statement = _trimmed(reader.text, previous_end, claim.at)
+        previous_end = claim.at + len(f"[{claim.n}]")
+        citations.append(_cite(claim, reader.text, statement, by_number[claim.n]))
+    return tuple(citations)
+
+
+def _cite(claim: Claim, text: str, statement: tuple[int, int], source: Source) -> Citation:
+    passage = source.passage
+    last = _last_sentence(text, *statement)
+    said = [text[slice(*statement)], text[slice(*last)]]
+    span, quote, match = passage.chunk.spans[0], "", "none"
+    for words in filter(None, (claim.words, *said, *_QUOTED.findall(said[1]))):
+        found = _exact(words, source)
+        if found:
+            (span, quote), match = found, "exact"
+            break
+    else:
+        found = _near(claim.words, source) or _near(said[1], source)
+        if found:
+            (span, quote), match = found, "near"
+    return Citation(
+        n=claim.n,
+        document=passage.document,
+        name=passage.name,
+        page=span.page,
+        page_label=span.label,
+        quote=quote,
+        match=match,  # type: ignore[arg-type]
+        start=last[0],
+        end=claim.at,
+    )
+
+
+def _exact(words: str, source: Source) -> tuple[Span, str] | None:
+    """The page's own characters for `words`, where they all stand on one page; parts around an ellipsis in their order."""
+    parts = [part for part in _ELLIPSIS.split(words.strip()) if part.strip()]
+    if not parts or not any(c.isalnum() for c in words):
+        return None
+    for span in source.passage.chunk.spans:
+        page = source.text[span.start : span.end]
+        start, at = -1, 0
+        for part in parts:
+            found = find(part, page[at:]) or find(part.rstrip(".。!！?？;；,，"), page[at:])
+            if found is None:
+                break
+            start = at + found[0] if start < 0 else start
+            at += found[1]
+        else:
+            return span, page[start:at].strip()
+    return None
+
+
+def _near(words: str, source: Source) -> tuple[Span, str] | None:
+    """The sentence on a page that holds the most of `words`, if it holds enough of them."""
+    wanted = set(tokens(plain(words)))
+    if len(wanted) < 2:
+        return None
+    best: tuple[float, Span, str] | None = None
+    for span in source.passage.chunk.spans:
+        page = source.text[span.start : span.end]
+        for start, end in sentences(page):
+            share = len(wanted & set(tokens(page[start:end]))) / len(wanted)
+            if best is None or share > best[0]:
+                best = share, span, page[start:end].strip()
+    return best[1:] if best and best[0] >= _NEAR else None
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """[start, end) without white space at its ends, and without the punctuation that followed the mark before it."""
+    piece = text[start:end]
+    skipped = re.match(r"[\s.,;:。，；：、!?！？)）]*", piece)
+    start += skipped.end() if start and skipped else len(piece) - len(piece.lstrip())
+    return min(start, end), max(start, end - (len(piece) - len(piece.rstrip())))
+
+
+def _last_sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    last = (start, end)
+    for a, b in _with_words(text[start:end]):
+        last = (start + a, start + b)
+    return _trimmed(text, *last)
+
+
+def _with_words(text: str) -> Iterator[tuple[int, int]]:
+    return ((a, b) for a, b in sentences(text) if fold(text[a:b]).text.strip("\"' .-"))
