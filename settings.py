@@ -1,0 +1,197 @@
+"""Every knob in one frozen, closed class. Read only at the doors (app/, the command line), handed down as values.
+
+A value comes from the first of these that has it: the command line, the environment (PAGEWISE_<NAME>),
+`pagewise.toml` in the current folder, the default. A name that is none of these fields is an error at start.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from ingest.errors import PagewiseError
+
+PREFIX = "PAGEWISE_"
+FILE = "pagewise.toml"
+KEY_FALLBACK = "OPENAI_API_KEY"
+
+
+class SettingsError(PagewiseError):
+    """A setting cannot be used. The doors end with exit code 2: nothing was begun."""
+
+
+class UnknownSetting(SettingsError):
+    text = "There is no setting {name!r} ({where})."
+    remedy = "{hint}"
+
+
+class WrongSetting(SettingsError):
+    text = "{name}={value!r} ({where}) cannot be used."
+    remedy = "Allowed is: {allowed}."
+
+
+class SettingsFileBroken(SettingsError):
+    text = "The settings file {file} could not be read ({detail})."
+    remedy = "Correct it or take it away; it holds lines such as: model = 'extractive'."
+
+
+def _default_data() -> Path:
+    return Path(platformdirs.user_data_dir("pagewise", appauthor=False))
+
+
+class Settings(BaseModel):
+    """The settings, checked. The README's table is these descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    data: Path = Field(default_factory=_default_data, description="The folder that the library lives in.")
+    model: str = Field(
+        "extractive",
+        min_length=1,
+        description="Who answers: `extractive`, `openai:<model>`, `local:<folder or hub id>`, or `<provider>:<model>`.",
+    )
+    api_base: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="The address of an OpenAI-compatible server; empty: OpenAI's own."
+    )
+    api_key: SecretStr = Field(
+        SecretStr(""), description=f"The key for that server. Where it is empty, `{KEY_FALLBACK}` is used."
+    )
+    api_seconds: float = Field(120.0, gt=0, le=3600, description="How long a model server may stay silent.")
+    context: int = Field(
+        0, ge=0, le=10_000_000, description="Tokens that the model reads and writes in one call; 0: found out."
+    )
+    parallel: int = Field(0, ge=0, le=256, description="Calls to the model at once; 0: what suits the model.")
+    embedder: str = Field(
+        "all-MiniLM-L6-v2",
+        min_length=1,
+        description="What turns text into vectors: the one that comes with Pagewise, a folder or hub id, or "
+        "`openai:<model>`.",
+    )
+    chroma_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="The address of a `chroma run` server that several processes share; empty: embedded, one process.",
+    )
+    chain: Literal["stuff", "map_reduce", "refine", "map_rerank"] = Field(
+        "stuff", description="How a question is answered from the passages."
+    )
+    passages: int = Field(8, ge=1, le=100, description="Passages that a question is answered from.")
+    language: Literal["auto", "en", "zh"] = Field(
+        "auto", description="The language of the answers; auto: the question's own."
+    )
+    address: str = Field("127.0.0.1", min_length=1, description="The network address that the web app listens on.")
+    port: int = Field(8501, ge=1, le=65535, description="The port that the web app listens on.")
+    max_file_mb: int = Field(200, ge=1, description="The largest PDF that is read, in MB.")
+    max_pages: int = Field(5000, ge=1, description="The most pages that a PDF may have.")
+    page_seconds: float = Field(30.0, gt=0, description="The longest that reading one page may take.")
+    file_seconds: float = Field(300.0, gt=0, description="The longest that reading one PDF may take.")
+    worker_mb: int = Field(2048, ge=256, description="The most memory that reading one PDF may take, in MB.")
+    max_text_mb: int = Field(50, ge=1, description="The most text that one PDF may hold, in millions of characters.")
+
+    @field_validator("data", mode="after")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        """`~` is the person's home; a relative folder is fixed now, so that a later change of folder moves nothing."""
+        return Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("it is empty")
+        return value
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field: "api_base" → "PAGEWISE_API_BASE"."""
+    return PREFIX + field.upper()
+
+
+def allowed(field: str) -> str:
+    """What a field takes, in words: "a whole number from 1 to 100"."""
+    schema: dict[str, Any] = Settings.model_json_schema()["properties"][field]
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    if schema.get("type") not in ("integer", "number"):
+        if schema.get("pattern"):
+            return "an address that begins with http:// or https://, or nothing"
+        return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
+    words = "a whole number" if schema["type"] == "integer" else "a number"
+    if "minimum" in schema and "maximum" in schema:
+        return f"{words} from {schema['minimum']} to {schema['maximum']}"
+    if "minimum" in schema:
+        return f"{words}, at least {schema['minimum']}"
+    words += f" above {schema['exclusiveMinimum']:g}"
+    return words + (f", at most {schema['maximum']:g}" if "maximum" in schema else "")
+
+
+def load_settings(
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Read the settings.
+
+    `overrides`: what the command line says; None counts as not said. `environ`: None is the process's own.
+    `file`: None is `pagewise.toml` in the current folder, where there is one; a file that is named must be there.
+    Raises SettingsError.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    origin: dict[str, tuple[str, str]] = {}  # field → (the name as the person wrote it, where)
+
+    path = file if file is not None else Path(FILE)
+    if file is not None or path.is_file():
+        for name, value in _read(path).items():
+            values[_known(name, name, f"in {path}")] = value
+            origin[name] = (name, f"in {path}")
+    for written in sorted(name for name in environ if name.startswith(PREFIX)):
+        field = _known(written.removeprefix(PREFIX).lower(), written, "in the environment")
+        values[field] = environ[written]
+        origin[field] = (written, "in the environment")
+    for name, value in (overrides or {}).items():
+        _known(name, name, "on the command line")
+        if value is not None:
+            values[name] = value
+            origin[name] = (name, "on the command line")
+    if not _has(values.get("api_key")) and environ.get(KEY_FALLBACK):
+        values["api_key"] = environ[KEY_FALLBACK]
+        origin["api_key"] = (KEY_FALLBACK, "in the environment")
+
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = str(first["loc"][0])
+        name, where = origin[field]
+        value = "…" if field == "api_key" else values[field]
+        raise WrongSetting(name=name, value=value, where=where, allowed=allowed(field)) from None
+
+
+def _has(key: object) -> bool:
+    return bool(key.get_secret_value() if isinstance(key, SecretStr) else key)
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsFileBroken(file=path, detail=error.strerror or error) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsFileBroken(file=path, detail=error) from None
+
+
+def _known(field: str, written: str, where: str) -> str:
+    """The field, or UnknownSetting that names the nearest right one as the person would write it."""
+    if field in Settings.model_fields and written in (field, variable(field)):
+        return field
+    near = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.0)[0]
+    close = difflib.get_close_matches(field, [near], cutoff=0.5)
+    name = variable(near) if written.startswith(PREFIX) else near
+    hint = f"Did you mean {name!r}?" if close else f"The nearest there is: {name!r}."
+    raise UnknownSetting(name=written, where=where, hint=hint + " The README lists them all.")

@@ -1,0 +1,151 @@
+"""The settings: where each comes from, and that nothing misspelt or wrong is ever taken."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settings import Settings, SettingsError, UnknownSetting, WrongSetting, allowed, load_settings, variable
+
+FIELDS = sorted(Settings.model_fields)
+
+WRONG = {  # a value that each checked field refuses
+    "data": "",
+    "model": "",
+    "api_base": "localhost:11434/v1",
+    "api_seconds": "0",
+    "context": "-1",
+    "parallel": "many",
+    "embedder": "",
+    "chroma_url": "ftp://127.0.0.1",
+    "chain": "stuf",
+    "passages": "0",
+    "language": "fr",
+    "address": "",
+    "port": "70000",
+    "max_file_mb": "0",
+    "max_pages": "1.5",
+    "page_seconds": "nan",
+    "file_seconds": "inf",
+    "worker_mb": "1",
+    "max_text_mb": "",
+}
+
+
+def test_defaults_need_nothing() -> None:
+    settings = load_settings(environ={})
+    assert (settings.model, settings.chain) == ("extractive", "stuff")
+    assert (settings.address, settings.port) == ("127.0.0.1", 8501)
+    assert settings.data.is_absolute() and settings.data.name == "pagewise"
+
+
+def test_command_line_before_environment_before_file_before_default(tmp_path: Path) -> None:
+    (tmp_path / "pagewise.toml").write_text('passages = 3\nchain = "refine"\nport = 9000\n')
+    environ = {"PAGEWISE_PASSAGES": "4", "PAGEWISE_CHAIN": "map_reduce"}
+    settings = load_settings({"passages": 5, "chain": None}, environ)  # the test's folder is the current one
+    assert (settings.passages, settings.chain, settings.port, settings.language) == (5, "map_reduce", 9000, "auto")
+
+
+def test_a_misspelt_variable_is_an_error_that_names_the_right_one() -> None:
+    with pytest.raises(UnknownSetting, match=r"'PAGEWISE_MODLE' \(in the environment\).*'PAGEWISE_MODEL'"):
+        load_settings(environ={"PAGEWISE_MODLE": "extractive"})
+
+
+def test_a_misspelt_key_in_the_file_is_an_error_that_names_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "pagewise.toml").write_text("api-base = 'http://127.0.0.1:1'\n")
+    with pytest.raises(UnknownSetting, match=r"'api-base' \(in pagewise.toml\).*'api_base'"):
+        load_settings(environ={})
+
+
+def test_an_unknown_override_is_an_error() -> None:
+    with pytest.raises(UnknownSetting, match=r"'pasages'.*'passages'"):
+        load_settings({"pasages": None}, {})
+
+
+@given(st.from_regex(r"PAGEWISE_[A-Za-z0-9_]{0,20}", fullmatch=True))
+def test_every_unknown_variable_names_one_that_exists(name: str) -> None:
+    if name in map(variable, FIELDS):
+        return
+    with pytest.raises(UnknownSetting) as caught:
+        load_settings(environ={name: "1"})
+    assert any(f"'{variable(field)}'" in str(caught.value) for field in FIELDS)
+
+
+@pytest.mark.parametrize("field", sorted(WRONG))
+def test_a_wrong_value_is_an_error_that_names_variable_value_and_what_is_allowed(field: str) -> None:
+    with pytest.raises(WrongSetting) as caught:
+        load_settings(environ={variable(field): WRONG[field]})
+    message = str(caught.value)
+    assert f"{variable(field)}={WRONG[field]!r} (in the environment)" in message and allowed(field) in message
+
+
+def test_every_field_that_can_be_wrong_is_tried() -> None:
+    assert sorted(WRONG) == [field for field in FIELDS if field != "api_key"]  # a key may be any text
+
+
+def test_a_wrong_value_in_the_file_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text("port = 0\n")
+    with pytest.raises(WrongSetting, match=r"port=0 \(in .*other.toml\).*from 1 to 65535"):
+        load_settings(environ={}, file=file)
+
+
+@pytest.mark.parametrize("content", [b"port = ", b"\xff\xfe", b"[port]\nx = 1\n"])
+def test_a_broken_file_is_an_error_not_a_traceback(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pagewise.toml").write_bytes(content)
+    with pytest.raises(SettingsError):
+        load_settings(environ={})
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no\.toml"):
+        load_settings(environ={}, file=tmp_path / "no.toml")
+
+
+@pytest.mark.parametrize(
+    ("environ", "key"),
+    [
+        ({}, ""),
+        ({"OPENAI_API_KEY": "sk-b"}, "sk-b"),
+        ({"PAGEWISE_API_KEY": "sk-a", "OPENAI_API_KEY": "sk-b"}, "sk-a"),
+        ({"PAGEWISE_API_KEY": "", "OPENAI_API_KEY": "sk-b"}, "sk-b"),
+    ],
+)
+def test_openai_api_key_counts_only_where_there_is_no_own_one(environ: dict[str, str], key: str) -> None:
+    settings = load_settings(environ=environ)
+    assert settings.api_key.get_secret_value() == key
+
+
+def test_the_key_is_never_shown(tmp_path: Path) -> None:
+    settings = load_settings(environ={"PAGEWISE_API_KEY": "sk-secret"})
+    assert "sk-secret" not in repr(settings) + str(settings) + settings.model_dump_json()
+    (tmp_path / "pagewise.toml").write_text("api_key = ['sk-secret']\n")
+    with pytest.raises(WrongSetting) as caught:
+        load_settings(environ={})
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_home_is_expanded_and_a_relative_folder_is_fixed(tmp_path: Path) -> None:
+    assert load_settings(environ={"PAGEWISE_DATA": "~/books"}).data == Path.home() / "books"
+    assert load_settings({"data": Path("here")}, {}).data == tmp_path / "here"
+
+
+def test_settings_are_frozen_and_closed() -> None:
+    settings = load_settings(environ={})
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+    with pytest.raises(ValueError, match="extra"):
+        Settings(nonsense=1)  # type: ignore[call-arg]
+
+
+def test_the_chains_of_the_settings_are_those_that_there_are() -> None:
+    answer = pytest.importorskip("chains.answer")
+    assert set(get_args(Settings.model_fields["chain"].annotation)) == set(answer.CHAINS)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_says_what_it_is(field: str) -> None:
+    description = Settings.model_fields[field].description or ""
+    assert description.endswith(".") and allowed(field)
