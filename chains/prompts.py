@@ -1,4 +1,7 @@
-"""Every word said to a model. A Prompt stays data until a model renders it, so the extractive model and the tests read it as data."""
+"""What is said to a model, as data. A Prompt stays data until a model renders it, so the extractive model and the tests read it as such.
+
+The words themselves are in wording.py.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,3 +52,19 @@ class Prompt:
     draft: str = ""
     history: tuple[Turn, ...] = ()
     schema: Mapping[str, object] | None = None  # of a reply that is to be JSON
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A prompt in words: what the model is told to do, and what it is told to do it with."""
+
+    system: str
+    user: str
+
+
+def render(prompt: Prompt) -> Rendered:
+    """The prompt in the words of its language."""
+    # Here and not above: the wording takes its rules from the modules that read the replies, and those know these types.
+    from chains import wording
+
+    return wording.render(prompt)

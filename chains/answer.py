@@ -1,0 +1,199 @@
+"""The one door: a question becomes events, and one Answer last."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from chains import citations, refusal, stuff
+from chains.condense import condense
+from chains.errors import ModelFailed, UnknownChain
+from chains.events import Answer, Event, Step, Token
+from chains.meter import Meter
+from chains.models.base import Model, Usage
+from chains.prompts import Language, Source, Turn
+from chains.retrieve import retrieve
+from chains.tasks import Task
+from ingest.errors import PagewiseError, UnknownDocument
+from ingest.library import Library
+from ingest.tokens import language as language_of
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A way from sources to an answer.
+
+    `run` yields a Step with `sources` for everything that the model gets to read, before any mark to it; marks to other
+    sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no call. `tasks`:
+    what it can be asked for.
+    """
+
+    name: str
+    run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token]]
+    calls: Callable[[Task, Sequence[Source], Model], int]
+    tasks: frozenset[str]
+
+
+_BOTH = frozenset({"question", "summary"})
+CHAINS: Mapping[str, Chain] = {chain.name: chain for chain in (Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),)}
+
+
+def ask(
+    question: str,
+    library: Library,
+    model: Model,
+    *,
+    chain: str = "stuff",
+    k: int = 8,
+    documents: Sequence[str] | None = None,
+    history: Sequence[Turn] = (),
+    language: Language | None = None,
+) -> Iterator[Event]:
+    """Events, and one Answer last. Closing it stops the model's work.
+
+    `language` None answers in the question's. Raises UnknownChain at once, a library's error before the first event;
+    what goes wrong later is the Answer's `error`, beside the text that had come.
+    """
+    return _ask(question, library, model, _chain(chain, "question"), k, documents, history, language)
+
+
+def summarize(
+    document: str, library: Library, model: Model, *, chain: str = "map_reduce", language: Language | None = None
+) -> Iterator[Event]:
+    """Events, and one Answer last, as `ask`. `document` is an id; `language` None writes in the document's."""
+    return _summarize(document, library, model, _chain(chain, "summary"), language)
+
+
+def cut_short(events: Sequence[Event], question: str, chain: str, model: str, seconds: float) -> Answer:
+    """The stopped answer, from the events that had come before a caller closed the iterator.
+
+    Its calls are those whose outcome had been told; tokens used are not known then.
+    """
+    sources: tuple[Source, ...] = ()
+    given: set[int] = set()
+    searched, calls, writing = "", 0, False
+    for event in events:
+        if isinstance(event, Step):
+            given.update(source.n for source in event.sources if event.name != "searched")
+            if event.name == "searched":
+                sources = event.sources
+            elif event.name == "condensed":
+                searched, calls = event.text, calls + 1
+            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
+        writing = writing or isinstance(event, Token)
+    text = "".join(event.text for event in events if isinstance(event, Token))
+    reader = citations.read(text, given)
+    return Answer(
+        question=question,
+        text=reader.text,
+        citations=citations.cite(reader, sources),
+        sources=sources,
+        refused=False,
+        chain=chain,
+        model=model,
+        calls=calls + (writing and chain in ("stuff", "map_reduce", "refine")),
+        seconds=seconds,
+        usage=Usage(),
+        stopped=True,
+        searched=searched,
+    )
+
+
+def _chain(name: str, task: str) -> Chain:
+    chain = CHAINS.get(name)
+    if chain is None or task not in chain.tasks:
+        raise UnknownChain(name=name, names=", ".join(c.name for c in CHAINS.values() if task in c.tasks))
+    return chain
+
+
+def _ask(
+    question: str,
+    library: Library,
+    model: Model,
+    chain: Chain,
+    k: int,
+    documents: Sequence[str] | None,
+    history: Sequence[Turn],
+    language: Language | None,
+) -> Iterator[Event]:
+    started, meter = monotonic(), Meter(model)
+    meter.bound = 1
+    wanted = condense(question, history, meter).question
+    answer = Answer(
+        question,
+        "",
+        (),
+        (),
+        False,
+        chain.name,
+        model.name,
+        0,
+        0.0,
+        Usage(),
+        searched="" if wanted == question else wanted,
+    )
+    if answer.searched:
+        yield Step("condensed", text=wanted)
+    try:
+        passages = retrieve(wanted, library, k, documents)
+    except PagewiseError as error:
+        if not answer.searched:
+            raise
+        yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
+        return
+    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
+    task = Task("question", wanted, language or language_of(question))
+    yield from _run(chain, task, replace(answer, sources=sources), meter, started)
+
+
+def _summarize(
+    document: str, library: Library, model: Model, chain: Chain, language: Language | None
+) -> Iterator[Event]:
+    started, meter = monotonic(), Meter(model)
+    record = library.holds(document)
+    if record is None:
+        raise UnknownDocument(name=document)
+    passages = library.all_passages(document)
+    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
+    task = Task("summary", record.title, language or language_of(" ".join(passage.text for passage in passages[:20])))
+    answer = Answer(record.title, "", (), sources, False, chain.name, model.name, 0, 0.0, Usage())
+    yield from _run(chain, task, answer, meter, started)
+
+
+def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float) -> Iterator[Event]:
+    """The chain over numbered sources, its marks read, its citations checked. Ends with the Answer, which `answer` begins."""
+    sources = answer.sources
+    yield Step("searched", len(sources), len(sources), sources=sources)
+    given: set[int] = set()
+    reader = citations.MarkReader(given)
+    error: PagewiseError | None = None
+    if sources:
+        try:
+            meter.bound = meter.calls + chain.calls(task, sources, meter)
+            yield Step("planned", total=meter.bound)
+            with closing(chain.run(task, sources, meter)) as events:  # type: ignore[type-var]
+                for event in events:
+                    if isinstance(event, Step):
+                        given.update(source.n for source in event.sources)
+                        yield (
+                            replace(event, text=citations.read(event.text, given).text)
+                            if event.name == "drafted"
+                            else event
+                        )
+                    elif text := reader.feed(event.text):
+                        yield Token(text)
+        except PagewiseError as broken:
+            error = broken
+    if rest := reader.close():
+        yield Token(rest)
+    answer = replace(answer, dropped=reader.dropped)
+    if sources and error is None and not reader.text:
+        error = ModelFailed(model=meter.name, detail="its reply was empty")
+    if error is None and (not sources or refusal.is_refusal(reader.text)):
+        answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
+    else:
+        found = citations.cite(reader, sources)
+        if found:
+            yield Step("verified", sum(citation.verified for citation in found), len(found))
+        answer = replace(answer, text=reader.text, citations=found, error=error)
+    yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)

@@ -1,0 +1,110 @@
+"""Ask for a score, read a score. Models write it as "Score: 90", "**Score: 8/10**", "得分：85分", "0.9", as JSON, or not at all."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chains.prompts import Language
+
+RULE: Mapping[Language, str] = {
+    "en": "After your answer write one last line that says how well this one source answers the whole question, from 0 "
+    "(not at all) to 100 (completely, in its own words), like this:\nScore: 85/100",
+    "zh": "回答之后另起最后一行，给出这一条来源对整个问题的回答程度，从 0（完全没有回答）到 100（用原文完整回答），格式为：\n得分：85/100",
+}
+
+# Written in full width by Chinese models; of equal length, so that places in the text stay true.
+_NARROW = str.maketrans("０１２３４５６７８９：／％．＝－（）［］", "0123456789:/%.=-()[]")
+_LABEL = r"(?:score|rating|relevance|confidence|得分|评分|打分|分数|分值)"
+_NUMBER = (
+    r"(?P<sign>-)?(?P<number>\d+(?:\.\d+)?)(?:\s*(?P<percent>%)|\s*(?:/|out\s+of|of)\s*(?P<of>\d+(?:\.\d+)?)|\s*分)?"
+)
+_VALUE = rf"[*_`\"'(\[\s]*(?:{_NUMBER}|(?P<none>n\s*/\s*a|none|无|不适用))(?![\d.]*\d)[*_`\"')\]]*"
+_LINE_START = r"(?:^|\n)[ \t]*[*_#>`\"'(\[\-•\s]*"
+# "Score: 90" and "final score is 90" with the words that may stand between; at the head of a line also "Score 90".
+_AT_LINE = re.compile(
+    rf"{_LINE_START}(?:\w+[ \t]+)?{_LABEL}[*_`\"' \t]*(?:\([^)\n]*\))?[*_`\"' \t]*(?::|=|-|–|is\b|为|是)?{_VALUE}", re.I
+)
+_ANYWHERE = re.compile(rf"[(\[]?{_LABEL}[*_`\"' \t]*(?::|=){_VALUE}[.。)\]]*", re.I)
+_ALONE = re.compile(rf"{_LINE_START}{_VALUE}[ \t.。]*(?=\n|$)", re.I)
+_ANSWER = re.compile(r"^[*_#\s]*(?:answer|回答|答案|答)[*_]*\s*[:：][*_]*\s*", re.I)
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A reply read: its answer without the score, and the number as it was written, of how many ("of" 0: not said)."""
+
+    answer: str
+    number: float | None = None
+    of: float = 0.0
+
+    def score(self, ten: bool = True) -> float | None:
+        """0 to 100; None where there is none. `ten`: a bare number up to 10 counts of ten."""
+        if self.number is None:
+            return None
+        of = self.of or (1.0 if 0 < self.number < 1 else 10.0 if ten and self.number <= 10 else 100.0)
+        return 100.0 * self.number / of if self.number <= of else None
+
+
+def read(reply: str) -> Vote:
+    """The answer, all its lines, and the score wherever it stands: last, first, or in JSON. Never raises."""
+    return _from_json(reply) or _from_text(reply.strip())
+
+
+def scores(votes: Sequence[Vote]) -> list[float | None]:
+    """The votes' scores, 0 to 100. Whether a bare 8 is 8 of 10 or of 100 is told by the scale that the other votes use."""
+    bare = [vote.number for vote in votes if vote.number is not None and not vote.of]
+    hundred = any(10 < number <= 100 for number in bare)
+    return [vote.score(ten=not hundred) for vote in votes]
+
+
+def _from_text(reply: str) -> Vote:
+    narrow = reply.translate(_NARROW)
+    found = [*_AT_LINE.finditer(narrow)][-1:] or [*_ANYWHERE.finditer(narrow)][-1:] or _alone(narrow)
+    if not found:
+        return Vote(_answer(reply))
+    match = found[0]
+    before, after = reply[: match.start()], reply[match.end() :]
+    rest, _, below = after.partition("\n")
+    # What follows the score on its line is about the score, unless there is no other answer.
+    answer = "\n".join(part for part in (before.strip(), below.strip()) if part) or rest.strip(" \t.。,，;；:：*_-)）]")
+    return Vote(_answer(answer), *_number(match))
+
+
+def _alone(narrow: str) -> list[re.Match[str]]:
+    """A first or last line that is nothing but a value, beside at least one line that is more."""
+    if len(narrow.splitlines()) < 2:
+        return []
+    matches = [m for m in _ALONE.finditer(narrow) if m.end() == len(narrow) or m.start() == 0]
+    return matches[-1:]
+
+
+def _number(match: re.Match[str]) -> tuple[float | None, float]:
+    if match["number"] is None or match["sign"]:
+        return None, 0.0
+    number = float(match["number"])
+    of = 100.0 if match["percent"] else float(match["of"] or 0.0)
+    return (number, of) if number <= (of or 100.0) else (None, 0.0)
+
+
+def _from_json(reply: str) -> Vote | None:
+    start, end = reply.find("{"), reply.rfind("}")
+    if start < 0 or end < start:
+        return None
+    try:
+        data = json.loads(reply[start : end + 1])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    fields = {str(key).strip().lower(): value for key, value in data.items()}
+    score = next((value for key, value in fields.items() if re.fullmatch(rf"(?:\w+[_ ])?{_LABEL}", key)), None)
+    answer = next((value for key, value in fields.items() if key in ("answer", "text", "回答", "答案")), None)
+    if score is None and answer is None:
+        return None
+    match = re.fullmatch(_VALUE + r"\s*", str(score).translate(_NARROW).strip(), re.I)
+    return Vote(_answer(str(answer or "")), *(_number(match) if match else (None, 0.0)))
+
+
+def _answer(text: str) -> str:
+    return _ANSWER.sub("", text.strip()).strip(" \n`")

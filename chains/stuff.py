@@ -1,0 +1,32 @@
+"""Stuff: one call that reads as many of the sources as fit, the best ones for a question, evenly spread ones for a summary."""
+
+from collections.abc import Iterator, Sequence
+
+from chains import budget, calls
+from chains.events import Step, Token
+from chains.models.base import Model
+from chains.prompts import Prompt, Source
+from chains.tasks import Task
+
+
+def stuff(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
+    """One call. Raises ContextTooSmall before it, ModelError in it."""
+    reply = budget.reply_tokens(task.max_tokens, model)
+
+    def build(chosen: Sequence[Source]) -> Prompt:
+        return Prompt("answer", task.kind, task.question, task.language, reply, sources=tuple(chosen))
+
+    chosen = budget.fit(build, sources, model)
+    if task.kind == "summary" and 1 < len(chosen) < len(sources):
+        # The beginning alone would be no summary of the whole.
+        k = budget.most(len(sources), lambda k: build(budget.spread(sources, k)), model)
+        chosen = budget.spread(sources, k) if k else chosen
+    whole = sum(source in sources for source in chosen)
+    if whole < len(sources):
+        yield Step("cut", whole, len(sources), "map_reduce")
+    yield Step("read", len(chosen), len(chosen), sources=chosen)
+    yield from calls.tokens(model, build(chosen))
+
+
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
+    return 1
