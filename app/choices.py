@@ -1,0 +1,71 @@
+"""What a person may choose, and where text goes because of it. Pure."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from settings import Settings
+
+EXTRACTIVE = "extractive"
+_HERE = (EXTRACTIVE, "local:")
+_OWN_HOSTS = {"openai": "api.openai.com", "anthropic": "api.anthropic.com", "mistralai": "api.mistral.ai"}
+
+
+@dataclass(frozen=True)
+class Own:
+    """A model that a person entered for their own session. The key is never shown, logged or compared."""
+
+    spec: str
+    api_base: str = ""
+    api_key: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a model is opened."""
+
+    spec: str
+    api_base: str
+    api_key: str = field(repr=False, compare=False)
+
+
+def models(settings: Settings, own: Own | None) -> list[str]:
+    """The models to choose from, the settings' own first."""
+    return list(dict.fromkeys([settings.model, EXTRACTIVE, *([own.spec] if own else [])]))
+
+
+def connection(spec: str, settings: Settings, own: Own | None) -> Connection:
+    """The address and key for `spec`.
+
+    The key of the settings goes to the address of the settings alone: somebody who enters another address
+    must bring a key for it.
+    """
+    key = settings.api_key.get_secret_value()
+    if own is None or spec != own.spec:
+        return Connection(spec, settings.api_base, key)
+    same_place = own.api_base == settings.api_base and provider(spec) == provider(settings.model)
+    return Connection(spec, own.api_base, own.api_key or (key if same_place else ""))
+
+
+def provider(spec: str) -> str:
+    return spec.partition(":")[0]
+
+
+def destination(spec: str, api_base: str) -> str:
+    """The host that text is sent to when `spec` is used; "" where it stays in this process or on this machine."""
+    if spec.startswith(_HERE) or ":" not in spec:
+        return ""
+    if not api_base:
+        return _OWN_HOSTS.get(provider(spec), provider(spec))
+    parts = urlsplit(api_base)
+    host = parts.hostname or api_base
+    if host == "localhost" or host.endswith(".localhost") or _loopback(host):
+        return ""
+    return host if parts.port is None else f"{host}:{parts.port}"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,169 @@
+"""Conversations, kept in the data folder so that they survive a reload and a restart. Knows nothing of Streamlit.
+
+A conversation's id is random and long: who knows it may read it. What it lists is the one data folder's, which is one
+person's as long as the app listens on this machine alone.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from chains.events import Answer, Citation, Step
+from chains.models.base import Usage
+from chains.prompts import Source
+from ingest.document import Chunk, Passage, Span
+from ingest.errors import PagewiseError, StorageFailed
+
+FILE = "conversations.db"
+_TITLE = 80  # characters
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as it is kept: enough to say it again in either language."""
+
+    key: str
+    text: str
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: PagewiseError) -> "Problem":
+        params = {k: v if isinstance(v, int | float) else str(v) for k, v in error.params.items()}
+        return cls(error.key, str(error), params)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One question and what came of it. Without `answer` and `problem` it is still being answered, or was interrupted."""
+
+    id: str
+    kind: Literal["question", "summary"]
+    asked: str  # the question; for a summary the document's name
+    chain: str
+    model: str  # the string that chose it
+    documents: tuple[str, ...] | None = None  # the ids that were asked about; None: all; a summary: the one
+    steps: tuple[Step, ...] = ()  # without their sources, which are the answer's
+    answer: Answer | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    id: str
+    title: str
+    changed: datetime  # UTC
+
+
+def new_id() -> str:
+    """128 random bits, fit for a URL."""
+    return secrets.token_urlsafe(16)
+
+
+def new_entry_id() -> str:
+    return secrets.token_hex(6)
+
+
+class Conversations:
+    """The store. Every call opens the file for itself, so threads and processes may share it. Raises StorageFailed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with self._open() as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS conversations (id TEXT PRIMARY KEY, title TEXT NOT NULL, changed REAL NOT NULL)"
+            )
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS entries (conversation TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL,"
+                " body TEXT NOT NULL, PRIMARY KEY (conversation, id))"
+            )
+
+    def put(self, conversation: str, entry: Entry) -> None:
+        """Add the entry, or replace the one with its id. A conversation begins with its first entry."""
+        now, body = datetime.now(UTC).timestamp(), to_json(entry)
+        with self._open() as db:
+            db.execute(
+                "INSERT INTO conversations VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET changed = excluded.changed",
+                (conversation, " ".join(entry.asked.split())[:_TITLE], now),
+            )
+            db.execute(
+                "INSERT INTO entries VALUES (?, ?, (SELECT COALESCE(MAX(place), 0) + 1 FROM entries WHERE conversation = ?),"
+                " ?) ON CONFLICT (conversation, id) DO UPDATE SET body = excluded.body",
+                (conversation, entry.id, conversation, body),
+            )
+
+    def finish(self, conversation: str, entry: Entry) -> None:
+        """Replace the entry with its id, where it still is: an answer that comes after its conversation was deleted is gone too."""
+        with self._open() as db:
+            db.execute(
+                "UPDATE entries SET body = ? WHERE conversation = ? AND id = ?", (to_json(entry), conversation, entry.id)
+            )
+
+    def entries(self, conversation: str) -> list[Entry]:
+        """In the order they were asked; none for an id that is not known."""
+        with self._open() as db:
+            rows = db.execute("SELECT body FROM entries WHERE conversation = ? ORDER BY place", (conversation,))
+            return [from_json(body) for (body,) in rows]
+
+    def listed(self, limit: int = 50) -> list[Listed]:
+        """The last changed first."""
+        with self._open() as db:
+            rows = db.execute("SELECT id, title, changed FROM conversations ORDER BY changed DESC LIMIT ?", (limit,))
+            return [Listed(id, title, datetime.fromtimestamp(changed, UTC)) for id, title, changed in rows]
+
+    def delete(self, conversation: str) -> None:
+        with self._open() as db:
+            db.execute("DELETE FROM entries WHERE conversation = ?", (conversation,))
+            db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self._folder / FILE, timeout=10)) as db, db:
+                db.execute("PRAGMA secure_delete=ON")  # a deleted conversation leaves nothing readable in the file
+                yield db
+        except (sqlite3.Error, OSError) as error:
+            raise StorageFailed(folder=self._folder, detail=str(error)) from None
+
+
+def to_json(entry: Entry) -> str:
+    answer = entry.answer and replace(entry.answer, error=None)
+    steps = tuple(replace(step, sources=()) for step in entry.steps)
+    return json.dumps(asdict(replace(entry, answer=answer, steps=steps)), ensure_ascii=False)
+
+
+def from_json(body: str) -> Entry:
+    d = json.loads(body)
+    documents = d["documents"]
+    return Entry(
+        **{name: d[name] for name in ("id", "kind", "asked", "chain", "model")},
+        documents=None if documents is None else tuple(documents),
+        steps=tuple(Step(step["name"], step["done"], step["total"], step["text"]) for step in d["steps"]),
+        answer=d["answer"] and _answer(d["answer"]),
+        problem=d["problem"] and Problem(**d["problem"]),
+    )
+
+
+def _answer(d: dict[str, Any]) -> Answer:
+    return Answer(
+        **{
+            **d,
+            "citations": tuple(Citation(**citation) for citation in d["citations"]),
+            "sources": tuple(_source(source) for source in d["sources"]),
+            "usage": Usage(**d["usage"]),
+        }
+    )
+
+
+def _source(d: dict[str, Any]) -> Source:
+    passage = d["passage"]
+    chunk = passage["chunk"]
+    spans = tuple(Span(**span) for span in chunk["spans"])
+    return Source(d["n"], Passage(**{**passage, "chunk": Chunk(**{**chunk, "spans": spans})}))

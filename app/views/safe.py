@@ -1,0 +1,119 @@
+"""Text of documents, models and people, made safe to draw as Markdown. The only place that knows how.
+
+Nothing in such text may become a link, a picture, HTML, a formula, a colour, an icon or an emoji, in no prefix of a
+stream. `inline` lets nothing at all through; `answer` lets a model's paragraphs, lists and **bold** be what they are,
+and turns the marks [n] that the program itself put there into links to the buttons beside the answer.
+
+A backslash before every punctuation character stops the Markdown parser. Some of the renderer's rules look at text
+after it was parsed (addresses become links, `:name:` becomes an emoji, `->` an arrow), when the backslashes are gone:
+those are broken with a WORD JOINER, which has no width and is no place to break a line.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+JOINER = "\u2060"
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# Control characters, and those that turn the direction of what follows: a name could pretend to be another.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_BREAKS = (
+    (re.compile(r":(?=\S)"), ":" + JOINER),  # http://, :emoji:, :red[…], :material/…:
+    (re.compile(r"@"), JOINER + "@"),  # an e-mail address
+    (re.compile(r"(?i)(www)(?=\.)"), r"\1" + JOINER),
+    (re.compile(r"([<>~-])(?=[-=>])"), r"\1" + JOINER),  # -> <- <-> -- >= <= ~=
+)
+_MARK = re.compile(r"\[(\d{1,4})\]")
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
+_LIST = re.compile(r"^(\s*)(?:[-*•·]|(\d{1,3})[.)])\s+(?=\S)")
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
+
+
+def _escape(text: str) -> str:
+    for pattern, broken in _BREAKS:
+        text = pattern.sub(broken, text)
+    return _PUNCTUATION.sub(r"\\\1", text)
+
+
+def clean(text: str) -> str:
+    """Without what cannot be seen; line breaks of every kind become "\\n"."""
+    text = re.sub("\r\n?|[\u2028\u2029\x85\x0b\x0c]", "\n", text)
+    return _UNSEEN.sub("", unicodedata.normalize("NFC", text))
+
+
+def inline(text: str, limit: int = 0) -> str:
+    """One line that shows `text` literally. Cut in the middle to `limit` characters, so that a name's ending stays."""
+    line = " ".join(clean(text).split())
+    if limit and len(line) > limit:
+        tail = max(8, limit // 3)
+        line = line[: limit - tail - 1] + "…" + line[-tail:]
+    return _escape(line)
+
+
+def block(text: str) -> str:
+    """`text` literally, its line breaks kept."""
+    return "\n\n".join(
+        "  \n".join(_escape(line.strip()) for line in part.split("\n") if line.strip())
+        for part in re.split(r"\n\s*\n", clean(text))
+        if part.strip()
+    )
+
+
+def answer(text: str, href: Callable[[int, int], str]) -> str:
+    """A model's text, whole or any beginning of it. `href(n, offset)`: where the mark [n] at `offset` of `text` leads;
+    it must be made by the program and begin with "#"; "" leaves the mark a plain number in brackets."""
+    lines: list[str] = []
+    at = 0
+    for raw in text.split("\n"):
+        lines.append(_line(raw, at, href))
+        at += len(raw) + 1
+    out = ""
+    for before, line in zip(["", *lines], lines, strict=False):
+        is_item, was_item = bool(re.match(r"\s*(?:-|\d+\.) ", line)), bool(re.match(r"\s*(?:-|\d+\.) ", before))
+        if line and before:  # a list needs an empty line before it and after it; other lines keep their break
+            out += "\n" if is_item and was_item else "\n\n" if is_item or was_item else "  \n"
+        elif line and out:
+            out += "\n\n"
+        out += line
+    return out
+
+
+def _line(raw: str, at: int, href: Callable[[int, int], str]) -> str:
+    heading = _HEADING.match(raw)
+    if heading and heading[1]:
+        return _bold_or_marks(heading[1].replace("**", ""), at + heading.start(1), href, bold=True)
+    item = _LIST.match(raw)
+    if item is None:
+        stripped = raw.lstrip()
+        return _spans(stripped.rstrip(), at + len(raw) - len(stripped), href)
+    depth = min(2, len(item[1].replace("\t", "    ")) // 2)
+    head = "   " * depth + (f"{int(item[2])}. " if item[2] else "- ")
+    return head + _spans(raw[item.end() :].rstrip(), at + item.end(), href)
+
+
+def _spans(text: str, at: int, href: Callable[[int, int], str]) -> str:
+    out, last = "", 0
+    for bold in _BOLD.finditer(text):
+        out += _bold_or_marks(text[last : bold.start()], at + last, href, bold=False)
+        out += _bold_or_marks(bold[1], at + bold.start(1), href, bold=True)
+        last = bold.end()
+    return out + _bold_or_marks(text[last:], at + last, href, bold=False)
+
+
+def _bold_or_marks(text: str, at: int, href: Callable[[int, int], str], bold: bool) -> str:
+    out, last = "", 0
+    for mark in _MARK.finditer(text):
+        out += _styled(text[last : mark.start()], bold)
+        target = href(int(mark[1]), at + mark.start())
+        out += f"[{int(mark[1])}]({target})" if target else _escape(mark[0])
+        last = mark.end()
+    return out + _styled(text[last:], bold)
+
+
+def _styled(text: str, bold: bool) -> str:
+    text = _UNSEEN.sub("", text)
+    body = text.strip()
+    if not bold or not body or not (body[0].isalnum() and body[-1].isalnum()):
+        return _escape(text)  # bold that ends in punctuation may not close: then it is plain
+    lead, tail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{lead}**{_escape(body)}**{tail}"
