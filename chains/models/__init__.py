@@ -1,1 +1,47 @@
-"""The models that answer: none (extractive), in this process (local), behind an API (chat)."""
+"""One string chooses the model. What a choice does not need is not imported: the default loads no large library."""
+
+import os
+
+from chains.errors import UnknownModel
+from chains.models.base import Model
+from ingest.embed import Embedder
+
+
+def open_model(
+    spec: str,
+    *,
+    api_base: str = "",
+    api_key: str = "",
+    context: int = 0,
+    parallel: int = 0,
+    seconds: float = 120,
+    embedder: Embedder | None = None,
+) -> Model:
+    """The model that `spec` names.
+
+    "extractive"                      no language model: picks sentences, by `embedder` where there is one
+    "local:<folder or hub id>"        transformers, in this process
+    "openai:<model>"                  OpenAI, or with `api_base` any server that speaks its language
+    "<provider>:<model>"              what LangChain's `init_chat_model` knows, with the provider's package installed
+
+    `context` tokens and `parallel` calls at once: 0 to find out. `seconds`: the longest silence of a server.
+    Nothing is loaded or sent yet. Raises KeyMissing, PackageMissing, UnknownModel.
+    """
+    kind, colon, name = spec.strip().partition(":")
+    if kind == "extractive" and not colon:
+        from chains.models.extractive import Extractive
+
+        return Extractive(embedder, parallel or 1)
+    if not name:
+        raise UnknownModel(
+            model=spec, where="Pagewise", hint="Write extractive, local:<folder>, openai:<model> or <provider>:<model>."
+        )
+    if kind == "local":
+        from chains.models.local import Local
+
+        return Local(name, context)
+    if kind != "openai" and api_key == os.environ.get("OPENAI_API_KEY"):
+        api_key = ""  # the settings fall back to OpenAI's key; it is not another provider's to see
+    from chains.models.chat import Chat
+
+    return Chat(f"{kind}:{name}", api_base, api_key, context, parallel, seconds)

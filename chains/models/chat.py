@@ -1,0 +1,226 @@
+"""Any LangChain chat model: OpenAI and every compatible server, and what else `init_chat_model` knows."""
+
+import functools
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from chains import prompts
+from chains.errors import ContextTooSmall, KeyMissing, ModelError, ModelTimeout, UnknownModel
+from chains.models import providers, trouble
+from chains.models.base import Finish
+from chains.models.estimate import bound_messages
+from chains.models.pump import Put, pump
+from chains.models.reply import Reply
+from chains.models.server import Server
+from chains.models.wire import Call, calling, client
+from chains.prompts import Prompt
+
+OPENAI = "https://api.openai.com/v1"
+WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
+PARALLEL = 4
+TRIES = 4  # at most so many requests for one reply, all before its first piece
+_FIRST_WAIT = 0.5  # seconds, doubled each time
+_LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
+_GRACE = 5.0  # seconds beyond the client's own limit
+_NAMED = 12  # models in a hint
+_THINKS = re.compile(r"^(o\d|gpt-5(?!.*chat))")  # OpenAI's, which count their thinking as part of the reply
+_THINKING = 4096  # tokens that they get for it
+_OPTIONAL = ("temperature", "stream_options", "reasoning_effort")  # parameters that a server may do without
+
+
+class Chat:
+    """The model `spec`, "provider:model". Nothing is sent before it is asked something.
+
+    `base`: where the server is, "" for the provider's own. `key` goes there and nowhere else. `context`, `parallel`:
+    0 to find out. `seconds`: the longest silence before a call is given up.
+    Raises KeyMissing, PackageMissing, UnknownModel (no such provider).
+    """
+
+    def __init__(self, spec: str, base: str, key: str, context: int, parallel: int, seconds: float) -> None:
+        self.name = spec
+        self.parallel = parallel or PARALLEL
+        provider, _, self._model = spec.partition(":")
+        self._key, self._seconds, self._setting = SecretStr(key), seconds, context
+        self._found = 0  # the window, once somebody told it
+        self._beyond = 0  # tokens that the server turned out to count beyond the estimate
+        self._without: set[str] = set()  # parameters that this server turned out to refuse
+        self._lock = threading.Lock()
+        self._listing: Server | None = None  # to be asked which models there are
+        self._server: Server | None = None  # to be asked about windows and tokens too
+        self._chat: Callable[[int], Any]  # max_tokens → LangChain's chat model
+        if provider == "openai":
+            if not base and not key:
+                raise KeyMissing(model=spec)
+            self._url = (base or OPENAI).rstrip("/")
+            self._hosted = urlsplit(self._url).hostname == urlsplit(OPENAI).hostname
+            http = client(self._url, seconds, key, ours=not self._hosted)
+            self._listing = Server(http, self._url, self._model)
+            self._server = None if self._hosted else self._listing
+            opened = providers.open_openai(self._model, self._url, key, seconds, http, self._hosted)
+            self._chat = lambda max_tokens: opened
+        else:
+            self._url, self._hosted = base or provider, False
+
+            @functools.lru_cache(maxsize=32)
+            def other(max_tokens: int) -> Any:
+                return providers.open_other(provider, self._model, base, key, seconds, max_tokens, context)
+
+            self._chat = other
+        self._openai = provider == "openai"
+        self._chat(1)  # so that a missing package or key is told at once
+
+    def __repr__(self) -> str:
+        return f"Chat({self.name!r})"
+
+    @property
+    def context(self) -> int:
+        """The setting; else what the server says; else what the provider's package knows; else WINDOW."""
+        if not self._setting and not self._found:
+            if self._server:
+                self._found = self._server.window()
+            else:
+                profile = getattr(self._chat(1), "profile", None)
+                known = profile.get("max_input_tokens") if isinstance(profile, Mapping) else None
+                self._found = known if isinstance(known, int) else 0
+        return self._setting or self._found or WINDOW
+
+    def count(self, prompt: Prompt) -> int:
+        """Exact where the server counts, else by `estimate`, never too few."""
+        rendered = prompts.render(prompt)
+        return self._count(rendered.system, rendered.user)
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
+        rendered = prompts.render(prompt)
+        needed = self._count(rendered.system, rendered.user)
+        asked = trouble.Asked(
+            model=self.name,
+            url=self._url,
+            seconds=self._seconds,
+            context=self.context,
+            needed=needed + prompt.max_tokens,
+            key=self._key.get_secret_value(),
+        )
+        if asked.needed > asked.context:
+            raise ContextTooSmall(model=self.name, context=asked.context, needed=asked.needed)
+        messages = [(role, text) for role, text in (("system", rendered.system), ("human", rendered.user)) if text]
+        call = Call()
+
+        def work(put: Put, stopped: threading.Event) -> None:
+            with calling(call):
+                reply = self._ask(messages, prompt.max_tokens, asked, put, stopped)
+                if not stopped.is_set():
+                    put(reply.finish(self.name, needed, prompt.max_tokens))
+                    self._learn(reply.input_tokens - needed)
+
+        def silent() -> ModelError:
+            return ModelTimeout(url=self._url, seconds=self._seconds)
+
+        # The client's own limit ends a silence; pump's ends a server that sends signs of life and nothing else.
+        yield from pump(work, call.hang_up, self._seconds + _GRACE, silent)
+
+    def _count(self, system: str, user: str) -> int:
+        exact = self._server.count(system, user) if self._server else 0
+        return exact or bound_messages((system, user)) + self._beyond
+
+    def _learn(self, missing: int) -> None:
+        """A template can say more than the estimate allows for; then the estimate grows for good."""
+        with self._lock:
+            self._beyond += max(0, missing)
+
+    def _ask(
+        self,
+        messages: list[tuple[str, str]],
+        max_tokens: int,
+        asked: trouble.Asked,
+        put: Put,
+        stopped: threading.Event,
+    ) -> Reply:
+        """The whole reply, asked for again only while nothing of it has come."""
+        tries = 0
+        while True:
+            reply = Reply(put)
+            try:
+                self._read(messages, max_tokens, reply, stopped)
+                return reply
+            except Exception as error:
+                if stopped.is_set() or reply.reason:  # nobody listens, or it was complete before something broke
+                    return reply
+                if not reply.began and self._adapt(error):
+                    continue
+                tries += 1
+                ours = trouble.translate(error, asked, reply.began)
+                wait = trouble.wait_asked(error)
+                if wait is None:
+                    wait = _FIRST_WAIT * 2 ** (tries - 1) * random.uniform(1, 1.3)
+                again = not reply.began and tries < TRIES and wait <= _LONGEST_WAIT and trouble.may_pass(error, ours)
+            if not again:
+                raise self._hinted(ours) from None  # theirs may hold the key, in a header or a message
+            for _ in range(max(1, round(wait / 0.25))):
+                put("")
+                if stopped.wait(min(wait, 0.25)):
+                    return reply
+
+    def _read(self, messages: list[tuple[str, str]], max_tokens: int, reply: Reply, stopped: threading.Event) -> None:
+        from langsmith import tracing_context
+
+        # LANGSMITH_TRACING in somebody's environment must not send what is in their documents anywhere.
+        with tracing_context(enabled=False):
+            chunks = self._chat(max_tokens).stream(messages, **self._parameters(max_tokens))
+            for chunk in chunks:
+                if stopped.is_set():
+                    return
+                reply.feed(chunk)
+
+    def _parameters(self, max_tokens: int) -> dict[str, Any]:
+        """What goes into one request besides the messages."""
+        if not self._openai:
+            return {}
+        # OpenAI knows only max_completion_tokens for its newer models, Ollama and others only max_tokens.
+        if self._hosted != ("max_tokens" in self._without):
+            if self._hosted and _THINKS.match(self._model):
+                more = {} if "reasoning_effort" in self._without else {"reasoning_effort": "low"}
+                settings: dict[str, Any] = {"max_tokens": max_tokens + _THINKING, **more}
+            else:
+                settings = {"max_tokens": max_tokens}
+        else:
+            settings = {"extra_body": {"max_tokens": max_tokens}}
+        if "temperature" in self._without:
+            settings["temperature"] = None
+        if "stream_options" in self._without:
+            settings["stream_usage"] = False
+        return settings
+
+    def _adapt(self, error: BaseException) -> bool:
+        """Whether the server refused a parameter that can be left out or named otherwise; then it is, for good."""
+        if trouble.status_of(error) not in (400, 422) or not self._openai:
+            return False
+        said = trouble.message_of(error)
+        names = ("max_completion_tokens",) if self._hosted else ("max_tokens",)
+        for name in (*_OPTIONAL, *names):
+            if name in said:
+                with self._lock:
+                    if name not in self._without:
+                        self._without.add(name)
+                        return True
+        return False
+
+    def _hinted(self, error: ModelError) -> ModelError:
+        """UnknownModel says what there is instead, where the server tells."""
+        if not isinstance(error, UnknownModel) or error.params["hint"]:
+            return error
+        names = self._listing.models() if self._listing else []
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            hint = f"It has: {', '.join(names[:_NAMED])}{more}."
+        elif self._server and not self._url.endswith("/v1"):
+            hint = f"Check the name and the address: most servers want {self._url}/v1."
+        else:
+            hint = "Check the name and the address."
+        return UnknownModel(model=error.params["model"], where=error.params["where"], hint=hint)

@@ -1,0 +1,72 @@
+"""One reply as it comes from LangChain: its pieces without thoughts, why it ended, what it cost."""
+
+from typing import Any, Literal
+
+from chains.errors import ModelFailed, StreamCut
+from chains.models.base import Finish, Usage
+from chains.models.estimate import bound
+from chains.models.pump import Put
+from chains.models.thoughts import Thoughts
+
+_WHY = ("finish_reason", "stop_reason", "done_reason", "status")  # what the packages call it
+_LENGTH = {"length", "max_tokens", "max_output_tokens", "incomplete"}
+_FILTERED = {"content_filter", "safety", "prohibited_content", "blocklist", "recitation", "spii"}
+
+
+class Reply:
+    """Feed it the chunks; it puts pieces, empty ones too: a model that thinks is alive."""
+
+    def __init__(self, put: Put) -> None:
+        self.began = False  # something of it has come: asking again would pay twice
+        self.reason = ""  # as the server says it; "" until it does
+        self._put, self._thoughts = put, Thoughts()
+        self._input = self._output = 0  # by the server; 0: it did not say
+        self._raw = 0  # at most so many tokens came, by estimate
+        self._blank = True
+
+    def feed(self, chunk: Any) -> None:
+        """An AIMessageChunk."""
+        text = str(chunk.text)
+        if text:
+            self.began = True
+            self._raw += bound(text)
+        self._show(self._thoughts.feed(text))
+        usage = chunk.usage_metadata
+        if usage:  # some servers send a running total with every chunk, some the two halves apart
+            self._input = max(self._input, _count(usage.get("input_tokens")))
+            self._output = max(self._output, _count(usage.get("output_tokens")))
+        for name in _WHY:
+            said = chunk.response_metadata.get(name)
+            if isinstance(said, str) and said not in ("", "in_progress"):
+                self.reason = self.reason or said.lower()
+
+    def finish(self, model: str, needed: int, max_tokens: int) -> Finish:
+        """After the last chunk. `needed`: the prompt's tokens as counted before, for a server that sends no usage.
+
+        Raises StreamCut where the server never said that the reply was complete.
+        """
+        self._show(self._thoughts.close())
+        if not self.reason:
+            raise StreamCut(detail="the server never said that the reply was complete")
+        if self.reason in _FILTERED:
+            raise ModelFailed(model=model, detail=f"the provider's content filter broke off the reply: {self.reason}")
+        reason: Literal["stop", "length"] = "length" if self.reason in _LENGTH else "stop"
+        if reason == "length" and self._blank and self._thoughts.seen:
+            raise ModelFailed(
+                model=model,
+                detail=f"it used up the {max_tokens} tokens of the reply with thinking; switch its thinking off",
+            )
+        return Finish(reason, Usage(self._input or needed, self._output or min(self._raw, max_tokens)))
+
+    @property
+    def input_tokens(self) -> int:
+        """What the server counted, 0 where it did not say."""
+        return self._input
+
+    def _show(self, text: str) -> None:
+        self._blank = self._blank and not text.strip()
+        self._put(text)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
