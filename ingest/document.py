@@ -4,6 +4,8 @@ Offsets are characters in the document's text, which is its pages' texts joined 
 is always `text[start:end]` of it, and the page of any character can be told without searching.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 PAGE_BREAK = "\n"
+NAME_CHARS = 150
 
 
 @dataclass(frozen=True)
@@ -157,3 +160,23 @@ def layout(pages: Sequence[Page]) -> list[tuple[int, str, int, int]]:
         places.append((page.number, page.label, at, len(page.text)))
         at += len(page.text) + len(PAGE_BREAK)
     return places
+
+
+def display_name(raw: str) -> str:
+    """A file's name as it may be shown: its last part, on one line, composed (NFC), at most NAME_CHARS long, never empty.
+
+    Taken out: folders, control characters, and what turns the direction of writing, which makes "fdp.exe" of "exe.pdf".
+    A name that is too long loses its middle and keeps its ending.
+    """
+    name = unicodedata.normalize("NFC", raw.replace("\x00", ""))
+    name = "".join(" " if c.isspace() else c for c in name if c.isspace() or unicodedata.category(c) not in _UNSEEN)
+    parts = [part for part in (" ".join(piece.split()) for piece in re.split(r"[\\/]", name)) if part.strip(". ")]
+    name = parts[-1] if parts else "unnamed.pdf"
+    if len(name) > NAME_CHARS:
+        stem, dot, ending = name.rpartition(".")
+        tail = dot + ending if stem and len(ending) <= 10 else ""
+        name = name[: NAME_CHARS - len(tail) - 1].rstrip() + "…" + tail
+    return name
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co"})

@@ -1,0 +1,122 @@
+"""Reads one document in a worker: whatever the file does to its reader, what comes is a Document or a ReadError."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from ingest.clean import mend
+from ingest.document import Document, Heading, Page, display_name
+from ingest.errors import EmptyFile, FileUnreadable, ReaderCrashed, TooLarge, TooManyPages, TooMuchText
+from ingest.worker import Casualty, Limits, in_worker
+
+RESTARTS = 8  # of one document, after pages that crash or hang their reader
+
+
+def read(
+    path: Path,
+    name: str,
+    limits: Limits,
+    password: str = "",
+    on_page: Callable[[int, int], None] = lambda done, total: None,
+) -> Document:
+    """The document in the file at `path`; `on_page` hears (pages read, pages in all) after each one.
+
+    A page on which pdfium crashes or hangs is read by pypdf; one on which both do stays without text, with the reason.
+    Raises ReadError, and then nothing is left running.
+    """
+    until, name = monotonic() + limits.file_seconds, display_name(name)
+    identity = _fingerprint(path, limits)
+    job = {"path": str(path.absolute()), "name": name, "limits": asdict(limits), "password": password}
+    head: dict[str, Any] = {}
+    pages: list[Page] = []
+    avoid: list[int] = []
+    alone, lost, chars = False, list[Casualty](), 0
+    while True:
+        again = {"start": len(pages) + 1, "avoid": avoid, "alone": alone}
+        try:
+            for item in in_worker("ingest.load:serve", job | again, limits, until=until):
+                if "labels" in item:
+                    head = _checked_head(item, limits)
+                    continue
+                page = _checked_page(item, head, len(pages) + 1, limits)
+                pages.append(page)
+                chars += len(page.text)
+                if chars > limits.text_mb * 1_000_000:
+                    raise TooMuchText(limit=limits.text_mb)
+                on_page(len(pages), len(head["labels"]))
+            break
+        except Casualty as casualty:
+            lost.append(casualty)
+            if monotonic() >= until or len(lost) > RESTARTS:
+                raise casualty.error from casualty
+            number = len(pages) + 1
+            if not head:
+                if alone:
+                    raise lost[0].error from casualty
+                alone = True
+            elif number > len(head["labels"]):
+                break
+            elif number not in avoid and not alone:
+                avoid.append(number)
+            else:
+                pages.append(Page(number, head["labels"][number - 1], "", f"unreadable: {casualty.reason}"))
+                on_page(number, len(head["labels"]))
+    if not head or len(pages) != len(head["labels"]):
+        raise ReaderCrashed(detail="it ended early")
+    if lost and not any(page.text for page in pages):
+        raise lost[0].error from lost[0]
+    texts = mend([page.text for page in pages])
+    whole = tuple(replace(page, text=text) for page, text in zip(pages, texts, strict=True))
+    return Document(identity, name, head["title"], whole, head["outline"])
+
+
+def _fingerprint(path: Path, limits: Limits) -> str:
+    """SHA-256 of the file, in hex. Raises FileUnreadable, EmptyFile or TooLarge."""
+    check_file(path, limits)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileUnreadable(detail=error.strerror or str(error)) from error
+
+
+def check_file(path: Path, limits: Limits) -> None:
+    """Raises FileUnreadable, EmptyFile or TooLarge."""
+    try:
+        size, ordinary = path.stat().st_size, path.is_file()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise FileUnreadable(detail=getattr(error, "strerror", None) or str(error)) from error
+    if not ordinary:
+        raise FileUnreadable(detail="it is not a file")
+    if size == 0:
+        raise EmptyFile()
+    if size > limits.file_mb * 1_000_000:
+        raise TooLarge(megabytes=size / 1_000_000, limit=limits.file_mb)
+
+
+def _checked_head(item: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    try:
+        labels = [str(label) for label in item["labels"]]
+        outline = tuple(
+            Heading(str(title), int(level), int(page))
+            for title, level, page in item["outline"]
+            if 1 <= page <= len(labels) and level >= 1
+        )
+        title = str(item["title"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReaderCrashed(detail="its reply made no sense") from error
+    if len(labels) > limits.pages:
+        raise TooManyPages(pages=len(labels), limit=limits.pages)
+    return {"labels": labels, "outline": outline, "title": title}
+
+
+def _checked_page(item: Mapping[str, Any], head: Mapping[str, Any], number: int, limits: Limits) -> Page:
+    text, problem = item.get("text"), item.get("problem")
+    if item.get("number") != number or not isinstance(text, str) or not isinstance(problem, str):
+        raise ReaderCrashed(detail="its reply made no sense")
+    if not head or number > len(head["labels"]) or len(text) > limits.page_chars:
+        raise ReaderCrashed(detail="its reply made no sense")
+    return Page(number, head["labels"][number - 1], text, problem)
