@@ -1,16 +1,17 @@
 """The one door: a question becomes events, and one Answer last."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from chains import citations, refusal, stuff
+from chains.calls import closed
 from chains.condense import condense
-from chains.errors import ModelFailed, UnknownChain
+from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token
 from chains.meter import Meter
 from chains.models.base import Model, Usage
+from chains.parts import parts
 from chains.prompts import Language, Source, Turn
 from chains.retrieve import retrieve
 from chains.tasks import Task
@@ -118,20 +119,8 @@ def _ask(
 ) -> Iterator[Event]:
     started, meter = monotonic(), Meter(model)
     meter.bound = 1
-    wanted = condense(question, history, meter).question
-    answer = Answer(
-        question,
-        "",
-        (),
-        (),
-        False,
-        chain.name,
-        model.name,
-        0,
-        0.0,
-        Usage(),
-        searched="" if wanted == question else wanted,
-    )
+    wanted = condense(question, history, meter)
+    answer = replace(_begun(question, chain, model), searched=wanted if wanted != question else "")
     if answer.searched:
         yield Step("condensed", text=wanted)
     try:
@@ -154,14 +143,21 @@ def _summarize(
     if record is None:
         raise UnknownDocument(name=document)
     passages = library.all_passages(document)
-    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
     task = Task("summary", record.title, language or language_of(" ".join(passage.text for passage in passages[:20])))
-    answer = Answer(record.title, "", (), sources, False, chain.name, model.name, 0, 0.0, Usage())
-    yield from _run(chain, task, answer, meter, started)
+    try:
+        pages = [library.page(document, number) for number in range(1, record.pages + 1)]
+        sources = parts(passages, pages, task, meter)
+    except ContextTooSmall:  # for the chain as well, which says so in its Answer
+        sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
+    yield from _run(chain, task, replace(_begun(record.title, chain, model), sources=sources), meter, started)
+
+
+def _begun(question: str, chain: Chain, model: Model) -> Answer:
+    return Answer(question, "", (), (), False, chain.name, model.name, 0, 0.0, Usage())
 
 
 def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float) -> Iterator[Event]:
-    """The chain over numbered sources, its marks read, its citations checked. Ends with the Answer, which `answer` begins."""
+    """The chain over numbered sources, its marks read, its citations checked; last the Answer that `answer` begins."""
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
     given: set[int] = set()
@@ -171,17 +167,15 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
         try:
             meter.bound = meter.calls + chain.calls(task, sources, meter)
             yield Step("planned", total=meter.bound)
-            with closing(chain.run(task, sources, meter)) as events:  # type: ignore[type-var]
+            with closed(chain.run(task, sources, meter)) as events:
                 for event in events:
-                    if isinstance(event, Step):
-                        given.update(source.n for source in event.sources)
-                        yield (
-                            replace(event, text=citations.read(event.text, given).text)
-                            if event.name == "drafted"
-                            else event
-                        )
-                    elif text := reader.feed(event.text):
-                        yield Token(text)
+                    if isinstance(event, Token):
+                        if text := reader.feed(event.text):
+                            yield Token(text)
+                        continue
+                    given.update(source.n for source in event.sources)
+                    shown = citations.read(event.text, given).text if event.name == "drafted" else event.text
+                    yield replace(event, text=shown)
         except PagewiseError as broken:
             error = broken
     if rest := reader.close():

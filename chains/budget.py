@@ -49,8 +49,7 @@ def most(n: int, build: Callable[[int], Prompt], model: Model, reserve: int = 0)
     low, high = 0, n + 1  # low fits, high does not
     rate, tries = BYTES_A_TOKEN, 0
     while high - low > 1:
-        budgeted = (free - base) * rate
-        k = _largest(lambda k, most=budgeted: _bytes(build(k)) <= most, low, high) if tries < 3 else (low + high) // 2
+        k = _within((free - base) * rate, build, low, high) if tries < 3 else (low + high) // 2
         k = min(max(k, low + 1), high - 1)
         counted = model.count(build(k))
         size, tries = _bytes(build(k)), tries + 1
@@ -100,7 +99,7 @@ def spread(sources: Sequence[Source], k: int) -> tuple[Source, ...]:
 
 
 def shorten(text: str, fitting: Callable[[str], bool]) -> str:
-    """The longest beginning of `text` that fits and ends with a sentence; with a word, where no sentence fits; else ""."""
+    """The longest beginning of `text` that fits and ends with a sentence; with a word where none fits; else ""."""
     if fitting(text):
         return text
     ends = [end for _, end in sentences(text)]
@@ -138,6 +137,10 @@ def _largest(holds: Callable[[int], bool], low: int, high: int) -> int:
         else:
             high = k
     return low
+
+
+def _within(size: float, build: Callable[[int], Prompt], low: int, high: int) -> int:
+    return _largest(lambda k: _bytes(build(k)) <= size, low, high)
 
 
 def _bytes(prompt: Prompt) -> int:

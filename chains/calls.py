@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import TypeVar
 
 from chains.errors import KeyMissing, KeyRefused, ModelError, ModelUnreachable, PackageMissing, UnknownModel
 from chains.events import Token
-from chains.models.base import Finish, Model
+from chains.models.base import Model
 from chains.prompts import Prompt
+
+T = TypeVar("T")
 
 # What fails the first call like this fails all others too; going on would only cost time.
 HOPELESS = (KeyMissing, KeyRefused, PackageMissing, UnknownModel)
@@ -27,20 +30,19 @@ class Reply:
 
 
 @contextmanager
-def _opened(model: Model, prompt: Prompt) -> Iterator[Iterator[str | Finish]]:
-    """The model's stream, closed on leaving, however it is left."""
-    stream = model.stream(prompt)
+def closed(events: Iterator[T]) -> Iterator[Iterator[T]]:
+    """The iterator, closed on leaving, however it is left; that stops the work behind it."""
     try:
-        yield stream
+        yield events
     finally:
-        close = getattr(stream, "close", None)
+        close = getattr(events, "close", None)
         if close is not None:
             close()
 
 
 def tokens(model: Model, prompt: Prompt) -> Iterator[Token]:
     """One reply as it comes. Raises ModelError, also in the middle."""
-    with _opened(model, prompt) as stream:
+    with closed(model.stream(prompt)) as stream:
         for piece in stream:
             if isinstance(piece, str) and piece:
                 yield Token(piece)
@@ -50,7 +52,7 @@ def read(model: Model, prompt: Prompt, stop: threading.Event | None = None) -> R
     """One whole reply; what had come by then where `stop` was set. Raises ModelError."""
     pieces: list[str] = []
     cut = False
-    with _opened(model, prompt) as stream:
+    with closed(model.stream(prompt)) as stream:
         for piece in stream:
             if isinstance(piece, str):
                 pieces.append(piece)

@@ -1,8 +1,7 @@
-"""A follow-up becomes a question that stands alone: only when it needs the conversation, and only when the rewrite is one."""
+"""A follow-up becomes a question that stands alone: when it needs the conversation and the rewrite is one."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chains import budget, calls
 from chains.errors import ModelError
@@ -19,33 +18,27 @@ LONGEST = 400  # characters of a question; a rewrite may not be longer, nor five
 # Words that point back. Not "that" and "there" alone: "Is there …?" and "the book that …" point nowhere.
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|itself|he|him|his|she|her|hers|they|them|their|theirs|these|those|former|latter|same|previous|above|"
-    r"the (?:first|second|third|other|last|next) (?:one|two|three)|this|(?:of|about|in|on|is|was|does|did|do|why|than|like|to) that)\b"
-    r"|^(?:and|but|so|or|also|then|what else|what about|how about|why|how so|how come|really|else|more|continue|go on|explain)\b"
+    r"the (?:first|second|third|other|last|next) (?:one|two|three)|this|"
+    r"(?:of|about|in|on|is|was|does|did|do|why|than|like|to) that)\b"
+    r"|^(?:and|but|so|or|also|then|what else|what about|how about|why|how so|how come|really|else|more|continue|go on|"
+    r"explain)\b"
     r"|[它他她这那其该此]|上述|前者|后者|^(?:那么?|还有|为什么|然后|继续|具体|详细|再)|呢[？?]?$",
     re.IGNORECASE,
 )
+_LABEL = re.compile(
+    r"^\W*(?:(?:rewritten|standalone|stand-alone)?\s*question|改写后的问题|问题)\s*[:：]\s*", re.IGNORECASE
+)
 
 
-@dataclass(frozen=True)
-class Condensed:
-    """What to search for. `calls`: 1 where the model was asked."""
-
-    question: str
-    calls: int = 0
-
-
-def condense(question: str, history: Sequence[Turn], model: Model) -> Condensed:
-    """The question as it stands alone; the question as it was asked where it needs nothing or the model is of no help."""
-    if not needs_history(question, history):
-        return Condensed(question)
-    prompt = _prompt(question, history, model)
+def condense(question: str, history: Sequence[Turn], model: Model) -> str:
+    """The question as it stands alone; as it was asked where that is so already, or the model is of no help. One call at most."""
+    prompt = _prompt(question, history, model) if needs_history(question, history) else None
     if prompt is None:
-        return Condensed(question)
+        return question
     try:
-        rewrite = calls.read(model, prompt).text
+        return checked(calls.read(model, prompt).text, question, history)
     except ModelError:
-        return Condensed(question, 1)
-    return Condensed(checked(rewrite, question, history), 1)
+        return question
 
 
 def needs_history(question: str, history: Sequence[Turn]) -> bool:
@@ -54,7 +47,7 @@ def needs_history(question: str, history: Sequence[Turn]) -> bool:
 
 
 def checked(rewrite: str, question: str, history: Sequence[Turn]) -> str:
-    """The rewrite where it is one sentence, of a sensible length, in the same language, about the same subject; else the question."""
+    """The rewrite where it is one sensible sentence in the same language about the same subject; else the question."""
     text = re.sub(
         r"^\W*(?:(?:rewritten|standalone|stand-alone)?\s*question|改写后的问题|问题)\s*[:：]\s*",
         "",

@@ -1,8 +1,9 @@
-"""A model that is counted: calls, tokens, and a bound that is never exceeded. What a text's tokens are is asked once."""
+"""A model that is counted: calls, tokens, and a bound that is never exceeded. No prompt is counted twice."""
 
 import threading
 from collections.abc import Iterator
 
+from chains.calls import closed
 from chains.errors import ModelFailed
 from chains.models.base import Finish, Model, Usage
 from chains.prompts import Prompt
@@ -44,18 +45,15 @@ class Meter:
             if self.calls >= self.bound:
                 raise ModelFailed(model=self.name, detail=f"more than the {self.bound} calls that were announced")
             self.calls += 1
-        stream = self._model.stream(prompt)
         used = Usage(
             0 if prompt.schema is not None else self._counts.get(prompt, 0)
         )  # what is known if it never finishes
         try:
-            for piece in stream:
-                if isinstance(piece, Finish):
-                    used = piece.usage
-                yield piece
+            with closed(self._model.stream(prompt)) as stream:
+                for piece in stream:
+                    if isinstance(piece, Finish):
+                        used = piece.usage
+                    yield piece
         finally:
-            close = getattr(stream, "close", None)
-            if close is not None:
-                close()
             with self._lock:
                 self.usage += used

@@ -17,6 +17,12 @@ def own(text: str, given: Collection[int]) -> str:
     return "".join([*parts, reader.text[at:]])
 
 
+def marked(text: str, n: int) -> str:
+    """What was written from source n alone: marks to it only, and one at the end where there is none."""
+    text = own(text, {n})
+    return text if marks(text, {n}) else f"{text} [{n}]"
+
+
 def marks(text: str, given: Collection[int]) -> set[int]:
     """The numbers of the given sources that the text leads to."""
     return {claim.n for claim in citations.read(text, given).claims}

@@ -1,4 +1,4 @@
-"""What is said to a model, as data. A Prompt stays data until a model renders it, so the extractive model and the tests read it as such.
+"""What is said to a model, as data until a model renders it, so the extractive model and the tests read it as data.
 
 The words themselves are in wording.py.
 """
@@ -64,7 +64,7 @@ class Rendered:
 
 def render(prompt: Prompt) -> Rendered:
     """The prompt in the words of its language."""
-    # Here and not above: the wording takes its rules from the modules that read the replies, and those know these types.
+    # Here and not above: the wording takes its rules from modules that read replies, and those know these types.
     from chains import wording
 
     return wording.render(prompt)

@@ -1,4 +1,4 @@
-"""Ask for a score, read a score. Models write it as "Score: 90", "**Score: 8/10**", "得分：85分", "0.9", as JSON, or not at all."""
+"""Ask for a score, read a score. Models write "Score: 90", "**Score: 8/10**", "得分：85分", "0.9", JSON, or none."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from chains.prompts import Language
 RULE: Mapping[Language, str] = {
     "en": "After your answer write one last line that says how well this one source answers the whole question, from 0 "
     "(not at all) to 100 (completely, in its own words), like this:\nScore: 85/100",
-    "zh": "回答之后另起最后一行，给出这一条来源对整个问题的回答程度，从 0（完全没有回答）到 100（用原文完整回答），格式为：\n得分：85/100",
+    "zh": "回答之后另起最后一行，给出这一条来源对整个问题的回答程度，从 0（完全没有回答）到 100（用原文完整回答），格"
+    "式为：\n得分：85/100",
 }
 
 # Written in full width by Chinese models; of equal length, so that places in the text stay true.
@@ -52,7 +53,7 @@ def read(reply: str) -> Vote:
 
 
 def scores(votes: Sequence[Vote]) -> list[float | None]:
-    """The votes' scores, 0 to 100. Whether a bare 8 is 8 of 10 or of 100 is told by the scale that the other votes use."""
+    """The votes' scores, 0 to 100. Whether a bare 8 is of 10 or of 100 is told by the scale that the others use."""
     bare = [vote.number for vote in votes if vote.number is not None and not vote.of]
     hundred = any(10 < number <= 100 for number in bare)
     return [vote.score(ten=not hundred) for vote in votes]

@@ -1,4 +1,4 @@
-"""Stuff: one call that reads as many of the sources as fit, the best ones for a question, evenly spread ones for a summary."""
+"""Stuff: one call that reads as many sources as fit, the best ones for a question, evenly spread ones for a summary."""
 
 from collections.abc import Iterator, Sequence
 

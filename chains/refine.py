@@ -1,0 +1,123 @@
+"""Refine: a draft from the first sources, improved with the next, and so on to the last.
+
+The better of old and new is kept: a reply that refuses, changes nothing, is empty, fails, or loses the draft's
+sources never takes its place.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from chains import budget, calls
+from chains.errors import ModelError
+from chains.events import Step, Token
+from chains.models.base import Model
+from chains.notes import marks, own
+from chains.prompts import Prompt, Role, Source
+from chains.refusal import is_refusal, is_unchanged
+from chains.tasks import Task
+
+HEARD = 240  # characters after which a reply without a mark can no longer be a refusal; those are short
+SLACK = 16  # tokens that the draft's tags and seams may take
+
+
+def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
+    """One call a batch. Raises ContextTooSmall before the first call; a ModelError where there is no draft to keep."""
+    batches = _batches(task, sources, model)
+    draft, given, read = "", set[int](), 0
+    for i, batch in enumerate(batches, 1):
+        prompt = _prompt(task, batch, draft, model)
+        given |= {source.n for source in prompt.sources}
+        whole = sum(source in batch for source in prompt.sources)
+        if whole < len(batch):
+            yield Step("cut", whole, len(batch))
+        read += len(batch)
+        yield Step("read", read, len(sources), sources=prompt.sources)
+        if i == len(batches):
+            yield from _last(prompt, draft, given, model) if draft else calls.tokens(model, prompt)
+            return
+        try:
+            reply = own(calls.read(model, prompt).text, given)
+        except ModelError as error:
+            if isinstance(error, calls.HOPELESS):
+                raise
+            yield Step("lost", text=str(error))
+            continue
+        why = _worse(reply, draft, given)
+        if not why:
+            draft = reply
+            yield Step("drafted", i, len(batches), draft)
+        elif draft:
+            yield Step("kept", i, len(batches), why)
+
+
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
+    """One call a batch; the batches are known beforehand."""
+    return len(_batches(task, sources, model))
+
+
+def _build(role: Role, task: Task, chosen: Sequence[Source], draft: str, model: Model) -> Prompt:
+    reply = budget.reply_tokens(task.max_tokens, model)
+    return Prompt(role, task.kind, task.question, task.language, reply, sources=tuple(chosen), draft=draft)
+
+
+def _batches(task: Task, sources: Sequence[Source], model: Model) -> list[Sequence[Source]]:
+    """Sources that fit one call, beside a draft of a reply's length. None is left out; one too long stands alone."""
+    roles: tuple[Role, ...] = ("answer", "refine")
+    role = max(roles, key=lambda role: model.count(_build(role, task, (), "", model)))  # a batch may meet either
+    reserve = budget.reply_tokens(task.max_tokens, model) + SLACK
+    batches: list[Sequence[Source]] = []
+    at = 0
+    while at < len(sources):
+        batch = budget.fit(lambda chosen: _build(role, task, chosen, "", model), sources[at:], model, reserve)
+        batches.append(sources[at : at + len(batch)])
+        at += len(batch)
+    return batches
+
+
+def _prompt(task: Task, batch: Sequence[Source], draft: str, model: Model) -> Prompt:
+    """The batch with the draft. In it a source longer than the window is shortened, and so is a draft longer than asked."""
+    role: Role = "refine" if draft else "answer"
+    prompt = _build(role, task, batch, draft, model)
+    if budget.fits(prompt, model):
+        return prompt
+    reserve = prompt.max_tokens + SLACK if draft else 0
+    chosen = budget.fit(lambda chosen: _build(role, task, chosen, "", model), batch, model, reserve)
+    short = budget.shorten(draft, lambda text: budget.fits(_build(role, task, chosen, text, model), model))
+    return _build(role, task, chosen, short, model)
+
+
+def _worse(reply: str, draft: str, given: set[int]) -> str:
+    """Why the reply does not take the draft's place; "" where it does."""
+    if not reply.strip():
+        return "empty"
+    if is_refusal(reply):
+        return "refused"
+    if draft and is_unchanged(reply):
+        return "unchanged"
+    if marks(draft, given) and not marks(reply, given):
+        return "sources lost"
+    return ""
+
+
+def _last(prompt: Prompt, draft: str, given: set[int], model: Model) -> Iterator[Step | Token]:
+    """The last call's reply, as it comes once its beginning shows that it is a better draft; else the draft."""
+    held, live = "", False
+    try:
+        with calls.closed(calls.tokens(model, prompt)) as tokens:
+            for token in tokens:
+                held += token.text
+                if live:
+                    yield token
+                elif not _worse(held, draft, given) and (marks(held, given) or len(held) > HEARD):
+                    live = True
+                    yield Token(held)
+    except ModelError as error:
+        yield Step("lost", text=str(error))
+        if live:  # the screen has half of a new draft: what was whole is given after it
+            yield Token("\n\n" + draft)
+            raise
+        held = ""
+    if not live:
+        why = _worse(held, draft, given)
+        if why:
+            yield Step("kept", text=why)
+        yield Token(draft if why else held)
