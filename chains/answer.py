@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from chains import citations, refusal, stuff
+from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
 from chains.calls import closed
 from chains.condense import condense
 from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
@@ -36,7 +36,12 @@ class Chain:
 
 
 _BOTH = frozenset({"question", "summary"})
-CHAINS: Mapping[str, Chain] = {chain.name: chain for chain in (Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),)}
+CHAINS: Mapping[str, Chain] = {
+    "stuff": Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),
+    "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH),
+    "refine": Chain("refine", refine.refine, refine.at_most, _BOTH),
+    "map_rerank": Chain("map_rerank", map_rerank.map_rerank, map_rerank.at_most, frozenset({"question"})),
+}
 
 
 def ask(

@@ -31,7 +31,7 @@ _LABEL = re.compile(
 
 
 def condense(question: str, history: Sequence[Turn], model: Model) -> str:
-    """The question as it stands alone; as it was asked where that is so already, or the model is of no help. One call at most."""
+    """The question as it stands alone; else as it was asked. One call at most."""
     prompt = _prompt(question, history, model) if needs_history(question, history) else None
     if prompt is None:
         return question

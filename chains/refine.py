@@ -74,7 +74,7 @@ def _batches(task: Task, sources: Sequence[Source], model: Model) -> list[Sequen
 
 
 def _prompt(task: Task, batch: Sequence[Source], draft: str, model: Model) -> Prompt:
-    """The batch with the draft. In it a source longer than the window is shortened, and so is a draft longer than asked."""
+    """The batch with the draft. A source too long for the window is shortened in it, as is an overlong draft."""
     role: Role = "refine" if draft else "answer"
     prompt = _build(role, task, batch, draft, model)
     if budget.fits(prompt, model):
