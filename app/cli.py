@@ -1,0 +1,297 @@
+"""The `pagewise` command: the same library and chains as the web app, for scripts and for people at a terminal.
+
+Exit codes: 0 done, partly done or refused; 1 something failed, the JSON is still printed; 2 wrong use or a wrong
+setting, nothing was begun; 130 stopped with Ctrl-C, what had come is printed.
+
+What costs seconds to import (torch, Chroma) is imported inside the functions that need it, so that `--help` and a
+mistyped option answer at once.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from app.lines import Line, lines
+from ingest.errors import PagewiseError
+from settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from chains.events import Answer, Event
+    from chains.models.base import Model
+    from chains.prompts import Language
+    from ingest.library import Library
+
+CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
+OVERRIDES = ("data", "passages", "model", "language", "port")  # the settings that an option sets
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    top = parser()
+    args = top.parse_args(argv)
+    if "file" in args and (args.question is None) == (args.file is None):
+        top.error(f"{args.command} takes either a QUESTION or --from FILE.jsonl")
+    # Progress bars and chatter of libraries are no part of our output; traces of questions are sent nowhere.
+    os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
+    try:
+        settings = load_settings({name: getattr(args, name, None) for name in OVERRIDES})
+    except SettingsError as error:
+        print(f"pagewise: {error}", file=sys.stderr)
+        return 2
+    from app.output import only_ours, write_json
+
+    try:
+        if args.command == "run":
+            from app.serve import serve
+
+            serve(settings)
+        with only_ours() as out:
+            try:
+                return int(args.do(args, settings, out))
+            except PagewiseError as error:
+                if args.json or getattr(args, "file", None):
+                    about = {name: getattr(args, name, None) for name in ("question", "document")}
+                    write_json(out, {name: value for name, value in about.items() if value} | {"error": str(error)})
+                print(f"pagewise: {error}", file=sys.stderr)
+                return 1
+    except PagewiseError as error:
+        print(f"pagewise: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="pagewise",
+        description="Ask questions of your own PDFs and see the page that proves each sentence.",
+        epilog="Exit codes: 0 done, partly done or refused; 1 something failed; 2 wrong use; 130 stopped.",
+    )
+    top.add_argument("--version", action="version", version=f"pagewise {version('pagewise')}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, do: Callable[..., int] | None, about: str, *options: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        one.add_argument("--data", metavar="DIR", help="the library's folder (else PAGEWISE_DATA)")
+        if "json" in options:
+            one.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
+        if "document" in options:
+            one.add_argument(
+                "--document",
+                action="append",
+                dest="documents",
+                metavar="NAME",
+                help="only this one (name or id); again for more",
+            )
+        if "question" in options:
+            one.add_argument("question", nargs="?", metavar="QUESTION", type=_text)
+            one.add_argument("--from", dest="file", metavar="FILE.jsonl", help="one question per line; - is stdin")
+            one.add_argument("-k", type=int, dest="passages", metavar="N", help="how many passages")
+        if "model" in options:
+            one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder or hub id>")
+            one.add_argument("--language", choices=("auto", "en", "zh"), help="of the answer; auto: the question's own")
+        one.set_defaults(do=do)
+        return one
+
+    one = command("run", None, "start the web app")
+    one.add_argument("--port", type=int, metavar="N", help="listen on this port (else PAGEWISE_PORT, 8501)")
+    one = command("ingest", ingest, "add PDFs to the library: files, and folders with all that is in them", "json")
+    one.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    command("list", list_, "list the documents of the library", "json")
+    one = command("remove", remove, "remove a document and everything that was made from it", "json")
+    one.add_argument("document", metavar="DOCUMENT", help="its name or id")
+    command("search", search, "find passages, without answering", "json", "document", "question")
+    one = command("ask", ask, "answer a question from the documents", "json", "document", "question", "model")
+    one.add_argument("--chain", choices=CHAINS, help="how the passages are read (else PAGEWISE_CHAIN, stuff)")
+    one = command("summarize", summarize, "summarize a document", "json", "model")
+    one.add_argument("document", metavar="DOCUMENT", help="its name or id")
+    one.add_argument("--chain", choices=CHAINS[:3], default="map_reduce", help="how it is read (map_reduce)")
+    return top
+
+
+def _text(argument: str) -> str:
+    """An argument as text that can be stored and printed; a terminal may hand in bytes that are not."""
+    text = argument.encode("utf-8", "replace").decode()
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.wiring import library, limits
+    from ingest.__main__ import run
+
+    return run(args.paths, lambda: library(settings), limits(settings), as_json=args.json, out=out, err=sys.stderr)
+
+
+def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.output import list_json, list_lines, write_json
+    from app.wiring import library
+
+    with library(settings) as lib:
+        records = lib.records()
+    if args.json:
+        write_json(out, list_json(records))
+    else:
+        out.writelines(f"{line}\n" for line in list_lines(records))
+    return 0
+
+
+def remove(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.output import write_json
+    from app.wiring import library
+
+    with library(settings) as lib:
+        record = lib.remove(lib.find(args.document).id)
+    if args.json:
+        write_json(out, {"document": record.name, "id": record.id, "removed": True})
+    else:
+        out.write(f"Removed {record.name} ({record.id[:8]}).\n")
+    return 0
+
+
+def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.output import passage_lines, search_json, write_json
+    from app.wiring import library
+    from chains.retrieve import retrieve
+
+    with library(settings) as lib:
+
+        def one(line: Line) -> tuple[dict[str, object], int]:
+            found = retrieve(line.question, lib, settings.passages, _ids(lib, line.documents))
+            return search_json(line.question, found), 0
+
+        if args.file is not None:
+            return _each_line(args, out, one)
+        if args.json:
+            value, code = one(Line(None, args.question, args.documents))
+            write_json(out, value)
+            return code
+        found = retrieve(args.question, lib, settings.passages, _ids(lib, args.documents))
+    if not found:
+        out.write("Nothing was found.\n")
+    for n, passage in enumerate(found, 1):
+        out.writelines(f"{line}\n" for line in passage_lines(passage, n))
+    return 0
+
+
+def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.output import Screen, answer_json, write_json
+    from app.wiring import library, model
+    from chains import answer as chains
+
+    chain = args.chain or settings.chain
+    with library(settings) as lib:
+        mind = model(settings, lib.embedder)
+
+        def events(line: Line) -> "Iterator[Event]":
+            return chains.ask(
+                line.question,
+                lib,
+                mind,
+                chain=chain,
+                k=settings.passages,
+                documents=_ids(lib, line.documents),
+                language=_language(settings),
+            )
+
+        def one(line: Line) -> tuple[dict[str, object], int]:
+            answer = _follow(events(line), line.question, chain, mind, lambda event: None)
+            return answer_json(line.question, answer), _code(answer)
+
+        if args.file is not None:
+            return _each_line(args, out, one)
+        screen = Screen(None if args.json else out, sys.stderr)
+        line = Line(None, args.question, args.documents)
+        answer = _follow(events(line), args.question, chain, mind, screen.show)
+        if args.json:
+            write_json(out, answer_json(args.question, answer))
+        screen.finish(answer)
+        return _code(answer)
+
+
+def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.output import Screen, summary_json, write_json
+    from app.wiring import library, model
+    from chains import answer as chains
+
+    with library(settings) as lib:
+        record = lib.find(args.document)
+        mind = model(settings, lib.embedder)
+        screen = Screen(None if args.json else out, sys.stderr)
+        events = chains.summarize(record.id, lib, mind, chain=args.chain, language=_language(settings))
+        answer = _follow(events, record.title, args.chain, mind, screen.show)
+        if args.json:
+            write_json(out, summary_json(record.name, answer))
+        screen.finish(answer)
+        return _code(answer)
+
+
+def _language(settings: Settings) -> "Language | None":
+    return None if settings.language == "auto" else settings.language
+
+
+def _ids(lib: "Library", names: Sequence[str] | None) -> list[str] | None:
+    """The documents' ids; None where all are meant. Raises UnknownDocument, AmbiguousDocument."""
+    return None if names is None else [lib.find(name).id for name in names]
+
+
+def _code(answer: "Answer") -> int:
+    return INTERRUPTED if answer.stopped else 1 if answer.error else 0
+
+
+def _follow(
+    events: "Iterator[Event]", question: str, chain: str, mind: "Model", show: "Callable[[Event], None]"
+) -> "Answer":
+    """Show each event and return the answer; after Ctrl-C the model's work is ended and what had come is the answer."""
+    from chains.answer import cut_short
+    from chains.events import Answer
+
+    seen: list[Event] = []
+    started = time.monotonic()
+    try:
+        for event in events:
+            seen.append(event)
+            show(event)
+            if isinstance(event, Answer):
+                return event
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if isinstance(events, Generator):
+            events.close()
+    return cut_short(seen, question, chain, mind.name, time.monotonic() - started)
+
+
+def _each_line(args: argparse.Namespace, out: TextIO, one: Callable[[Line], tuple[dict[str, object], int]]) -> int:
+    """One JSON line out for each line in. A line that fails says so in its own line and in the exit code."""
+    from app.output import write_json
+
+    worst = 0
+    for number, line in enumerate(lines(args.file, args.documents), 1):
+        value: dict[str, object]
+        if line.error:
+            value, code = {"error": f"line {number}: {line.error}"}, 1
+        else:
+            try:
+                value, code = one(line)
+            except PagewiseError as error:
+                value, code = {"question": line.question, "error": str(error)}, 1
+        write_json(out, {"id": line.id, **value})
+        print(f"· {number} done", file=sys.stderr)
+        if code == INTERRUPTED:
+            return code
+        worst = max(worst, code)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""What the command line prints: JSON for scripts, plain text for people, and a stdout that holds nothing else."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from chains.events import Answer, Citation, Event, Step, Token
+from ingest.document import Passage, Record
+
+
+@contextlib.contextmanager
+def only_ours() -> Iterator[TextIO]:
+    """A stdout for the caller alone: whatever else prints there meanwhile, down to C libraries, lands on stderr."""
+    visible = sys.stdout
+    visible.flush()
+    try:
+        real = visible.fileno() == 1
+    except (OSError, ValueError):  # not a file: a test's, or a notebook's
+        real = False
+    if not real:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield visible
+        return
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    own = os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield own
+    finally:
+        with contextlib.suppress(BrokenPipeError):  # whoever read us has gone; the caller was told when it wrote
+            own.close()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def write_json(out: TextIO, value: object) -> None:
+    """One value on one line, at once: a reader of --from sees each line when it is done."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, from an argument or a file
+        text = json.dumps(value)
+    out.write(text + "\n")
+    out.flush()
+
+
+def passage_json(passage: Passage) -> dict[str, object]:
+    return {
+        "document": passage.name,
+        "page": passage.page,
+        "last_page": passage.last_page,
+        "page_label": passage.page_label,
+        "score": passage.score,
+        "text": passage.text,
+    }
+
+
+def search_json(question: str, passages: Sequence[Passage]) -> dict[str, object]:
+    return {"question": question, "passages": [passage_json(passage) for passage in passages]}
+
+
+def _citation_json(citation: Citation) -> dict[str, object]:
+    return {
+        "n": citation.n,
+        "document": citation.name,
+        "page": citation.page,
+        "page_label": citation.page_label,
+        "quote": citation.quote,
+        "verified": citation.verified,
+        "match": citation.match,
+    }
+
+
+def _how(answer: Answer) -> dict[str, object]:
+    """What an answer and a summary say alike. `stopped` and `error` stand there only where they are so."""
+    usage = {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens}
+    return {
+        "chain": answer.chain,
+        "model": answer.model,
+        "calls": answer.calls,
+        "seconds": round(answer.seconds, 3),
+        "usage": usage,
+        "citations": [_citation_json(citation) for citation in answer.citations],
+        **({"stopped": True} if answer.stopped else {}),
+        **({"error": str(answer.error)} if answer.error else {}),
+    }
+
+
+def answer_json(question: str, answer: Answer) -> dict[str, object]:
+    return {"question": question, "answer": answer.text, "refused": answer.refused, **_how(answer)}
+
+
+def summary_json(document: str, answer: Answer) -> dict[str, object]:
+    return {"document": document, "summary": answer.text, **_how(answer)}
+
+
+def list_json(records: Sequence[Record]) -> dict[str, object]:
+    return {
+        "documents": [
+            {
+                "document": record.name,
+                "id": record.id,
+                "status": record.status,
+                "pages": record.pages,
+                "pages_without_text": len(record.without_text),
+                "without_text": list(record.without_text),
+                "chunks": record.chunks,
+                "added": record.added.isoformat(timespec="seconds"),
+            }
+            for record in records
+        ]
+    }
+
+
+def step_text(step: Step) -> str:
+    """A step in words."""
+    some = f"{step.done} of {step.total}"
+    match step.name:
+        case "condensed":
+            return f"searching for: {step.text}"
+        case "searched":
+            names = {source.passage.name for source in step.sources}
+            return f"found {len(step.sources)} passages in {len(names)} documents"
+        case "planned":
+            return f"at most {step.total} model calls"
+        case "cut":
+            return f"only {some} passages fit the model's window; --chain map_reduce reads all"
+        case "read":
+            return f"read {some}"
+        case "drafted":
+            return f"draft {some}"
+        case "joined":
+            return f"joined {some} notes"
+        case "scored":
+            return f"source {some} scored {step.text}"
+        case "lost":
+            return f"one reply could not be used: {step.text}"
+        case "kept":
+            return f"kept the earlier draft: {step.text}"
+        case "verified":
+            return f"{some} quotes stand on their pages word for word"
+
+
+class Screen:
+    """Shows the events of one answer as they come: its text on `out`, steps on `err`."""
+
+    def __init__(self, out: TextIO | None, err: TextIO) -> None:
+        self._out = out  # None: only the steps
+        self._err = err
+        self._open_line = False
+        self._said = False
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Step):
+            self.end_line()
+            self._err.write(f"· {step_text(event)}\n")
+            self._err.flush()
+        elif isinstance(event, Token) and self._out is not None:
+            self._out.write(event.text)
+            self._out.flush()
+            self._said = True
+            self._open_line = not event.text.endswith("\n")
+
+    def end_line(self) -> None:
+        if self._open_line and self._out is not None:
+            self._out.write("\n")
+            self._out.flush()
+            self._open_line = False
+
+    def finish(self, answer: Answer) -> None:
+        """What stands under the text: where it comes from, what is missing."""
+        out = self._out
+        if out is None:
+            return
+        if not self._said and answer.text:
+            out.write(answer.text)
+            self._open_line = True
+        self.end_line()
+        out.write("".join(f"{line}\n" for line in _below(answer)))
+        out.flush()
+        if answer.error:
+            self._err.write(f"pagewise: {answer.error}\n")
+        elif answer.stopped:
+            self._err.write("Stopped; this is what had come.\n")
+
+
+def _below(answer: Answer) -> Iterator[str]:
+    if answer.citations:
+        yield ""
+    said = set()
+    for citation in answer.citations:
+        where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
+        quote = " ".join(citation.quote.split())
+        how = {"exact": "", "near": " (not word for word)", "none": "no words of this page were found in the answer"}
+        line = where + (f": “{quote}”" if quote else ": ") + how[citation.match]
+        if line not in said:
+            said.add(line)
+            yield line
+    if answer.refused and answer.sources:
+        yield ""
+        yield "The closest passages:"
+        for source in answer.sources[:3]:
+            yield from passage_lines(source.passage)
+
+
+def page_text(number: int, label: str) -> str:
+    return f"page {number}" if label in ("", str(number)) else f"page {number} ({label})"
+
+
+def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
+    """A passage for a person: whose it is, then its text on one line, cut at about three lines' length."""
+    pages = page_text(passage.page, passage.page_label)
+    if passage.last_page != passage.page:
+        pages += f"–{passage.last_page}"
+    yield f"{'-' if n is None else f'{n}.'} {passage.name}, {pages}"
+    text = " ".join(passage.text.split())
+    yield "   " + (text if len(text) <= 240 else text[:239] + "…")
+
+
+def list_lines(records: Sequence[Record]) -> Iterator[str]:
+    if not records:
+        yield "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER"
+        return
+    width = max(len(record.name) for record in records)
+    for record in records:
+        gaps = f", {len(record.without_text)} without text" if record.without_text else ""
+        yield f"{record.id[:8]}  {record.name:<{width}}  {record.pages} pages{gaps}, {record.chunks} passages, " + (
+            f"added {record.added:%Y-%m-%d}"
+        )

@@ -1,0 +1,42 @@
+"""From settings to the things that they name. The only place where a setting meets a constructor."""
+
+from chains.models import open_model
+from chains.models.base import Model
+from ingest.embed import Embedder, open_embedder
+from ingest.library import Library
+from ingest.load import Limits
+from settings import Settings
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(
+        file_mb=settings.max_file_mb,
+        pages=settings.max_pages,
+        page_seconds=settings.page_seconds,
+        file_seconds=settings.file_seconds,
+        worker_mb=settings.worker_mb,
+        text_mb=settings.max_text_mb,
+    )
+
+
+def embedder(settings: Settings) -> Embedder:
+    """Raises EmbedderError."""
+    return open_embedder(settings.embedder, api_base=settings.api_base, api_key=settings.api_key.get_secret_value())
+
+
+def library(settings: Settings) -> Library:
+    """To be closed by the caller. Raises LibraryError, EmbedderError."""
+    return Library(settings.data, embedder(settings), settings.chroma_url)
+
+
+def model(settings: Settings, embedder: Embedder) -> Model:
+    """The model that the settings choose. Raises ModelError."""
+    return open_model(
+        settings.model,
+        api_base=settings.api_base,
+        api_key=settings.api_key.get_secret_value(),
+        context=settings.context,
+        parallel=settings.parallel,
+        seconds=settings.api_seconds,
+        embedder=embedder,
+    )
