@@ -1,13 +1,19 @@
 """Small true implementations of the program's own interfaces, for tests that need no real weights."""
 
 import re
+import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chains.errors import ModelError
+from chains.models.base import Finish, Usage
+from chains.prompts import Prompt, render
+
 _WORD = re.compile(r"[㐀-鿿]|\w+")
+_TOKEN = re.compile(r"[㐀-鿿]|\w+|[^\w\s]")
 
 
 class HashingEmbedder:
@@ -38,3 +44,74 @@ class HashingEmbedder:
         if length == 0.0:  # no words, or words that cancel out: still a unit vector
             vector[0] = length = 1.0
         return vector / length
+
+
+class ScriptedModel:
+    """A Model whose replies are a function of the prompt. It keeps to its window and its reply's length as a real one does.
+
+    Tokens are words, signs and Chinese characters. A prompt that does not fit with its reply is an AssertionError: no
+    chain may send one. `fails` maps the number of a call, from 1, to the error it ends with, after `pieces` pieces.
+    `obeys` False lets it write past max_tokens. `gate` holds every reply back after its first piece until it is set.
+    """
+
+    def __init__(
+        self,
+        reply: Callable[[Prompt], str],
+        context: int = 100_000,
+        parallel: int = 1,
+        fails: Mapping[int, ModelError] | None = None,
+        pieces: int = 0,
+        obeys: bool = True,
+        gate: threading.Event | None = None,
+    ) -> None:
+        self.name = "scripted"
+        self.context = context
+        self.parallel = parallel
+        self.prompts: list[Prompt] = []  # in the order of the calls
+        self.counted = 0  # tokens counted, over all counts
+        self.running = self.most_running = 0
+        self.cut = 0  # streams that were closed before their end
+        self._reply, self._fails, self._pieces, self._obeys, self._gate = reply, fails or {}, pieces, obeys, gate
+        self._lock = threading.Lock()
+
+    @property
+    def calls(self) -> int:
+        return len(self.prompts)
+
+    def count(self, prompt: Prompt) -> int:
+        rendered = render(prompt)
+        count = len(_TOKEN.findall(rendered.system)) + len(_TOKEN.findall(rendered.user))
+        self.counted += count
+        return count
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        size = self.count(prompt)
+        assert size + prompt.max_tokens <= self.context, f"{prompt.role}: {size} + {prompt.max_tokens} > {self.context}"
+        with self._lock:
+            self.prompts.append(prompt)
+            call = len(self.prompts)
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        done = False
+        try:
+            pieces = re.findall(r"\s*\S+|\s+$", self._reply(prompt))
+            written = 0
+            for i, piece in enumerate(pieces):
+                if call in self._fails and i >= self._pieces:
+                    break
+                written += len(_TOKEN.findall(piece))
+                if self._obeys and written > prompt.max_tokens:
+                    done = True
+                    yield Finish("length", Usage(size, prompt.max_tokens))
+                    return
+                yield piece
+                if self._gate is not None:
+                    self._gate.wait(20)
+            done = True
+            if call in self._fails:
+                raise self._fails[call]
+            yield Finish("stop", Usage(size, written))
+        finally:
+            with self._lock:
+                self.running -= 1
+                self.cut += not done
