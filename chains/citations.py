@@ -19,12 +19,15 @@ RULE: Mapping[Language, str] = {
     "en": "After every statement give the number of the source that proves it and, copied letter for letter, the few "
     'words of that source that do (at most 25), like this: [2: "words of the source"]. '
     "Use only the numbers of the sources that you were given.",
-    "zh": "每句陈述之后，写出能证明它的来源编号，并逐字抄录该来源中的关键原文（不超过 40 个字），格式为：[2: \"原文\"]。"
-    "只能使用所给来源的编号。",
+    "zh": "每句陈述之后，写出能证明它的来源编号，并逐字抄录该来源中的关键原文（不超过 40 个字），"
+    '格式为：[2: "原文"]。只能使用所给来源的编号。',
 }
 
 _LONGEST_MARK = 700  # characters; what is longer is text in brackets
-_NUMBERS = r"(?:(?:sources?|来源|资料|文献|ref\.?|n)\s*[:：#]?\s*)?\^?\d{1,4}(?:\s*[,，、;和&-]\s*(?:source\s*)?\d{1,4})*"
+_NUMBERS = (
+    r"(?:(?:sources?|来源|资料|文献|ref\.?|n)\s*[:：#]?\s*)?\^?"
+    r"\d{1,4}(?:\s*[,，、;和&-]\s*(?:source\s*)?\d{1,4})*"
+)
 _MARK = re.compile(
     rf"[\[【]\s*(?P<numbers>{_NUMBERS})\s*(?:[:：,，]?\s*(?P<words>[\"“”'‘「『].*?[\"“”'’」』]|[^\d\s\]】,，][^\]】]*))?\s*[\]】]",
     re.IGNORECASE | re.DOTALL,
@@ -37,13 +40,13 @@ _NEAR = 0.5  # share of a statement's words that the closest sentence must hold 
 
 
 def shield(text: str) -> str:
-    """Source text with its own "[3]" written "［3］": a reader sees the same, nobody takes it for a mark, and it folds alike."""
+    """Source text with its own "[3]" written "［3］": it reads and folds alike, and nobody takes it for a mark."""
     return re.sub(r"[\[【]([^\]】]{0,40})[\]】]", r"［\1］", text)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One mark as it was read: where it stands in the clean text, the source's number, the words it quotes ("" if none)."""
+    """One mark: where it stands in the clean text, the source's number, the words it quotes ("" if none)."""
 
     at: int
     n: int
@@ -118,7 +121,7 @@ class MarkReader:
 
 
 def _closed(words: str) -> bool:
-    return words[0] not in "\"“「『" or words[-1] in "\"”」』“"
+    return words[0] not in '"“「『' or words[-1] in '"”」』“'
 
 
 def _numbers(text: str) -> list[int]:
@@ -145,7 +148,8 @@ def plain(text: str) -> str:
 def cite(reader: MarkReader, sources: Sequence[Source]) -> tuple[Citation, ...]:
     """The citations of a text that was read, in the order of its marks, each looked for on its source's pages."""
     by_number = {source.n: source for source in sources}
-    citations, previous_end, statement = [], 0, (0, 0)
+    citations: list[Citation] = []
+    previous_end, statement = 0, (0, 0)
     for claim in reader.claims:
         if claim.at > previous_end or not citations:  # a mark right behind another proves the same statement
             statement = _trimmed(reader.text, previous_end, claim.at)
@@ -182,7 +186,7 @@ def _cite(claim: Claim, text: str, statement: tuple[int, int], source: Source) -
 
 
 def _exact(words: str, source: Source) -> tuple[Span, str] | None:
-    """The page's own characters for `words`, where they all stand on one page; parts around an ellipsis in their order."""
+    """The page's own characters for `words`, all on one page; the parts around an ellipsis in their order."""
     parts = [part for part in _ELLIPSIS.split(words.strip()) if part.strip()]
     if not parts or not any(c.isalnum() for c in words):
         return None

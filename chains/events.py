@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Token:
-    """The next piece of the answer's text, for the screen as it is: marks are whole ("[2]") and lead to given sources."""
+    """The next piece of the answer's text, fit for the screen: marks are whole ("[2]") and lead to given sources."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""The fixed replies: the exact words that a prompt asks a model for, and how they are read when it writes them its own way."""
+"""The fixed replies: the exact words that a prompt asks for, and how a model's own wording of them is read."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,9 @@ _REFUSAL = re.compile(
     r"|(?:无法|不能)(?:回答|确定|得知|判断|从)|^(?:我)?不知道|没有(?:找到|提到|提及|相关|答案)|未(?:提及|提到|找到|说明)",
     re.IGNORECASE,
 )
-_NOTHING = re.compile(r"^\W*(?:nothing(?: here| relevant| found)?|没有相关(?:内容|信息)?|无相关(?:内容|信息)?)\W*$", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"^\W*(?:nothing(?: here| relevant| found)?|没有相关(?:内容|信息)?|无相关(?:内容|信息)?)\W*$", re.IGNORECASE
+)
 _UNCHANGED = re.compile(
     r"^\W*(?:no change[sd]?(?: needed| required)?|unchanged|无需修改|无须修改|不变|没有变化|保持不变)\W*", re.IGNORECASE
 )

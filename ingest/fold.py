@@ -50,14 +50,15 @@ def fold(text: str) -> Folded:
                 origin.append(i)
             continue
         # A character may become several: ﬁ → fi, ½ → 1⁄2, ß → ss.
-        became = (character if character < "\x80" else unicodedata.normalize("NFKC", character).translate(_SAME)).casefold()
+        plain = character if character < "\x80" else unicodedata.normalize("NFKC", character)
+        became = plain.translate(_SAME).casefold()
         for piece in became:
             if piece == " " and (not characters or characters[-1] == " "):
                 continue
             if characters and characters[-1] == " " and _CJK.match(piece):
                 characters.pop()
                 origin.pop()
-            characters.append(piece.translate(_SAME))
+            characters.append(piece)
             origin.append(i)
     if characters and characters[-1] == " ":
         characters.pop()

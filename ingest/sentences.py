@@ -2,21 +2,27 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st jr sr inc ltd co corp no nos vs etc e.g i.e fig figs vol pp p ed eds gen col lt sgt capt rev hon "
-    "jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k u.n approx dept est ca cf al art sec".split()
+    re.findall(
+        r"\S+",
+        """mr mrs ms dr prof st jr sr inc ltd co corp no nos vs etc e.g i.e fig figs vol pp p ed eds gen col lt sgt capt
+        rev hon jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k u.n approx dept est ca cf al art sec""",
+    )
 )
 # A full stop, then whatever closes with it (quotation marks, brackets, a citation mark), then space; the full-width
 # ones need no space. A blank line ends a sentence too, and so does the end of a line of a table or list, which is
 # told from wrapped prose in `_line_ends`.
 _END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？；]+[”’」』）\"']*|\n[ \t]*\n\s*")
-_BULLET = re.compile(r"[ \t]*(?:[•●▪■◆–—*·-]|\(?\d{1,3}[.)、．]|（?[一二三四五六七八九十]{1,3}[）、]|\(?[a-z]\))[ \t]*\S?")
+_BULLET = re.compile(
+    r"[ \t]*(?:[•●▪■◆–—*·-]|\(?\d{1,3}[.)、．]|（?[一二三四五六七八九十]{1,3}[）、]|\(?[a-z]\))[ \t]*\S?"
+)
 _NUMBER = re.compile(r"[\d%$€£¥)）]\s*$|^\s*[$€£¥(]?\d")
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """The sentences of `text` as ranges [start, end), in order and without a gap; white space goes with what it follows."""
+    """The sentences of `text` as ranges [start, end), in order, without a gap; white space goes with what it ends."""
     start = 0
     for end in sorted({*_full_stops(text), *_line_ends(text)}):
         if text[start:end].strip():
@@ -50,10 +56,12 @@ def _line_ends(text: str) -> Iterator[int]:
     at = 0
     lines = text.split("\n")
     widest = max((len(line) for line in lines), default=0)
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         at += len(line) + 1
         short = len(line) < 0.6 * widest
-        if _BULLET.match(following) or (_NUMBER.search(line) and (short or _NUMBER.search(following))) or (
-            short and following[:1].isupper() and not line.rstrip().endswith((",", "，", "、"))
+        if (
+            _BULLET.match(following)
+            or (_NUMBER.search(line) and (short or _NUMBER.search(following)))
+            or (short and following[:1].isupper() and not line.rstrip().endswith((",", "，", "、")))
         ):
             yield at

@@ -128,4 +128,3 @@ def _heading(document: Document, page: int) -> str:
         if entry.page <= page:
             path = [*(above for above in path if above.level < entry.level), entry]
     return " › ".join(entry.title for entry in path)
-

@@ -1,4 +1,4 @@
-"""Text → search tokens. Words lower-cased and stemmed, numbers as one token, Chinese as pairs of neighbouring characters.
+"""Text → search tokens: words lower-cased and stemmed, numbers whole, Chinese as pairs of neighbouring characters.
 
 SQLite's own tokenizers take a run of Chinese as one word (unicode61) or miss words of two characters (trigram);
 pairs find every word of two or more, and a character that stands alone is its own token.

@@ -1,0 +1,186 @@
+"""No language model at all: picks the sentences that answer, or that sum up, and gives them with their sources.
+
+It reads a Prompt as data, plays every role of every chain, and writes what a language model is asked to write: marks,
+scores, and the fixed words for "nothing here", "no change" and "not in these documents". It writes no word of its own
+beside those, so every sentence of it stands on its page.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from chains.models.base import Finish, Usage
+from chains.models.selection import (
+    Sentence,
+    Similarity,
+    centrality,
+    fits,
+    same,
+    sentences_in,
+    sentences_of,
+    subject_words,
+)
+from chains.prompts import Prompt, Turn
+from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED
+from ingest.embed import Embedder
+from ingest.tokens import language, tokens
+
+CONTEXT = 1_000_000  # tokens; it holds a whole book, and no more is needed
+_BYTES_PER_TOKEN = 3  # its own measure: a Chinese character, or most of an English word
+
+ANSWER_SENTENCES = 3  # beyond the third a sentence holds the answer too rarely to be worth reading
+NOTE_SENTENCES = 2
+SUMMARY_SENTENCES = 12
+PART_SENTENCES = 3  # of a part of a document, on the way to its summary
+BELIEVED = 0.36  # evidence below which nothing answers; see evals/RESULTS.md for how it was chosen
+_BESIDE = 0.8  # a further sentence must be at least so near to the best one's score
+
+
+class Extractive:
+    """A Model. `embedder` compares sentences by meaning, in the languages that it knows; None: by words alone."""
+
+    def __init__(self, embedder: Embedder | None = None, parallel: int = 1) -> None:
+        self._embedder = embedder
+        self.name = "extractive"
+        self.context = CONTEXT
+        self.parallel = parallel
+
+    def count(self, prompt: Prompt) -> int:
+        texts = [prompt.question, prompt.draft, *prompt.notes, *(s.text for s in prompt.sources)]
+        texts += [part for turn in prompt.history for part in (turn.question, turn.answer)]
+        return sum(_count(text) for text in texts)
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        """Sentence by sentence; the reply ends before one that would make it longer than max_tokens."""
+        used, cut = 0, False
+        for piece in self._reply(prompt):
+            size = _count(piece)
+            if used and used + size > prompt.max_tokens:
+                cut = True
+                break
+            used += size
+            yield piece
+        yield Finish("length" if cut else "stop", Usage(self.count(prompt), used))
+
+    def _reply(self, prompt: Prompt) -> Iterator[str]:
+        if prompt.role == "condense":
+            yield condensed(prompt.question, prompt.history)
+        elif prompt.task == "summary":
+            yield from self._summary(prompt)
+        else:
+            yield from self._answer(prompt)
+
+    def _answer(self, prompt: Prompt) -> Iterator[str]:
+        given = _given(prompt)
+        fitting = fits(prompt.question, given, self._similarity(prompt.question))
+        order = sorted(range(len(given)), key=lambda i: (-fitting[i].score, given[i].place))
+        best = fitting[order[0]] if order else None
+        evidence = max((fit.evidence for fit in fitting), default=0.0)
+        if prompt.role == "rerank":
+            if best is not None:
+                chosen = _chosen(given, order, [fit.score for fit in fitting], NOTE_SENTENCES)
+                yield from _written(chosen, prompt)
+            score = round(100 * _believed(evidence) * (0.7 + 0.3 * (given[0].prior if given else 0.0)))
+            yield f"\n得分：{score}/100" if prompt.language == "zh" else f"\nScore: {score}/100"
+        elif best is None or evidence < BELIEVED * (0.8 if prompt.role == "map" else 1.0):
+            yield (
+                NOTHING[prompt.language]
+                if prompt.role == "map"
+                else (UNCHANGED[prompt.language] if prompt.draft else NOT_FOUND[prompt.language])
+            )
+        else:
+            most = NOTE_SENTENCES if prompt.role == "map" else ANSWER_SENTENCES
+            chosen = _chosen(given, order, [fit.score for fit in fitting], most)
+            before = {sentence.text for sentence in sentences_in(prompt.draft)}
+            if before and {sentence.text for sentence in chosen} == before:
+                yield UNCHANGED[prompt.language]
+            else:
+                yield from _written(chosen, prompt)
+
+    def _summary(self, prompt: Prompt) -> Iterator[str]:
+        given = _given(prompt)
+        if not given:
+            yield NOTHING[prompt.language] if prompt.role == "map" else NOT_FOUND[prompt.language]
+            return
+        scores = centrality(given)
+        most = PART_SENTENCES if prompt.role == "map" else SUMMARY_SENTENCES
+        # The text in as many equal stretches as sentences are wanted, and the most central of each: a summary that
+        # takes the most central of all is about one chapter.
+        stretch = max(1.0, len(given) / most)
+        chosen: list[Sentence] = []
+        for k in range(most):
+            within = range(int(k * stretch), min(len(given), int((k + 1) * stretch)))
+            best = max(within, key=lambda i: scores[i], default=None)
+            if best is not None and not any(same(given[best].text, other.text) for other in chosen):
+                chosen.append(given[best])
+        if prompt.draft and {s.text for s in chosen} == {s.text for s in sentences_in(prompt.draft)}:
+            yield UNCHANGED[prompt.language]
+        else:
+            yield from _written(chosen, prompt)
+
+    def _similarity(self, question: str) -> Similarity | None:
+        embedder = self._embedder
+        if embedder is None or (embedder.languages is not None and language(question) not in embedder.languages):
+            return None
+
+        def similarity(asked: str, sentences: Sequence[str]) -> Sequence[float]:
+            cosines: list[float] = (embedder.documents(sentences) @ embedder.query(asked)).tolist()
+            return cosines
+
+        return similarity
+
+
+def _given(prompt: Prompt) -> list[Sentence]:
+    """Everything that the prompt gives to pick from: the draft, then the notes, then the sources."""
+    given = sentences_in(prompt.draft)
+    for note in prompt.notes:
+        given += sentences_in(note, len(given))
+    read = sentences_of(prompt.sources)
+    return given + [Sentence(s.n, s.text, len(given) + s.place, s.prior) for s in read]
+
+
+def _chosen(given: Sequence[Sentence], order: Sequence[int], scores: Sequence[float], most: int) -> list[Sentence]:
+    """The best sentences, best first, none saying what another has said."""
+    chosen: list[int] = []
+    for i in order:
+        if len(chosen) == most or (chosen and scores[i] < _BESIDE * scores[order[0]]):
+            break
+        if not any(same(given[i].text, given[j].text) for j in chosen):
+            chosen.append(i)
+    return [given[i] for i in chosen]
+
+
+def _written(chosen: Sequence[Sentence], prompt: Prompt) -> Iterator[str]:
+    gap = "" if prompt.language == "zh" else " "
+    for i, sentence in enumerate(chosen):
+        yield f"{gap if i else ''}{sentence.text} [{sentence.n}]"
+
+
+def _believed(evidence: float) -> float:
+    """Evidence as a share of what it can reach; BELIEVED lies at what a chain still accepts (20 of 100)."""
+    return min(1.0, max(0.0, 0.2 + (evidence - BELIEVED) / (1 - BELIEVED) * 1.1))
+
+
+_LEANS = re.compile(
+    r"\b(?:he|she|it|they|him|her|them|his|hers|its|their|this|that|these|those|there|then|one|ones|same|such|former|latter"
+    r"|else|more|also|too)\b|[他她它]们?|这|那|其|该|上述|此|前者|后者|呢",
+    re.IGNORECASE,
+)
+
+
+def condensed(question: str, history: Sequence[Turn]) -> str:
+    """The question with the subject that it leaves out: the words of the last question that it does not repeat."""
+    if not history or (not _LEANS.search(question) and len(subject_words(question)) > 3):
+        return question
+    known = set(tokens(question))
+    before = history[-1].question.strip().rstrip("?？。.!！ ")
+    if set(subject_words(before)) <= known:
+        return question
+    return (
+        f"{question.strip().rstrip('?？。. ')}（{before}）？"
+        if language(question) == "zh"
+        else (f"{question.strip().rstrip('?. ')} ({before})?")
+    )
+
+
+def _count(text: str) -> int:
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
