@@ -86,6 +86,11 @@ class ReaderCrashed(ReadError):
     remedy = "Open it in a PDF viewer, save a copy, and add the copy."
 
 
+class NotDrawn(ReadError):
+    text = "Page {page} cannot be drawn ({detail})."
+    remedy = "Open the PDF in a viewer to see it."
+
+
 class FileUnreadable(ReadError):
     text = "The file could not be read ({detail})."
     remedy = "Check that it exists and that you may read it."

@@ -4,7 +4,9 @@ pdfium reads: it is about twenty times as fast as pypdf, and knows where letters
 for a file that pdfium cannot open, for a page that it cannot load, and for a page on which it finds no text.
 """
 
+import math
 import signal
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -197,12 +199,9 @@ class Pdfium:
             return "", f"unreadable: {_reason(error)}"
 
     def _text(self, page: pypdfium2.PdfPage, limit: int) -> tuple[str, str]:
-        letters = page.get_textpage()
-        try:
+        with open_letters(page) as letters:
             count = letters.count_chars()
             text = clean(letters.get_text_range(0, min(count, limit))) if count else ""
-        finally:
-            letters.close()
         return (text, "") if text.strip() else ("", _why_no_text(page))
 
 
@@ -217,6 +216,34 @@ def open_page(document: pypdfium2.PdfDocument, index: int) -> Iterator[pypdfium2
         yield page
     finally:
         page.close()
+
+
+@contextmanager
+def open_letters(page: pypdfium2.PdfPage) -> Iterator[pypdfium2.PdfTextPage]:
+    """The page's letters in reading order. While it is open the page may be turned. Raises PdfiumError.
+
+    pdfium puts lines that run down the page in the wrong order, last line first; so such a page is turned upright.
+    """
+    letters, rotation = page.get_textpage(), page.get_rotation()
+    try:
+        angle = _usual_angle(letters)
+        if (angle - rotation) % 360 == 270:
+            letters.close()
+            page.set_rotation(angle)
+            letters = page.get_textpage()
+        yield letters
+    finally:
+        letters.close()
+        if page.get_rotation() != rotation:
+            page.set_rotation(rotation)
+
+
+def _usual_angle(letters: pypdfium2.PdfTextPage) -> int:
+    """Degrees against the clock that most letters are turned by, of a few looked at: 0, 90, 180 or 270."""
+    count = letters.count_chars()
+    angles = (pdfium.FPDFText_GetCharAngle(letters, index) for index in range(0, count, count // 15 + 1))
+    turned = Counter(round(-math.degrees(angle) / 90) * 90 % 360 for angle in angles if angle >= 0)
+    return turned.most_common(1)[0][0] if turned else 0
 
 
 def _has_fields(page: pypdfium2.PdfPage) -> bool:

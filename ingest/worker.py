@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ def in_worker(
     *,
     until: float = float("inf"),
     message_bytes: int = MESSAGE_BYTES,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """What `function` ("module:name"), called with these keyword arguments in a worker, yields: dicts of JSON.
 
     The worker gets `limits.page_seconds` from one to the next and until `until` (monotonic clock) for all. Closing

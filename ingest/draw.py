@@ -1,0 +1,148 @@
+"""Draws a page and finds words on it. Runs inside the worker (see worker.py)."""
+
+import base64
+import ctypes
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+from PIL import Image, ImageChops, ImageDraw
+
+from ingest.errors import Encrypted, NotDrawn
+from ingest.fold import find
+from ingest.load import open_letters, open_page
+
+PIXELS = 8_000_000  # of a picture at most, whatever size a page declares
+WIDEST = 4000  # pixels
+HIGHLIGHT, EDGE = (255, 233, 105), (222, 158, 10)
+_GRID = 1_000_000  # pdfium gives places on the screen in whole pixels: of a screen so large that they are exact
+_HYPHEN = re.compile("[-\u00ad\u2010-\u2015\u2212\ufe63\uff0d\ufffe\x02][ \u00a0]*[\r\n]*")
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def serve(path: str, page: int, quotes: Sequence[str], width: int, password: str) -> Iterator[dict[str, Any]]:
+    """One dict: the PNG in base64, its width and height in pixels, and where the quotes stand. Raises ReadError."""
+    try:
+        document = pypdfium2.PdfDocument(Path(path), password=password or None)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pdfium.FPDF_ERR_PASSWORD:
+            raise Encrypted() from error
+        raise NotDrawn(page=page, detail="pdfium cannot open the file") from error
+    if not 1 <= page <= len(document):
+        raise NotDrawn(page=page, detail=f"the file has {len(document)}")
+    try:
+        with open_page(document, page - 1) as sheet:
+            marks = [mark for quote in quotes for mark in find_words(sheet, quote)]
+            image = render(sheet, width)
+    except (pypdfium2.PdfiumError, ValueError) as error:
+        raise NotDrawn(page=page, detail="pdfium cannot read it") from error
+    buffer = io.BytesIO()
+    highlight(image, marks).save(buffer, "PNG")
+    yield {
+        "png": base64.b64encode(buffer.getvalue()).decode("ascii"),
+        "width": image.width,
+        "height": image.height,
+        "marks": marks,
+    }
+
+
+def render(page: pypdfium2.PdfPage, width: int) -> Image.Image:
+    """The page, `width` pixels wide, or less where that would be too many pixels. Raises PdfiumError or ValueError."""
+    across, down = page.get_size()
+    if not (across > 0 and down > 0 and math.isfinite(across * down)):
+        raise ValueError("a page without a size")
+    scale = min(min(width, WIDEST) / across, math.sqrt(PIXELS / (across * down)))
+    # A sheet like a thread keeps one pixel of width.
+    scale = min(max(scale, 1 / min(across, down)), PIXELS / max(across, down))
+    if math.ceil(across * scale) * math.ceil(down * scale) > 2 * PIXELS:
+        raise ValueError("a page of no sensible shape")
+    image: Image.Image = page.render(scale=scale, limit_image_cache=True).to_pil()
+    return image.convert("RGB")
+
+
+def highlight(image: Image.Image, marks: Sequence[Box]) -> Image.Image:
+    """The picture with the marks laid over it as a felt pen does: what is dark stays dark."""
+    layer = Image.new("RGB", image.size, (255, 255, 255))
+    pen = ImageDraw.Draw(layer)
+    for left, top, right, bottom in marks:
+        box = (left * image.width - 1, top * image.height - 1, right * image.width + 1, bottom * image.height + 1)
+        pen.rectangle(box, fill=HIGHLIGHT, outline=EDGE)
+    return ImageChops.multiply(image, layer)
+
+
+def find_words(page: pypdfium2.PdfPage, quote: str) -> list[Box]:
+    """Where the words stand: a box a line, in fractions of the page as it is seen. Empty where they are not found."""
+    with open_letters(page) as letters:
+        text, places = _characters(letters)
+        found = find(quote, text) or find(_unhyphened(quote), _unhyphened(text))
+        if found is None:
+            return []
+        boxes = [_box(letters, places[i]) for i in range(*found) if not text[i].isspace()]
+    seen = [_on_screen(page, line) for line in _lines([box for box in boxes if box is not None])]
+    return [box for box in seen if box[2] > box[0] and box[3] > box[1]]
+
+
+def _characters(letters: pypdfium2.PdfTextPage) -> tuple[str, list[int]]:
+    """The page's text, and for each character its index for pdfium."""
+    text: list[str] = []
+    places: list[int] = []
+    for index in range(letters.count_chars()):
+        code = pdfium.FPDFText_GetUnicode(letters, index)
+        if 0xDC00 <= code < 0xE000 and text and "\ud800" <= text[-1] < "\udc00":
+            text[-1] = chr(0x10000 + (ord(text[-1]) - 0xD800) * 0x400 + code - 0xDC00)
+        else:
+            text.append(chr(code) if code <= 0x10FFFF else "\ufffd")
+            places.append(index)
+    return "".join(text), places
+
+
+def _unhyphened(text: str) -> str:
+    """With soft hyphens for all hyphens and the line ends after them: as long as before, but folded without them.
+
+    Because whether a word that a line's end broke has a hyphen was decided over the whole document.
+    """
+    return _HYPHEN.sub(lambda match: "\u00ad" * len(match[0]), text)
+
+
+def _box(letters: pypdfium2.PdfTextPage, index: int) -> tuple[Box, bool] | None:
+    """A character's left, bottom, right, top on the page; and whether it stands on its side. None: it has no extent."""
+    try:
+        left, bottom, right, top = letters.get_charbox(index, loose=True)
+    except pypdfium2.PdfiumError:
+        return None
+    angle = pdfium.FPDFText_GetCharAngle(letters, index)
+    sideways = angle >= 0 and abs(math.sin(angle)) > 0.7
+    return ((left, bottom, right, top), sideways) if right > left and top > bottom else None
+
+
+def _lines(boxes: Sequence[tuple[Box, bool]]) -> list[Box]:
+    """Boxes of characters, in reading order, merged while they stand on one line."""
+    lines: list[tuple[Box, bool]] = []
+    for box, sideways in boxes:
+        if lines and lines[-1][1] == sideways:
+            last = lines[-1][0]
+            low, high = (0, 2) if sideways else (1, 3)
+            shared = min(box[high], last[high]) - max(box[low], last[low])
+            if shared > 0.5 * min(box[high] - box[low], last[high] - last[low]):
+                whole = (min(box[0], last[0]), min(box[1], last[1]), max(box[2], last[2]), max(box[3], last[3]))
+                lines[-1] = (whole, sideways)
+                continue
+        lines.append((box, sideways))
+    return [box for box, _ in lines]
+
+
+def _on_screen(page: pypdfium2.PdfPage, box: Box) -> Box:
+    """Left, bottom, right, top in the PDF's points → left, top, right, bottom in fractions of the page that is seen."""
+    corners = []
+    for x, y in ((box[0], box[1]), (box[2], box[3])):
+        across, down = ctypes.c_int(), ctypes.c_int()
+        pdfium.FPDF_PageToDevice(page, 0, 0, _GRID, _GRID, 0, x, y, across, down)
+        corners.append((min(max(across.value / _GRID, 0), 1), min(max(down.value / _GRID, 0), 1)))
+    (x1, y1), (x2, y2) = corners
+    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)

@@ -1,0 +1,64 @@
+"""A page of a PDF as a picture, with the quoted words marked."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import NotDrawn
+from ingest.worker import Casualty, Limits, in_worker
+
+MESSAGE_BYTES = 64_000_000  # a picture of noise in as many pixels as are allowed, in base64
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`width` and `height` in pixels. `marks`: one a line of quoted words, as fractions: left, top, right, bottom."""
+
+    png: bytes
+    width: int
+    height: int
+    marks: tuple[tuple[float, float, float, float], ...]
+
+
+def picture(
+    path: Path,
+    page: int,
+    quotes: Sequence[str] = (),
+    width: int = 1200,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    password: str = "",
+) -> Picture:
+    """Page number `page` as it is seen, about `width` pixels wide (less where the page is very large or very long).
+
+    Quotes that do not stand on the page get no mark. Raises ReadError.
+    """
+    arguments = {
+        "path": str(path.absolute()),
+        "page": page,
+        "quotes": list(quotes),
+        "width": max(width, 1),
+        "password": password,
+    }
+    try:
+        with closing(in_worker("ingest.draw:serve", arguments, limits, message_bytes=MESSAGE_BYTES)) as replies:
+            for reply in replies:
+                return _checked(reply, page)
+    except Casualty as casualty:
+        raise casualty.error from casualty
+    raise NotDrawn(page=page, detail="no picture came")
+
+
+def _checked(reply: Mapping[str, Any], page: int) -> Picture:
+    try:
+        png = base64.b64decode(reply["png"], validate=True)
+        marks = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in reply["marks"])
+        width, height = int(reply["width"]), int(reply["height"])
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise NotDrawn(page=page, detail="the reply made no sense") from error
+    if not png.startswith(b"\x89PNG") or not all(0 <= value <= 1 for mark in marks for value in mark):
+        raise NotDrawn(page=page, detail="the reply made no sense")
+    return Picture(png, width, height, marks)
