@@ -1,12 +1,11 @@
-"""load → split → embed → library for many files, telling how it goes. One Result a file; a bad one never stops the rest."""
+"""load → split → embed → library for many files, telling how it goes. One Result a file; a bad one stops no other."""
 
 import hashlib
 import logging
 import os
 import queue
-import stat
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -16,10 +15,10 @@ import numpy as np
 
 from ingest import sandbox
 from ingest.document import Document, Page, display_name
-from ingest.errors import Broken, FileUnreadable, NoText, PagewiseError, TooLarge
+from ingest.errors import Broken, FileUnreadable, NoText, PagewiseError
 from ingest.library import Library
-from ingest.load import Limits
 from ingest.split import split
+from ingest.worker import Limits
 
 _EMBED_BATCH = 64  # texts between two tellings of progress
 _log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Result:
     error: PagewiseError | None = None
 
 
-def ingest(files: Iterable[Upload], library: Library, limits: Limits) -> Iterator[Progress | Result]:
+def ingest(files: Iterable[Upload], library: Library, limits: Limits) -> Generator[Progress | Result, None, None]:
     """Takes the files in, one after the other. Closing the iterator stops the work; whole documents stay."""
     seen: dict[str, Result] = {}  # by content: the first file of this run that had it
     for upload in files:
@@ -176,17 +175,13 @@ def _failed(name: str, id: str, error: PagewiseError, pages: int = 0, without_te
 
 
 def _digest(path: Path, limits: Limits) -> str:
-    """The SHA-256 of a file's bytes. Raises FileUnreadable, TooLarge; never waits on what is no ordinary file."""
+    """The SHA-256 of a file's bytes. Raises FileUnreadable, EmptyFile, TooLarge; never waits on a pipe or device."""
+    sandbox.check_file(path, limits)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise FileUnreadable(detail="it is not an ordinary file")
-        if status.st_size > limits.file_mb * 1_000_000:
-            raise TooLarge(megabytes=status.st_size / 1_000_000, limit=limits.file_mb)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise FileUnreadable(detail=getattr(error, "strerror", None) or str(error)) from error
+    except OSError as error:
+        raise FileUnreadable(detail=error.strerror or str(error)) from error
 
 
 def _without_text(pages: Iterable[Page]) -> str:
