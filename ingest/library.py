@@ -10,21 +10,16 @@ folder, and only the writing of a document excludes another's.
 """
 
 import difflib
-import hashlib
-import os
-import re
-import tempfile
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ingest.catalogue import Catalogue
@@ -32,20 +27,21 @@ from ingest.document import Chunk, Document, Page, Passage, Record, context_line
 from ingest.embed import Embedder
 from ingest.errors import (
     AmbiguousDocument,
-    FileUnreadable,
-    LibraryBusy,
+    PagewiseError,
     StorageFailed,
     UnknownDocument,
     UnknownPage,
     WrongEmbedder,
 )
+from ingest.files import Files
+from ingest.lock import OwnedLock
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
 _WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
+_A_MOMENT = 2.0  # seconds in which another process that only looks gives the owner's lock back
 _SHORTEST_ID = 8
 _REPAIR_BATCH = 64
-_OUR_FILE = re.compile(r"[0-9a-f]{64}\.pdf|incoming-.*\.part")
 
 
 class Library:
@@ -66,19 +62,19 @@ class Library:
         self._closed = False
         with self._disk():
             folder.mkdir(0o700, parents=True, exist_ok=True)
-            self._files = folder / "files"
-            self._files.mkdir(0o700, exist_ok=True)
-        self._owner_lock = FileLock(folder / "lock", thread_local=False)
-        self._write_lock = FileLock(folder / "write.lock", thread_local=False)
-        self._take(self._owner_lock, 0)
+            self._files = Files(folder / "files")
+            self._owner_lock = OwnedLock(folder / "lock")
+            self._write_lock = OwnedLock(folder / "write.lock")
+            self._owner_lock.take(_A_MOMENT if chroma_url else 0)
         try:
             self._catalogue = Catalogue(folder / "catalogue.sqlite3")
             if chroma_url:
-                self._owner_lock.release()  # it was only asked for, to see that no embedded owner is at work
+                self._owner_lock.release()  # it was only asked for to see that no embedded owner is at work
             with self._locked(_WAIT_TO_WRITE if chroma_url else 0):
                 self._adopt_embedder()
                 self._sweep()
-                self._sweep_files()
+                with self._disk():
+                    self._files.sweep([record.id for record in self._catalogue.records()])
             if chroma_url:
                 self._opened_vectors()
         except BaseException:
@@ -105,7 +101,7 @@ class Library:
                 if hasattr(self, "_catalogue"):
                     self._catalogue.close()
             finally:
-                self._owner_lock.release(force=True)
+                self._owner_lock.release()
 
     # -- documents come and go
 
@@ -124,13 +120,15 @@ class Library:
             store = self._opened_vectors()
             self._catalogue.announce(document)
             try:
-                self._copy_in(document.id, file)
+                with self._disk():
+                    self._files.put(document.id, file)
                 store.add([chunk.id for chunk in chunks], document.id, vectors)
                 self._catalogue.complete(
                     document, chunks, (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
                 )
             except BaseException:
-                self._clear(document.id)
+                with suppress(PagewiseError):  # on a full disk this fails too, and the next who writes does it
+                    self._clear(document.id)
                 raise
             return self._record(document.id)
 
@@ -182,7 +180,7 @@ class Library:
 
     def file(self, document: str) -> Path:
         """Where the document's own bytes lie. Raises UnknownDocument."""
-        return self._files / f"{self._record(document).id}.pdf"
+        return self._files.path(self._record(document).id)
 
     # -- search
 
@@ -236,36 +234,11 @@ class Library:
         names = [record.name for record in self.records()]
         return UnknownDocument(name=name, nearest=tuple(difflib.get_close_matches(name, names, 3, 0.5)))
 
-    def _copy_in(self, id: str, file: Path) -> None:
-        """Copies a document's file to its place, whole or not at all. Raises FileUnreadable if it is another one."""
-        with self._disk():
-            handle, name = tempfile.mkstemp(dir=self._files, prefix="incoming-", suffix=".part")
-            temporary = Path(name)
-            try:
-                digest = hashlib.sha256()
-                with os.fdopen(handle, "wb") as target:
-                    try:
-                        source = file.open("rb")
-                    except OSError as error:
-                        raise FileUnreadable(detail=error.strerror or str(error)) from error
-                    with source:
-                        while piece := source.read(1 << 20):
-                            digest.update(piece)
-                            target.write(piece)
-                    target.flush()
-                    os.fsync(target.fileno())
-                if digest.hexdigest() != id:
-                    raise FileUnreadable(detail="it changed while it was being read")
-                temporary.replace(self._files / f"{id}.pdf")
-                _sync_folder(self._files)
-            finally:
-                temporary.unlink(missing_ok=True)
-
     def _clear(self, id: str) -> None:
         """Removes whatever there is of a document that is not whole; its row last, so that it can be done again."""
         self._opened_vectors().remove_document(id)
         with self._disk():
-            (self._files / f"{id}.pdf").unlink(missing_ok=True)
+            self._files.drop(id)
         self._catalogue.forget(id)
 
     def _sweep(self) -> None:
@@ -273,14 +246,6 @@ class Library:
         for id in self._catalogue.unfinished():
             self._catalogue.dismiss(id)
             self._clear(id)
-
-    def _sweep_files(self) -> None:
-        """Removes copies that belong to no document, and nothing that was not named by us."""
-        known = {f"{record.id}.pdf" for record in self._catalogue.records()}
-        with self._disk():
-            for file in self._files.iterdir():
-                if _OUR_FILE.fullmatch(file.name) and file.name not in known:
-                    file.unlink(missing_ok=True)
 
     def _adopt_embedder(self) -> None:
         """Raises WrongEmbedder where another one filled the library. An empty library takes any."""
@@ -344,49 +309,20 @@ class Library:
     def _locked(self, wait: float) -> Iterator[None]:
         """The write lock, among threads and processes."""
         with self._writer:
-            self._take(self._write_lock, wait)
+            with self._disk():
+                self._write_lock.take(wait)
             try:
                 yield
             finally:
                 self._write_lock.release()
 
-    def _take(self, lock: FileLock, wait: float) -> None:
-        """Raises LibraryBusy, naming the process that has it."""
-        owner = Path(f"{lock.lock_file}.owner")
-        with self._disk():
-            try:
-                lock.acquire(timeout=wait)
-            except Timeout as error:
-                raise LibraryBusy(folder=self.folder, owner=_read_owner(owner)) from error
-            try:
-                owner.write_text(str(os.getpid()))
-            except OSError:
-                lock.release()
-                raise
-
     @contextmanager
     def _disk(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:  # Timeout of the lock is one too, and is taken before
+        except OSError as error:
             raise StorageFailed(folder=self.folder, detail=error.strerror or str(error)) from error
 
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold().strip()
-
-
-def _read_owner(file: Path) -> str:
-    try:
-        return file.read_text().strip() or "unknown"
-    except OSError:
-        return "unknown"
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
