@@ -61,6 +61,10 @@ class Job(Generic[E]):
         return not self._over
 
     @property
+    def stopped(self) -> bool:
+        return self._stop
+
+    @property
     def events(self) -> tuple[E, ...]:
         with self._changed:
             return tuple(self._events)

@@ -8,7 +8,7 @@ TEXTS = {
     "language": "Language",
     # the sidebar
     "side.documents": "Documents",
-    "side.documents.all": "All {n} documents",
+    "side.documents.all": "All documents",
     "side.documents.help": "Leave it empty to ask about all of them.",
     "side.chain": "Chain",
     "side.model": "Model",
@@ -33,6 +33,8 @@ TEXTS = {
     "privacy.embedder": "The text of every document you add is sent to {host}.",
     # the first visit
     "first.drop": "Drop your PDFs here",
+    "upload.choose": "Choose files",
+    "upload.drop": "or drop them here",
     "first.sample": "Try it with a sample",
     "first.sample.about": "A short PDF about Pagewise itself, in English and Chinese.",
     # asking

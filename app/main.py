@@ -1,0 +1,77 @@
+"""The web app: one run of this script draws one screen. It draws events and hands values in; the work is elsewhere."""
+
+from functools import partial
+
+import streamlit as st
+
+from app import resources, session
+from app.i18n import Words
+from app.pages import ask, library, options
+from app.session import Desk
+from app.views import safe, sidebar, style
+from ingest.errors import PagewiseError
+from settings import Settings, load_settings
+
+
+def main() -> None:
+    st.set_page_config(page_title="Pagewise", page_icon=style.icon(), layout="wide")
+    words = session.words()
+    style.draw(words)
+    try:
+        settings = load_settings()
+        desk = _desk(settings, words)
+    except PagewiseError as error:
+        sidebar.bottom(words)
+        _cannot_start(words, error)
+        return
+    if "chosen" in st.session_state:
+        st.session_state["model"] = st.session_state.pop("chosen")
+    asking = st.Page(
+        partial(ask.draw, desk), title=words("nav.ask"), icon=":material/forum:", url_path="ask", default=True
+    )
+    shelf = st.Page(
+        partial(library.draw, desk, asking), title=words("nav.library"), icon=":material/library_books:",
+        url_path="library",
+    )
+    knobs = st.Page(
+        partial(options.draw, desk), title=words("nav.options"), icon=":material/settings:", url_path="settings"
+    )
+    page = st.navigation([asking, shelf, knobs], position="hidden")
+    _closed_on_the_way(page.url_path)
+    sidebar.top(words, [asking, shelf, knobs])
+    sidebar.earlier(desk, asking)
+    sidebar.choices(desk)
+    sidebar.bottom(words)
+    try:
+        page.run()
+    except PagewiseError as error:
+        _error(words, error)
+
+
+def _desk(settings: Settings, words: Words) -> Desk:
+    with st.spinner(words("ask.starting")):
+        opened = resources.library(settings)
+    return Desk(settings, words, opened, resources.conversations(str(settings.data)), resources.jobs())
+
+
+def _closed_on_the_way(page: str) -> None:
+    """The source pane belongs to the page that it was opened on."""
+    if st.session_state.get("page") != page:
+        if "page" in st.session_state:
+            session.show(None)
+        st.session_state["page"] = page
+
+
+def _cannot_start(words: Words, error: PagewiseError) -> None:
+    with st.container(key="welcome"):
+        st.title("Pagewise", anchor=False)
+        st.markdown(words("app.purpose"))
+        _error(words, error)
+
+
+def _error(words: Words, error: PagewiseError) -> None:
+    st.error(safe.block(words.error(error)), icon=":material/error:")
+    st.button(words("error.retry"), key="retry", icon=":material/refresh:")
+
+
+main()

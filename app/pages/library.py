@@ -1,0 +1,140 @@
+"""The library: add, look, summarise, remove."""
+
+from functools import partial
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from app.i18n import Words
+from app.session import Desk, Opened, show
+from app.views import safe, source, upload
+from chains.answer import CHAINS
+from ingest.document import Record
+from ingest.errors import PagewiseError
+
+_ROWS = 20  # on one page of the table
+_WIDTHS = (5, 1, 3, 2, 2)
+
+
+def draw(desk: Desk, ask: Page) -> None:
+    words = desk.words
+    opened = desk.opened
+    with st.container(key="desk", horizontal=True, gap="medium"):
+        with st.container(key="talk" if opened else "shelf"):
+            st.header(words("library.title"), anchor=False)
+            upload.drop(desk, words("library.drop"))
+            st.caption(words("library.limit", mb=desk.settings.max_file_mb))
+            results = st.container()
+            table = st.container()
+        if opened is not None:
+            source.draw(desk, opened)
+    with table:
+        _table(desk, ask)
+    with results:
+        upload.follow(desk)
+
+
+def _table(desk: Desk, ask: Page) -> None:
+    words, records = desk.words, desk.records
+    if not records:
+        if upload.running() is None:
+            st.info(words("library.empty"))
+        return
+    if len(records) > _ROWS:
+        wanted = st.text_input(words("library.filter"), key="filter", icon=":material/search:")
+        records = [record for record in records if (wanted or "").casefold() in record.name.casefold()]
+        if not records:
+            st.caption(words("library.filter.none"))
+            return
+    pages = -(-len(records) // _ROWS)
+    at = min(st.session_state.get("shelf-page", 1), pages)
+    if not desk.opened:
+        with st.container(key="heads"):
+            for column, head in zip(st.columns(_WIDTHS), ("name", "pages", "state", "added"), strict=False):
+                column.caption(words(f"library.{head}"))
+    for record in records[(at - 1) * _ROWS : at * _ROWS]:
+        _row(desk, ask, record)
+    if pages > 1:
+        st.pagination(pages, key="shelf-page")
+
+
+def _row(desk: Desk, ask: Page, record: Record) -> None:
+    words = desk.words
+    with st.container(key=f"doc-{record.id[:16]}"):
+        narrow = desk.opened is not None
+        columns = st.columns((6, 2) if narrow else _WIDTHS, vertical_alignment="center")
+        columns[0].button(
+            safe.inline(record.name, 70),
+            key=f"view-{record.id}",
+            type="tertiary",
+            icon=":material/description:",
+            help=words("library.open"),
+            on_click=partial(show, Opened(record.id, record.name, 1)),
+        )
+        if not narrow:
+            columns[1].markdown(str(record.pages))
+            columns[2].markdown(state(words, record))
+            columns[3].markdown(f"{record.added.astimezone():%Y-%m-%d %H:%M}")
+        with columns[-1], st.container(horizontal=True, gap="xxsmall", wrap=False):
+            if st.button(
+                "", key=f"sum-{record.id}", icon=":material/short_text:", type="tertiary",
+                help=words("library.summarise"),
+            ):
+                _summarise(desk, ask, record)
+            if st.button(
+                "", key=f"drop-doc-{record.id}", icon=":material/delete:", type="tertiary",
+                help=words("library.remove"),
+            ):
+                _remove(desk, record)
+
+
+def state(words: Words, record: Record) -> str:
+    if not record.without_text:
+        return words("library.complete")
+    return words.count("library.without", len(record.without_text), pages=upload.ranges(record.without_text))
+
+
+def _summarise(desk: Desk, ask: Page, record: Record) -> None:
+    words = desk.words
+
+    def body() -> None:
+        st.markdown(f"**{safe.inline(record.name, 80)}**")
+        st.markdown(words("library.summarise.about"))
+        names = [name for name, chain in CHAINS.items() if "summary" in chain.tasks]
+        chain = st.radio(
+            words("side.chain"),
+            names,
+            index=names.index("map_reduce") if "map_reduce" in names else 0,
+            captions=[words(f"chain.{name}.about") for name in names],
+            format_func=lambda name: words(f"chain.{name}"),
+            key="summary-chain",
+            label_visibility="collapsed",
+        )
+        if st.button(words("library.summarise.go"), key="summary-go", type="primary"):
+            desk.summarize(record, chain)
+            st.switch_page(ask, query_params={"c": st.session_state["conversation"]})
+
+    st.dialog(words("library.summarise"))(body)()
+
+
+def _remove(desk: Desk, record: Record) -> None:
+    words = desk.words
+
+    def body() -> None:
+        st.markdown(words("library.remove.sure", name=f"**{safe.inline(record.name, 80)}**"))
+        with st.container(horizontal=True, gap="small"):
+            if st.button(words("library.remove.yes"), key="remove-yes", type="primary"):
+                try:
+                    desk.library.remove(record.id)
+                except PagewiseError as error:
+                    st.error(safe.block(words.error(error)))
+                    return
+                opened = desk.opened
+                if opened is not None and opened.document == record.id:
+                    show(None)
+                st.toast(words("library.removed", name=safe.inline(record.name, 60)), icon=":material/check:")
+                st.rerun()
+            if st.button(words("library.cancel"), key="remove-no"):
+                st.rerun()
+
+    st.dialog(words("library.remove"))(body)()

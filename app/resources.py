@@ -1,0 +1,82 @@
+"""What one process holds for everybody: the library, the conversations, the running jobs, a loaded model.
+
+Streamlit's caches are shared by all sessions, so nothing here is keyed by, or holds, a person's key.
+"""
+
+import threading
+
+import streamlit as st
+from pydantic import SecretStr
+
+from app import wiring
+from app.choices import Connection
+from app.conversations import Conversations
+from app.jobs import Jobs
+from chains.models.base import Model
+from ingest.embed import Embedder
+from ingest.library import Library
+from ingest.picture import Picture, picture
+from settings import Settings
+
+PICTURE_WIDTH = 1200  # pixels: sharp on a phone and beside an answer
+
+
+def library(settings: Settings) -> Library:
+    """Opened once. Raises LibraryError, EmbedderError; the next call tries again."""
+    return _library(str(settings.data), settings.embedder, settings.chroma_url, settings)
+
+
+@st.cache_resource(show_spinner=False, on_release=lambda opened: opened.close())
+def _library(data: str, embedder: str, chroma_url: str, _settings: Settings) -> Library:
+    return wiring.library(_settings)
+
+
+@st.cache_resource(show_spinner=False)
+def conversations(data: str) -> Conversations:
+    from pathlib import Path
+
+    return Conversations(Path(data))
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    return Jobs()
+
+
+class Models:
+    """Opens models. One that runs in this process is kept, because loading it takes long; one behind a key never is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[object, Model] | None = None
+
+    def open(self, settings: Settings, connection: Connection, embedder: Embedder) -> Model:
+        """Raises ModelError. May take long; meant for a job's thread."""
+        wanted = settings.model_copy(
+            update={
+                "model": connection.spec,
+                "api_base": connection.api_base,
+                "api_key": SecretStr(connection.api_key),
+            }
+        )
+        if not connection.spec.startswith("local:"):
+            return wiring.model(wanted, embedder)
+        name = (connection.spec, settings.context, settings.parallel)
+        with self._lock:
+            if self._kept is None or self._kept[0] != name:
+                self._kept = None  # two large models at once may not fit
+                self._kept = (name, wiring.model(wanted, embedder))
+            return self._kept[1]
+
+
+@st.cache_resource(show_spinner=False)
+def models() -> Models:
+    return Models()
+
+
+@st.cache_data(show_spinner=False, max_entries=48)
+def page_picture(file: str, page: int, quotes: tuple[str, ...], _settings: Settings) -> Picture:
+    """The page of the stored file, which is named by its content. Raises ReadError."""
+    from pathlib import Path
+
+    return picture(Path(file), page, quotes, PICTURE_WIDTH, wiring.limits(_settings))

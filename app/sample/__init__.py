@@ -1,0 +1,1 @@
+"""The document that a first visitor can try: Pagewise, about itself."""

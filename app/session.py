@@ -1,0 +1,194 @@
+"""What one browser tab holds: its language, its choices, its conversation, the page that is open. Only st.session_state."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from app import asking, resources
+from app.choices import EXTRACTIVE, Own, connection
+from app.conversations import Conversations, Entry, new_entry_id, new_id
+from app.i18n import NAMES, Words, preferred
+from app.jobs import Job, Jobs
+from chains.answer import ask, summarize
+from chains.events import Event
+from chains.prompts import Language
+from ingest.document import Record
+from ingest.library import Library
+from settings import Settings
+
+_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The page that the source pane shows."""
+
+    document: str  # id
+    name: str
+    page: int
+    quotes: tuple[str, ...] = ()  # to mark, on the page they were quoted from
+    quoted: int = 0  # that page
+    entry: str = ""  # whose citation it is
+    citation: int = -1  # which
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All that a page needs."""
+
+    settings: Settings
+    words: Words
+    library: Library
+    store: Conversations
+    jobs: Jobs
+
+    @property
+    def records(self) -> list[Record]:
+        return self.library.records()
+
+    # --- the conversation -------------------------------------------------------------------------------------
+
+    @property
+    def conversation(self) -> str:
+        """The id in the address, else the one this tab had; "" before the first question."""
+        wanted = st.query_params.get("c") or st.session_state.get("conversation", "")
+        if not _ID.fullmatch(wanted):
+            return ""
+        st.session_state["conversation"] = wanted
+        if st.query_params.get("c") != wanted:
+            st.query_params["c"] = wanted
+        return str(wanted)
+
+    def entries(self) -> list[Entry]:
+        return self.store.entries(self.conversation) if self.conversation else []
+
+    def job(self) -> Job[Event] | None:
+        """The one that answers in this conversation now."""
+        job = self.jobs.get(self.conversation) if self.conversation else None
+        return job if job is not None and job.running else None  # type: ignore[return-value]
+
+    def ask(self, question: str, chain: str = "", documents: Sequence[str] | None = None) -> None:
+        """Put a question and begin to answer it, with what is chosen."""
+        chosen = list(documents) if documents is not None else self.chosen_documents()
+        entry = Entry(
+            new_entry_id(),
+            "question",
+            question.strip(),
+            chain or self.chain,
+            self.model,
+            tuple(chosen) if chosen else None,
+        )
+        self._begin(entry)
+
+    def summarize(self, record: Record, chain: str) -> None:
+        """Begin a conversation with the summary of a document."""
+        leave()
+        self._begin(Entry(new_entry_id(), "summary", record.name, chain, self.model, (record.id,)))
+
+    def again(self, entry: Entry, chain: str = "") -> None:
+        """The same once more, with the model that is chosen now."""
+        self._begin(
+            replace(
+                entry,
+                id=new_entry_id(),
+                chain=chain or entry.chain,
+                model=self.model,
+                steps=(),
+                answer=None,
+                problem=None,
+            )
+        )
+
+    def _begin(self, entry: Entry) -> None:
+        conversation = self.conversation or new_id()
+        st.session_state["conversation"] = conversation
+        st.query_params["c"] = conversation
+        st.session_state.pop("opened", None)
+        earlier = asking.history(self.store.entries(conversation))
+        opened, settings, library = resources.models(), self.settings, self.library
+        where = connection(entry.model, settings, self.own)
+        language: Language | None = None if settings.language == "auto" else settings.language
+
+        def run() -> Iterator[Event]:
+            model = opened.open(settings, where, library.embedder)
+            if entry.kind == "summary":
+                return summarize(
+                    entry.documents[0] if entry.documents else "",
+                    library,
+                    model,
+                    chain=entry.chain,
+                    language=language,
+                )
+            return ask(
+                entry.asked,
+                library,
+                model,
+                chain=entry.chain,
+                k=settings.passages,
+                documents=entry.documents,
+                history=earlier,
+                language=language,
+            )
+
+        asking.start(self.jobs, self.store, conversation, entry, run)
+
+    # --- the choices ------------------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> Own | None:
+        return st.session_state.get("own")
+
+    @property
+    def model(self) -> str:
+        return str(st.session_state.get("model") or self.settings.model or EXTRACTIVE)
+
+    @property
+    def chain(self) -> str:
+        return str(st.session_state.get("chain") or self.settings.chain)
+
+    def chosen_documents(self) -> list[str]:
+        """Ids; none chosen means all."""
+        there = {record.id for record in self.records}
+        return [id for id in st.session_state.get("documents", []) if id in there]
+
+    # --- the source pane --------------------------------------------------------------------------------------
+
+    @property
+    def opened(self) -> Opened | None:
+        return st.session_state.get("opened")
+
+
+def show(opened: Opened | None) -> None:
+    """Open a page in the source pane, or close it."""
+    if opened is None:
+        st.session_state.pop("opened", None)
+    else:
+        st.session_state["opened"] = opened
+
+
+def leave() -> None:
+    """Begin a new conversation with the next question."""
+    for name in ("conversation", "opened"):
+        st.session_state.pop(name, None)
+    if "c" in st.query_params:
+        del st.query_params["c"]
+
+
+def go_to(conversation: str) -> None:
+    leave()
+    st.session_state["conversation"] = conversation
+    st.query_params["c"] = conversation
+
+
+def words() -> Words:
+    """In the language of the address, of the tab, or of the browser."""
+    if "language" not in st.session_state:
+        wanted = st.query_params.get("lang", "")
+        st.session_state["language"] = wanted if wanted in NAMES else preferred(st.context.locale)
+    return Words(st.session_state["language"])
+
+
+def remember_language() -> None:
+    st.query_params["lang"] = st.session_state["language"]

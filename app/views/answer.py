@@ -1,0 +1,220 @@
+"""One question and its answer in the conversation."""
+
+from functools import partial
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.i18n import Words
+from app.session import Desk, Opened, show
+from app.views import safe
+from chains.answer import CHAINS
+from chains.events import Answer, Citation, Event, Step, Token
+from chains.prompts import Source
+from app.conversations import Entry
+from app.jobs import Job
+
+_SHOWN_SOURCES = 40  # a summary of a book has hundreds
+_FRAME = 0.06  # seconds between two drawings of a stream
+
+
+def draw(desk: Desk, entry: Entry, running: Job[Event] | None) -> DeltaGenerator | None:
+    """The entry. One that is being answered leaves a place for `follow`, which is returned."""
+    words = desk.words
+    with st.chat_message("user", avatar=":material/person:"):
+        asked = words("ask.summary", name=entry.asked) if entry.kind == "summary" else entry.asked
+        st.markdown(safe.block(asked))
+    with st.chat_message("assistant", avatar=":material/menu_book:"):
+        if running is not None:
+            return st.container(key=f"live-{entry.id}")
+        if entry.answer is not None:
+            _answer(desk, entry, entry.answer)
+        elif entry.problem is None:
+            st.caption(words("ask.interrupted"))
+        if entry.problem is not None:
+            sentence = words.problem(entry.problem.key, entry.problem.params, entry.problem.text)
+            st.error(safe.block(sentence), icon=":material/error:")
+        _actions(desk, entry)
+    return None
+
+
+def follow(desk: Desk, job: Job[Event], spot: DeltaGenerator) -> None:
+    """Draw the events as they come, until the job is over. A stop or a click ends this run of the script, not the job."""
+    words = desk.words
+    with spot:
+        status = st.status(words("ask.starting"), type="compact")
+        body = st.empty()
+    text, seen = "", 0
+    while True:
+        new = job.wait(seen, 0.3)
+        if not new and not job.running:
+            return
+        seen += len(new)
+        for event in new:
+            if isinstance(event, Step):
+                line = step_line(words, event)
+                status.update(label=line)
+                with status:
+                    st.caption(line)
+            elif isinstance(event, Token):
+                text += event.text
+        if text:
+            body.markdown(safe.answer(text, lambda n, at: "#cite-") + " ▍")
+        else:
+            body.empty()  # a place where a stop takes effect
+        if new and job.running:
+            job.wait(1 << 60, _FRAME)  # no more drawings than the eye can see; ends early only when the job does
+
+
+def step_line(words: Words, step: Step) -> str:
+    """What was done, as Markdown."""
+    text = safe.inline(step.text, 300)
+    n = step.total or step.done or len(step.sources)
+    if step.name in ("searched", "planned"):
+        return words.count(f"step.{step.name}", n)
+    if step.name == "cut" and not text:
+        return words("step.cut.plain", done=step.done, total=step.total)
+    return words(f"step.{step.name}", done=step.done, total=step.total, text=text)
+
+
+def _answer(desk: Desk, entry: Entry, answer: Answer) -> None:
+    words = desk.words
+    if answer.refused:
+        _refusal(desk, entry, answer)
+    else:
+        places = {(citation.n, citation.end): i for i, citation in reversed(list(enumerate(answer.citations)))}
+
+        def href(n: int, at: int) -> str:
+            i = places.get((n, at))
+            return "" if i is None else f"#{_key(entry, i)}"
+
+        if answer.text:
+            st.markdown(safe.answer(answer.text, href))
+        if answer.stopped:
+            st.caption(f":material/stop_circle: {words('ask.stopped')}")
+        _citations(desk, entry, answer)
+    _folded(desk, entry, answer)
+
+
+def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
+    words = desk.words
+    st.markdown(f"**{words('refused')}**")
+    st.markdown(words("refused.try"))
+    if not answer.sources:
+        st.caption(words("refused.empty"))
+        return
+    st.caption(words("refused.closest"))
+    for source in answer.sources[:3]:
+        _source(desk, entry, source, "close")
+
+
+def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
+    words, citations = desk.words, answer.citations
+    if citations:
+        good = sum(citation.verified for citation in citations)
+        icon = ":material/check_circle:" if good == len(citations) else ":material/rule:"
+        tone = "green" if good == len(citations) else "gray"
+        st.markdown(f":{tone}[{icon} {words('answer.quotes', done=good, total=len(citations))}]")
+        with st.container(horizontal=True, gap="xsmall", key=f"cites-{entry.id}"):
+            for i, citation in enumerate(citations):
+                opened = desk.opened
+                chosen = opened is not None and opened.entry == entry.id and opened.citation == i
+                st.button(
+                    words("answer.mark", n=citation.n, page=citation.page),
+                    key=_key(entry, i),
+                    help=safe.inline(words("answer.mark.help", name=citation.name), 120),
+                    type="primary" if chosen else "secondary",
+                    on_click=partial(show, opened_citation(entry, i, citation)),
+                )
+    elif answer.text and not answer.stopped:
+        st.caption(f":material/rule: {words('answer.no_quotes')}")
+    if answer.dropped:
+        st.caption(words.count("answer.dropped", answer.dropped))
+
+
+def opened_citation(entry: Entry, i: int, citation: Citation) -> Opened:
+    quotes = (citation.quote,) if citation.quote else ()
+    return Opened(citation.document, citation.name, citation.page, quotes, citation.page, entry.id, i)
+
+
+def _key(entry: Entry, i: int) -> str:
+    return f"cite-{entry.id}-{i}"
+
+
+def _folded(desk: Desk, entry: Entry, answer: Answer) -> None:
+    words = desk.words
+    if entry.steps:
+        with st.expander(words("answer.steps"), type="compact", key=f"steps-{entry.id}"):
+            for step in entry.steps:
+                st.caption(step_line(words, step))
+            facts = words(
+                "answer.facts",
+                chain=words(f"chain.{answer.chain}"),
+                model=safe.inline(model_name(words, answer.model)),
+                calls=answer.calls,
+                seconds=f"{answer.seconds:.1f}",
+            )
+            st.caption(facts)
+            if answer.usage.input_tokens or answer.usage.output_tokens:
+                used = answer.usage
+                st.caption(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+    if answer.sources and not answer.refused:
+        cited = {citation.n for citation in answer.citations}
+        listed = sorted(answer.sources, key=lambda source: source.n not in cited)[:_SHOWN_SOURCES]
+        label = words("answer.sources", n=len(answer.sources))
+        with st.expander(label, type="compact", key=f"sources-{entry.id}"):
+            for source in sorted(listed, key=lambda source: source.n):
+                _source(desk, entry, source, "source")
+
+
+def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
+    """A passage with the button that opens its page."""
+    words, passage = desk.words, source.passage
+    span = passage.chunk.spans[0]
+    start = passage.text[span.start : span.end].strip()
+    with st.container(key=f"quote-{kind}-{entry.id}-{source.n}", gap="xxsmall"):
+        st.button(
+            f"[{source.n}] {safe.inline(passage.name, 60)} · {words('page.short', page=passage.page)}",
+            key=f"{kind}-{entry.id}-{source.n}",
+            type="tertiary",
+            on_click=partial(show, Opened(passage.document, passage.name, passage.page, (start,), passage.page)),
+        )
+        st.caption(safe.inline(passage.text[:400] + ("…" if len(passage.text) > 400 else "")))
+
+
+def _actions(desk: Desk, entry: Entry) -> None:
+    words = desk.words
+    with st.container(horizontal=True, gap="xsmall", key=f"actions-{entry.id}"):
+        st.button(
+            words("ask.again"),
+            key=f"again-{entry.id}",
+            icon=":material/refresh:",
+            type="tertiary",
+            on_click=partial(desk.again, entry),
+        )
+        chains = [name for name, chain in CHAINS.items() if entry.kind in chain.tasks and name != entry.chain]
+        chosen = st.menu_button(
+            words("ask.with"),
+            chains,
+            key=f"with-{entry.id}",
+            type="tertiary",
+            format_func=lambda name: words(f"chain.{name}"),
+        )
+        if chosen:
+            desk.again(entry, chosen)
+            st.rerun()
+        if entry.answer is not None and entry.answer.text:
+            with st.popover(words("ask.copy"), icon=":material/content_copy:", type="tertiary", key=f"copy-{entry.id}"):
+                st.code(for_clipboard(words, entry.answer), language=None, wrap_lines=True)
+
+
+def for_clipboard(words: Words, answer: Answer) -> str:
+    """The answer with its sources, as plain text."""
+    lines = dict.fromkeys(
+        f"[{citation.n}] {citation.name}, {words('page.short', page=citation.page)}" for citation in answer.citations
+    )
+    return "\n\n".join(part for part in (answer.text, "\n".join(lines)) if part)
+
+
+def model_name(words: Words, spec: str) -> str:
+    return words("model.extractive") if spec == "extractive" else spec

@@ -1,0 +1,96 @@
+"""The source pane: the page that proves a sentence, with the words marked."""
+
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from app import resources
+from app.conversations import Entry
+from app.session import Desk, Opened, show
+from app.views import safe
+from app.views.answer import opened_citation
+from ingest.document import Record
+from ingest.errors import PagewiseError
+
+
+def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
+    """`entry`: the answer whose citations are listed under the page."""
+    words = desk.words
+    record = desk.library.holds(opened.document)
+    with st.container(key="source", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small", key="source-head"):
+            st.markdown(f"**{safe.inline(opened.name, 48)}**", width="stretch")
+            st.button(
+                words("source.close"), key="source-close", icon=":material/close:", type="tertiary",
+                on_click=partial(show, None),
+            )
+        if record is None:
+            st.info(words("source.gone"), icon=":material/info:")
+        else:
+            _turn(desk, opened, record)
+            _page(desk, opened, record)
+        citation = _citation(opened, entry)
+        if citation is not None and citation.quote:
+            with st.container(key="quote-open", gap="xxsmall"):
+                st.markdown(f"“{safe.inline(citation.quote)}”")
+                st.caption(
+                    f"[{citation.n}] · {words('page.short', page=citation.page)} · {words(f'source.{citation.match}')}"
+                )
+        elif citation is not None:
+            st.caption(words("source.none"))
+        if entry is not None and entry.answer is not None and len(entry.answer.citations) > 1:
+            st.caption(words("source.citations"))
+            for i, other in enumerate(entry.answer.citations):
+                if i == opened.citation:
+                    continue
+                quote = safe.inline(other.quote, 90) if other.quote else "–"
+                st.button(
+                    f"[{other.n}] {words('page.short', page=other.page)} · {quote}",
+                    key=f"other-{entry.id}-{i}",
+                    type="tertiary",
+                    on_click=partial(show, opened_citation(entry, i, other)),
+                )
+
+
+def _citation(opened: Opened, entry: Entry | None):  # type: ignore[no-untyped-def]
+    if entry is None or entry.answer is None or not 0 <= opened.citation < len(entry.answer.citations):
+        return None
+    return entry.answer.citations[opened.citation]
+
+
+def _turn(desk: Desk, opened: Opened, record: Record) -> None:
+    words = desk.words
+    try:
+        label = desk.library.page(record.id, opened.page).label
+    except PagewiseError:
+        label = ""
+    plain = label in ("", str(opened.page))
+    text = words("page.of", page=opened.page, pages=record.pages)
+    if not plain:
+        text = words("page.of.label", page=opened.page, pages=record.pages, label=safe.inline(label, 20))
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall", key="source-turn"):
+        st.caption(text, width="stretch")
+        for key, step, icon in (("back", -1, "chevron_left"), ("next", 1, "chevron_right")):
+            st.button(
+                "", key=f"source-{key}", icon=f":material/{icon}:", type="tertiary", help=words(f"source.{key}"),
+                disabled=not 1 <= opened.page + step <= record.pages,
+                on_click=partial(show, replace(opened, page=opened.page + step)),
+            )
+
+
+def _page(desk: Desk, opened: Opened, record: Record) -> None:
+    words = desk.words
+    quotes = opened.quotes if opened.page == opened.quoted else ()
+    try:
+        with st.spinner(" "):
+            drawn = resources.page_picture(
+                str(desk.library.file(record.id)), opened.page, quotes, desk.settings
+            )
+    except PagewiseError as error:
+        st.error(safe.block(words.error(error)), icon=":material/error:")
+        return
+    alt = words("source.picture", page=opened.page, name=opened.name)
+    st.image(drawn.png, width="stretch", alt=alt)
+    if quotes:
+        st.caption(words("source.marked") if drawn.marks else words("source.unmarked"))

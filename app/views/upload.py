@@ -1,0 +1,128 @@
+"""Adding documents: the drop zone, how it goes, and what became of each file."""
+
+import streamlit as st
+
+from app import intake, wiring
+from app.jobs import Job
+from app.session import Desk
+from app.views import safe
+from ingest.errors import PagewiseError
+from ingest.pipeline import Progress, Result, Upload
+
+
+def drop(desk: Desk, label: str) -> None:
+    """The drop zone. What is dropped goes to work at once; the zone is then empty again, so no redraw adds it twice."""
+    turn = st.session_state.setdefault("drop_turn", 0)
+    files = st.file_uploader(
+        label,
+        type="pdf",
+        accept_multiple_files=True,
+        key=f"drop-{turn}",
+        max_upload_size=desk.settings.max_file_mb,
+        disabled=running() is not None,
+    )
+    if files and running() is None:
+        st.session_state["drop_turn"] = turn + 1
+        try:
+            _begin(desk, intake.receive(files, desk.settings.data / "incoming"), temporary=True)
+        except PagewiseError as error:
+            st.error(safe.block(desk.words.error(error)))
+            return
+        st.rerun()
+
+
+def sample(desk: Desk) -> None:
+    """Add the sample document."""
+    _begin(desk, [Upload(intake.SAMPLE.name, intake.SAMPLE)], temporary=False)
+
+
+def _begin(desk: Desk, uploads: list[Upload], temporary: bool) -> None:
+    library, limits = desk.library, wiring.limits(desk.settings)
+    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, library, limits, temporary))
+    st.session_state["intake"] = (job, len(uploads))
+
+
+def running() -> Job[Progress | Result] | None:
+    job, _ = st.session_state.get("intake", (None, 0))
+    return job if job is not None and job.running else None
+
+
+def follow(desk: Desk) -> None:
+    """Draw the work until it is over, then its results; redraws the page when it ends."""
+    words = desk.words
+    if "intake" not in st.session_state:
+        return
+    job, files = st.session_state["intake"]
+    if not job.running:
+        _results(desk, job)
+        return
+    with st.container(key="intake"):
+        bar = st.progress(0.0, text=words("ingest.waiting"))
+        st.button(words("ask.stop"), key="intake-stop", icon=":material/stop:", on_click=job.stop)
+        spot = st.container()
+    told, seen = 0, 0
+    while True:
+        new = job.wait(seen, 0.3)
+        if not new and not job.running:
+            break
+        seen += len(new)
+        now = intake.state(job.events, files)
+        text = words("ingest.waiting")
+        if now.now is not None:
+            name = safe.inline(now.now.name, 60)
+            text = words(f"ingest.{now.now.stage}", name=name, done=now.now.done, total=now.now.total)
+            if files > 1:
+                text = words("ingest.files", done=len(now.results) + 1, total=files) + " · " + text
+        bar.progress(now.share, text=text)
+        for result in now.results[told:]:
+            with spot:
+                _result(desk, result)
+        told = len(now.results)
+        if new and job.running:
+            job.wait(1 << 60, 0.1)
+    st.rerun()
+
+
+def _results(desk: Desk, job: Job[Progress | Result]) -> None:
+    words = desk.words
+    with st.container(key="results", gap="xsmall"):
+        for result in (event for event in job.events if isinstance(event, Result)):
+            _result(desk, result)
+        if job.error is not None:
+            st.error(safe.block(words.error(job.error)), icon=":material/error:")
+        elif job.stopped:
+            st.info(words("ingest.stopped"), icon=":material/stop_circle:")
+        with st.container(horizontal=True, gap="small"):
+            st.button(words("ingest.dismiss"), key="intake-clear", type="tertiary", on_click=_forget)
+
+
+def _forget() -> None:
+    st.session_state.pop("intake", None)
+
+
+def _result(desk: Desk, result: Result) -> None:
+    words, name = desk.words, safe.inline(result.name, 80)
+    if result.status == "failed":
+        reason = words.error(result.error) if result.error else result.reason
+        st.error(words("ingest.failed", name=name, reason=safe.inline(reason)), icon=":material/error:")
+    elif result.status == "partial":
+        pages = ranges(result.without_text)
+        st.warning(
+            words.count("ingest.partial", len(result.without_text), name=name, pages=pages), icon=":material/warning:"
+        )
+    elif result.status == "added":
+        st.success(words.count("ingest.added", result.pages, name=name), icon=":material/check:")
+    else:
+        st.info(words(f"ingest.{result.status}", name=name), icon=":material/info:")
+
+
+def ranges(numbers: tuple[int, ...], most: int = 12) -> str:
+    """1, 4–6, 9; the rest as "…" after `most` parts."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    shown = [str(a) if a == b else f"{a}–{b}" for a, b in parts[:most]]
+    return ", ".join(shown) + ("…" if len(parts) > most else "")
