@@ -83,7 +83,8 @@ class Chat:
         """The setting; else what the server says; else what the provider's package knows; else WINDOW."""
         if not self._setting and not self._found:
             if self._server:
-                self._found = self._server.window()
+                told = self._server.window()
+                self._found = told or (WINDOW if self._server.reached else 0)  # it may come up later
             else:
                 profile = getattr(self._chat(1), "profile", None)
                 known = profile.get("max_input_tokens") if isinstance(profile, Mapping) else None
@@ -182,38 +183,34 @@ class Chat:
         """What goes into one request besides the messages."""
         if not self._openai:
             return {}
+        settings: dict[str, Any] = {"temperature": 0}
+        if self._hosted and _THINKS.match(self._model):
+            settings = {"reasoning_effort": "low"}
+            max_tokens += _THINKING
         # OpenAI knows only max_completion_tokens for its newer models, Ollama and others only max_tokens.
-        if self._hosted != ("max_tokens" in self._without):
-            if self._hosted and _THINKS.match(self._model):
-                more = {} if "reasoning_effort" in self._without else {"reasoning_effort": "low"}
-                settings: dict[str, Any] = {"max_tokens": max_tokens + _THINKING, **more}
-            else:
-                settings = {"max_tokens": max_tokens}
+        if self._hosted or "max_tokens" in self._without:
+            limit: dict[str, Any] = {"max_tokens": max_tokens}  # LangChain sends it under the newer name
         else:
-            settings = {"extra_body": {"max_tokens": max_tokens}}
-        if "temperature" in self._without:
-            settings["temperature"] = None
+            limit = {"extra_body": {"max_tokens": max_tokens}}
         if "stream_options" in self._without:
             settings["stream_usage"] = False
-        return settings
+        return {**{name: value for name, value in settings.items() if name not in self._without}, **limit}
 
     def _adapt(self, error: BaseException) -> bool:
         """Whether the server refused a parameter that can be left out or named otherwise; then it is, for good."""
         if trouble.status_of(error) not in (400, 422) or not self._openai:
             return False
         said = trouble.message_of(error)
-        names = ("max_completion_tokens",) if self._hosted else ("max_tokens",)
-        for name in (*_OPTIONAL, *names):
-            if name in said:
-                with self._lock:
-                    if name not in self._without:
-                        self._without.add(name)
-                        return True
+        for name in (*_OPTIONAL, *(() if self._hosted else ("max_tokens",))):
+            with self._lock:
+                if name in said and name not in self._without:
+                    self._without.add(name)
+                    return True
         return False
 
     def _hinted(self, error: ModelError) -> ModelError:
         """UnknownModel says what there is instead, where the server tells."""
-        if not isinstance(error, UnknownModel) or error.params["hint"]:
+        if not isinstance(error, UnknownModel):
             return error
         names = self._listing.models() if self._listing else []
         if names:
@@ -222,5 +219,5 @@ class Chat:
         elif self._server and not self._url.endswith("/v1"):
             hint = f"Check the name and the address: most servers want {self._url}/v1."
         else:
-            hint = "Check the name and the address."
+            hint = f"{error.params['hint']} Check the name and the address."
         return UnknownModel(model=error.params["model"], where=error.params["where"], hint=hint)

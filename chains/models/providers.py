@@ -36,7 +36,6 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
         timeout=seconds,
         max_retries=0,
         stream_usage=True,
-        temperature=0,
         **more,
     )
 

@@ -30,6 +30,7 @@ class Server:
         self._root = self._base.removesuffix("/v1")
         self._counts: bool | None = None  # whether it can count; None: not known yet
         self._templates: bool | None = None  # whether it can render messages (llama.cpp)
+        self.reached = False  # somebody was there
         self._counted = functools.lru_cache(maxsize=_COUNTED)(self._count)
 
     def models(self) -> list[str]:
@@ -40,10 +41,12 @@ class Server:
         """Tokens that the model reads and writes in one call, 0 where the server does not say."""
         entries = self._entries()
         entry = next((e for e in entries if e.get("id") == self._model), entries[0] if len(entries) == 1 else {})
+        if listed := next(filter(None, (_number(entry.get(name)) for name in _WINDOW_NAMES)), 0):
+            return listed
         props = self._get(f"{self._root}/props")  # llama.cpp: what one slot really has, not what was trained
         settings = props.get("default_generation_settings")
         found = _number(settings.get("n_ctx") if isinstance(settings, Mapping) else None) or _number(props.get("n_ctx"))
-        return found or self._ollama() or self._lm_studio() or next(filter(None, map(_number, _windows(entry))), 0)
+        return found or self._ollama() or self._lm_studio() or _trained(entry)
 
     def count(self, system: str, user: str) -> int:
         """Tokens of the prompt as the model gets it, template included; 0 where the server cannot say."""
@@ -105,6 +108,7 @@ class Server:
     def _ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         try:
             reply = self._client.request(method, url, json=body, timeout=_ASK)
+            self.reached = True
             found = reply.json() if reply.status_code == 200 else None
         except httpx.ConnectError:  # it may come up later
             return {}
@@ -113,10 +117,10 @@ class Server:
         return found if isinstance(found, Mapping) else {_ANSWERED: False}
 
 
-def _windows(entry: Mapping[str, Any]) -> list[object]:
+def _trained(entry: Mapping[str, Any]) -> int:
+    """llama.cpp, the last resort."""
     meta = entry.get("meta")
-    trained = meta.get("n_ctx_train") if isinstance(meta, Mapping) else None  # llama.cpp, the last resort
-    return [*(entry.get(name) for name in _WINDOW_NAMES), trained]
+    return _number(meta.get("n_ctx_train")) if isinstance(meta, Mapping) else 0
 
 
 def _number(value: object) -> int:

@@ -23,7 +23,7 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
-    r"model_not_found|model\W.{0,80}?(not found|does not exist|is not available)|(unknown|invalid|no such) model",
+    r"model_not_found|model\W.{0,80}?(not found|does not exist|is not available)|(unknown|invalid|no such) model|pinned to",
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(r"insufficient_quota|quota|billing|credit", re.IGNORECASE)
@@ -59,7 +59,7 @@ def one_line(text: str, key: str = "") -> str:
 
 
 def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
-    """Ours for theirs. `began`: some of the reply had arrived. The hint of UnknownModel is empty, for the caller."""
+    """Ours for theirs. `began`: some of the reply had arrived."""
     if isinstance(error, ModelError):
         return error
     status, said = status_of(error), message_of(error)
@@ -74,7 +74,7 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
     if _TOO_LONG.search(said) and status in (None, 400, 413, 422, 500):
         return ContextTooSmall(model=asked.model, context=asked.context, needed=asked.needed)
     if status == 404 or (_NO_MODEL.search(said) and status in (None, 400, 422)):
-        return UnknownModel(model=asked.model, where=asked.url, hint="")
+        return UnknownModel(model=asked.model, where=asked.url, hint=f"It says: {detail}.")
     if status is not None and 300 <= status < 400:
         return ModelFailed(model=asked.model, detail=_redirect(error, asked))
     if status is not None:
