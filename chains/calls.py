@@ -66,44 +66,57 @@ def read(model: Model, prompt: Prompt, stop: threading.Event | None = None) -> R
 def read_all(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Reply | ModelError]]:
     """Every prompt's reply or error with the prompt's index, as they come, `model.parallel` at once.
 
-    Closing it stops the work. Raises an error that every further call would meet as well.
+    Closing it stops the work. Raises an error that every further call would meet as well, without making those calls.
     """
-    done: queue.SimpleQueue[tuple[int, Reply | BaseException]] = queue.SimpleQueue()
-    waiting = iter(range(len(prompts)))
-    lock, stop = threading.Lock(), threading.Event()
-
-    def work() -> None:
-        while not stop.is_set():
-            with lock:
-                index = next(waiting, None)
-            if index is None:
-                return
-            try:
-                done.put((index, read(model, prompts[index], stop)))
-            except BaseException as error:  # handed to the reader, who raises what is not a model's failure
-                done.put((index, error))
-
+    work = _Work(model, prompts)
     workers = [
-        threading.Thread(target=work, name=f"call-{i}", daemon=True)
+        threading.Thread(target=work.run, name=f"call-{i}", daemon=True)
         for i in range(min(max(1, model.parallel), len(prompts)))
     ]
     for worker in workers:
         worker.start()
-    answered = False
     try:
         for _ in prompts:
-            index, outcome = done.get()
-            if isinstance(outcome, ModelError):
-                if isinstance(outcome, HOPELESS) or (isinstance(outcome, ModelUnreachable) and not answered):
-                    raise outcome
-                yield index, outcome
-            elif isinstance(outcome, Reply):
-                answered = True
-                yield index, outcome
-            else:
+            outcome = work.done.get()
+            if isinstance(outcome, BaseException):
                 raise outcome
+            yield outcome
     finally:
-        stop.set()
+        work.stop.set()
         until = monotonic() + STOP_SECONDS
         for worker in workers:
             worker.join(max(0.0, until - monotonic()))
+
+
+class _Work:
+    """Prompts that are waiting and replies that are done, shared by the workers of one `read_all`."""
+
+    def __init__(self, model: Model, prompts: Sequence[Prompt]) -> None:
+        # An exception by itself ends everything.
+        self.done: queue.SimpleQueue[tuple[int, Reply | ModelError] | BaseException] = queue.SimpleQueue()
+        self.stop = threading.Event()
+        self._model, self._prompts = model, prompts
+        self._waiting, self._lock = iter(range(len(prompts))), threading.Lock()
+        self._answered = False
+
+    def run(self) -> None:
+        """One worker: takes prompts until there are no more, or it is told to stop, or there is no point in going on."""
+        while not self.stop.is_set():
+            with self._lock:
+                index = next(self._waiting, None)
+            if index is None:
+                return
+            try:
+                reply = read(self._model, self._prompts[index], self.stop)
+            except ModelError as error:
+                if isinstance(error, HOPELESS) or (isinstance(error, ModelUnreachable) and not self._answered):
+                    self.stop.set()
+                    self.done.put(error)
+                else:
+                    self.done.put((index, error))
+            except BaseException as error:  # no failure of the model: handed to the reader, who raises it
+                self.stop.set()
+                self.done.put(error)
+            else:
+                self._answered = True
+                self.done.put((index, reply))

@@ -47,7 +47,7 @@ class HashingEmbedder:
 
 
 class ScriptedModel:
-    """A Model whose replies are a function of the prompt. It keeps to its window and its reply's length as a real one does.
+    """A Model whose replies are a function of the prompt. It keeps to its window and to max_tokens as a real one does.
 
     Tokens are words, signs and Chinese characters. A prompt that does not fit with its reply is an AssertionError: no
     chain may send one. `fails` maps the number of a call, from 1, to the error it ends with, after `pieces` pieces.
@@ -104,9 +104,9 @@ class ScriptedModel:
                     done = True
                     yield Finish("length", Usage(size, prompt.max_tokens))
                     return
-                yield piece
-                if self._gate is not None:
+                if i and self._gate is not None:
                     self._gate.wait(20)
+                yield piece
             done = True
             if call in self._fails:
                 raise self._fails[call]

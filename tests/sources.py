@@ -1,0 +1,60 @@
+"""Sources and tasks for tests of the chains, and a chain run as the program runs it: within its bound."""
+
+from collections.abc import Callable, Sequence
+
+from chains.answer import CHAINS
+from chains.events import Step, Token
+from chains.meter import Meter
+from chains.prompts import Language, Prompt, Source
+from chains.tasks import Task
+from ingest.document import Chunk, Passage, Span
+from tests.fakes import ScriptedModel
+
+QUESTION = Task("question", "What colour is the lake?", "en")
+SUMMARY = Task("summary", "The lakes", "en")
+
+
+def source(n: int, text: str, page: int = 1, name: str = "lakes.pdf", heading: str = "") -> Source:
+    """Source n, all on one page."""
+    chunk = Chunk(f"chunk{n}", "d" * 64, n - 1, 0, len(text), text, heading, (Span(page, str(page), 0, len(text)),))
+    return Source(n, Passage(chunk, name, "The lakes", 1 / n))
+
+
+def sources(*texts: str) -> list[Source]:
+    return [source(n, text, page=n) for n, text in enumerate(texts, 1)]
+
+
+def by_role(**replies: str | Callable[[Prompt], str]) -> Callable[[Prompt], str]:
+    """A reply for each role; a role that is not named must not be asked."""
+
+    def reply(prompt: Prompt) -> str:
+        found = replies[prompt.role]
+        return found if isinstance(found, str) else found(prompt)
+
+    return reply
+
+
+def run(chain: str, task: Task, given: Sequence[Source], model: ScriptedModel) -> list[Step | Token]:
+    """The chain's events. Its calls stay within what it announced."""
+    meter = Meter(model)
+    meter.bound = CHAINS[chain].calls(task, given, meter)
+    assert model.calls == 0  # announcing costs no call
+    try:
+        return list(CHAINS[chain].run(task, given, meter))
+    finally:
+        assert model.calls <= meter.bound
+
+
+def text(events: Sequence[object]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Token))
+
+
+def steps(events: Sequence[object], name: str) -> list[Step]:
+    return [event for event in events if isinstance(event, Step) and event.name == name]
+
+
+def words(n: int, language: Language = "en") -> str:
+    """n tokens of the scripted model, in sentences of ten."""
+    if language == "zh":
+        return "".join("湖水是蓝色的而且深" + "。" for _ in range(n // 10))
+    return " ".join(" ".join(["Water"] + ["water"] * 7 + [f"w{i}."]) for i in range(n // 10))

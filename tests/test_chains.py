@@ -1,0 +1,407 @@
+"""The four chains keep their promises whatever the model writes: bounded, stoppable, nothing paid for is lost."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chains import citations
+from chains.answer import CHAINS
+from chains.errors import ContextTooSmall, KeyRefused, ModelUnreachable, StreamCut
+from chains.events import Step, Token
+from chains.prompts import Prompt
+from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED, is_refusal
+from chains.tasks import Task
+from tests.fakes import ScriptedModel
+from tests.sources import QUESTION, SUMMARY, by_role, run, sources, steps, text, words
+
+PAIRS = [(chain.name, task) for chain in CHAINS.values() for task in (QUESTION, SUMMARY) if task.kind in chain.tasks]
+CUT = StreamCut(detail="reset")
+UNREACHABLE = ModelUnreachable(url="http://127.0.0.1", detail="refused")
+
+
+def note(prompt: Prompt) -> str:
+    n = prompt.sources[0].n
+    return f'The lake of source {n} is blue [{n}: "water"].'
+
+
+def told(prompt: Prompt) -> str:
+    """What a model does that uses everything it is given."""
+    match prompt.role:
+        case "map":
+            return note(prompt)
+        case "rerank":
+            return f"{note(prompt)}\nScore: {100 - prompt.sources[0].n}/100"
+        case "reduce":
+            return "\n".join(prompt.notes)
+        case "refine":
+            return prompt.draft + "\n" + "\n".join(f"Source {s.n} says blue [{s.n}]." for s in prompt.sources)
+        case _:
+            return "\n".join(f"Source {s.n} says blue [{s.n}]." for s in prompt.sources)
+
+
+def seen(model: ScriptedModel, role: str = "") -> list[int]:
+    return [s.n for prompt in model.prompts if role in ("", prompt.role) for s in prompt.sources]
+
+
+# ---- all chains
+
+
+@pytest.mark.parametrize(("chain", "task"), PAIRS)
+def test_every_source_given_to_the_model_is_told_before_a_mark_to_it(chain: str, task: Task) -> None:
+    model = ScriptedModel(told)
+    given_sources = sources("Blue water.", "Deep water.", "Cold water.")
+    events = run(chain, task, given_sources, model)
+    known: set[int] = set()
+    for event in events:
+        if isinstance(event, Step):
+            known |= {s.n for s in event.sources}
+        else:
+            assert {c.n for c in citations.read(event.text, {1, 2, 3}).claims} <= known
+    assert known == {1, 2, 3} and "blue [" in text(events)
+
+
+SIZES = st.lists(st.integers(1, 60).map(lambda n: 10 * n), min_size=1, max_size=12)
+SCRIPTS = (
+    NOT_FOUND["en"],
+    NOTHING["en"],
+    UNCHANGED["en"],
+    "",
+    "Score: 999999",
+    "Blue [1].\nScore: 90",
+    'Blue [1: "water"] and deep [2] and cold [77].',
+    words(20),
+    words(400) + " [1].",
+    words(3000),
+    "湖水是蓝色的[1]。得分：８０",
+)
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from(PAIRS),
+    SIZES,
+    st.integers(300, 4000),
+    st.integers(1, 5),
+    st.booleans(),
+    st.integers(0, 2**32),
+    st.sets(st.integers(1, 12), max_size=4),
+)
+def test_any_model_stays_within_window_and_bound(
+    pair: tuple[str, Task], sizes: list[int], context: int, parallel: int, obeys: bool, seed: int, failing: set[int]
+) -> None:
+    """The scripted model raises AssertionError for a prompt above its window, `run` for a call above the bound."""
+    dice = random.Random(seed)
+    model = ScriptedModel(
+        lambda prompt: dice.choice(SCRIPTS), context, parallel, fails=dict.fromkeys(failing, CUT), obeys=obeys
+    )
+    try:
+        events = run(pair[0], pair[1], sources(*map(words, sizes)), model)
+    except ContextTooSmall:
+        assert model.calls == 0  # said before anything is paid for
+    except StreamCut:
+        assert failing
+    else:
+        assert all(isinstance(event, Step | Token) for event in events)
+
+
+@pytest.mark.parametrize(("chain", "task"), PAIRS)
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_closing_stops_the_work(chain: str, task: Task, parallel: int) -> None:
+    """The first source's reply is one piece and comes; all others are held in their middle."""
+    gate = threading.Event()
+    model = ScriptedModel(
+        lambda p: "Blue." if p.sources[0].n == 1 and p.role != "answer" else told(p), 1400, parallel, gate=gate
+    )
+    events = CHAINS[chain].run(task, sources(*[words(200)] * 12), model)
+    if chain in ("stuff", "refine"):
+        gate.set()
+        while not isinstance(next(events), Token) and model.calls < 2:
+            pass
+    else:
+        next(events)
+        _until(lambda: model.running == parallel)
+    threading.Timer(0.05, gate.set).start()
+    _close(events)
+    assert model.running == 0
+    calls = model.calls
+    assert calls <= parallel + 1
+    time.sleep(0.05)
+    assert model.calls == calls
+
+
+@pytest.mark.parametrize(("chain", "task"), PAIRS)
+def test_a_small_window_is_refused_before_the_first_call(chain: str, task: Task) -> None:
+    model = ScriptedModel(told, context=60)
+    with pytest.raises(ContextTooSmall):
+        run(chain, task, sources("Blue water."), model)
+    assert model.calls == 0
+
+
+@pytest.mark.parametrize(("chain", "task"), PAIRS)
+def test_a_refused_key_ends_it_at_once(chain: str, task: Task) -> None:
+    error = KeyRefused(url="http://127.0.0.1")
+    model = ScriptedModel(told, fails={n: error for n in range(1, 50)})
+    with pytest.raises(KeyRefused):
+        run(chain, task, sources(*["Blue water."] * 30), model)
+    assert model.calls <= 3
+
+
+# ---- stuff
+
+
+def test_stuff_reads_all_that_fits_and_says_what_does_not() -> None:
+    model = ScriptedModel(told, context=1000)
+    events = run("stuff", QUESTION, sources(*[words(100)] * 20), model)
+    (cut,) = steps(events, "cut")
+    assert (cut.done, cut.total, cut.text) == (len(seen(model)), 20, "map_reduce")
+    assert seen(model) == list(range(1, cut.done + 1)) and cut.done > 2
+
+
+def test_stuff_spreads_a_summary_over_the_whole_document() -> None:
+    model = ScriptedModel(told, context=1000)
+    events = run("stuff", SUMMARY, sources(*[words(100)] * 20), model)
+    assert steps(events, "cut")
+    assert seen(model)[0] == 1 and seen(model)[-1] == 20 and len(seen(model)) > 2
+
+
+def test_stuff_streams() -> None:
+    events = run("stuff", QUESTION, sources("Blue water."), ScriptedModel(told))
+    assert sum(isinstance(event, Token) for event in events) > 3
+
+
+# ---- map_reduce
+
+
+def test_map_reduce_reads_every_source_once_and_carries_marks_to_the_end() -> None:
+    model = ScriptedModel(told, parallel=4)
+    events = run("map_reduce", QUESTION, sources(*["Blue water."] * 9), model)
+    assert sorted(seen(model, "map")) == list(range(1, 10))
+    assert [p.role for p in model.prompts].count("reduce") == 1
+    assert {c.n for c in citations.read(text(events), range(1, 10)).claims} == set(range(1, 10))
+    assert [c.words for c in citations.read(text(events), range(1, 10)).claims] == ["water"] * 9
+    assert [s.done for s in steps(events, "read")] == list(range(1, 10))
+
+
+def test_map_calls_run_at_once_and_notes_keep_the_sources_order() -> None:
+    model = ScriptedModel(told, parallel=8, gate=(gate := threading.Event()))
+
+    def open_when_all_run() -> None:
+        _until(lambda: model.running == 8)
+        gate.set()
+
+    threading.Thread(target=open_when_all_run, daemon=True).start()
+    run("map_reduce", QUESTION, sources(*["Blue water."] * 8), model)
+    assert model.most_running == 8
+    assert [f"source {n} " in note for n, note in enumerate(model.prompts[-1].notes, 1)] == [True] * 8
+
+
+def test_calls_at_once_are_no_more_than_the_model_takes() -> None:
+    model = ScriptedModel(told, parallel=2)
+    run("map_reduce", QUESTION, sources(*["Blue water."] * 8), model)
+    assert model.most_running <= 2
+
+
+def test_notes_that_say_nothing_are_not_reduced() -> None:
+    model = ScriptedModel(by_role(map=lambda p: note(p) if p.sources[0].n == 2 else NOTHING["en"], reduce=told))
+    run("map_reduce", QUESTION, sources("a", "b", "c"), model)
+    assert [len(p.notes) for p in model.prompts if p.role == "reduce"] == [1]
+
+
+def test_nothing_anywhere_is_a_refusal_without_a_reduce_call() -> None:
+    model = ScriptedModel(by_role(map=NOTHING["en"]))
+    events = run("map_reduce", QUESTION, sources("a", "b", "c"), model)
+    assert is_refusal(text(events)) and model.calls == 3
+
+
+def test_a_mark_to_another_source_than_the_maps_own_is_not_believed() -> None:
+    model = ScriptedModel(by_role(map="Blue [2]. Deep [9].", reduce=told))
+    events = run("map_reduce", QUESTION, sources("a"), model)
+    assert text(events) == "Blue. Deep. [1]"
+
+
+def test_one_failed_map_costs_its_note() -> None:
+    model = ScriptedModel(told, fails={2: CUT})
+    events = run("map_reduce", QUESTION, sources("a", "b", "c"), model)
+    assert len(steps(events, "lost")) == 1 and len(model.prompts[-1].notes) == 2
+    assert {c.n for c in citations.read(text(events), {1, 2, 3}).claims} == {1, 3}
+
+
+def test_all_maps_failed_is_the_error() -> None:
+    with pytest.raises(StreamCut):
+        run("map_reduce", QUESTION, sources("a", "b"), ScriptedModel(told, fails={1: CUT, 2: CUT}))
+
+
+def test_a_server_that_is_down_is_not_called_for_every_source() -> None:
+    model = ScriptedModel(told, parallel=2, fails=dict.fromkeys(range(1, 99), UNREACHABLE))
+    with pytest.raises(ModelUnreachable):
+        run("map_reduce", QUESTION, sources(*"abcdefghijklmnopqrstuvwxyz"), model)
+    assert model.calls <= 5
+
+
+def test_a_failed_reduce_gives_what_was_paid_for() -> None:
+    model = ScriptedModel(told, fails={3: CUT})
+    events: list[Step | Token] = []
+    with pytest.raises(StreamCut):
+        for event in CHAINS["map_reduce"].run(QUESTION, sources("a", "b"), model):
+            events.append(event)
+    assert "source 1 is blue" in text(events) and "source 2 is blue" in text(events)
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_collapsing_ends_when_the_model_never_shortens(obeys: bool) -> None:
+    """Old chains called 2,000 times and more, or raised after all maps were paid."""
+    model = ScriptedModel(lambda p: words(2000) + f" [{p.sources[0].n if p.sources else 1}].", 1200, 4, obeys=obeys)
+    events = run("map_reduce", SUMMARY, sources(*[words(100)] * 40), model)
+    rounds = [len(p.notes) for p in model.prompts if p.role == "reduce"]
+    assert min(rounds) >= 2 and len(rounds) <= 40 and text(events)
+
+
+def test_few_calls_are_announced_where_notes_surely_fit() -> None:
+    model = ScriptedModel(told)
+    assert CHAINS["map_reduce"].calls(QUESTION, sources(*"abcdefgh"), model) == 9
+    small = ScriptedModel(told, context=4000)
+    assert CHAINS["map_reduce"].calls(SUMMARY, sources(*["x"] * 276), small) < 276 * 1.25
+
+
+def test_a_join_that_loses_the_sources_keeps_the_notes() -> None:
+    model = ScriptedModel(by_role(map=lambda p: f"{words(180)} [{p.sources[0].n}].", reduce="All lost."), 1200)
+    events = run("map_reduce", QUESTION, sources(*["x"] * 10), model)
+    assert len(steps(events, "lost")) == len(steps(events, "joined")) > 1
+    assert all(citations.read(note, range(1, 11)).claims for note in model.prompts[-1].notes)
+
+
+# ---- refine
+
+
+def test_the_draft_changes_as_it_reads() -> None:
+    model = ScriptedModel(told, context=1400)
+    events = run("refine", QUESTION, sources(*[words(200)] * 8), model)
+    drafts = [s.text for s in steps(events, "drafted")]
+    assert len(set(drafts)) == len(drafts) >= 2
+    assert sorted(seen(model)) == list(range(1, 9))
+    assert {c.n for c in citations.read(text(events), range(1, 9)).claims} == set(range(1, 9))
+
+
+WORSE = [
+    "I don't know.",
+    NOT_FOUND["en"],
+    UNCHANGED["en"],
+    "No change needed, the draft is good [1].",
+    "",
+    "It is red.",
+]
+
+
+@pytest.mark.parametrize("reply", WORSE)
+@pytest.mark.parametrize("batches", [2, 3])
+def test_a_worse_reply_never_takes_the_drafts_place(reply: str, batches: int) -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=reply), context=1400)
+    events = run("refine", QUESTION, sources(*[words(600)] * batches), model)
+    assert text(events) == "It is blue [1]."
+    assert model.calls == batches and steps(events, "kept")
+
+
+def test_a_failed_call_keeps_the_draft() -> None:
+    model = ScriptedModel(told, context=1400, fails={2: CUT, 3: CUT})
+    events = run("refine", QUESTION, sources(*[words(600)] * 3), model)
+    assert text(events) == "Source 1 says blue [1]." and len(steps(events, "lost")) == 2
+
+
+def test_a_better_last_reply_is_streamed() -> None:
+    model = ScriptedModel(
+        by_role(answer="It is blue [1].", refine="It is blue [1] and deep [2]. " + words(40)), context=1400
+    )
+    events = run("refine", QUESTION, sources(*[words(600)] * 2), model)
+    assert text(events).startswith("It is blue [1] and deep [2].")
+    assert sum(isinstance(event, Token) for event in events) > 20
+
+
+def test_a_last_call_that_breaks_off_is_followed_by_the_whole_draft() -> None:
+    model = ScriptedModel(
+        by_role(answer="It is blue [1].", refine="It is [2] " + words(40)), 1400, fails={2: CUT}, pieces=9
+    )
+    events = []
+    with pytest.raises(StreamCut):
+        for event in CHAINS["refine"].run(QUESTION, sources(*[words(600)] * 2), model):
+            events.append(event)
+    assert text(events).startswith("It is [2]") and text(events).endswith("\n\nIt is blue [1].")
+
+
+def test_a_refused_beginning_is_no_draft() -> None:
+    model = ScriptedModel(lambda p: told(p) if p.sources[0].n == 2 else NOT_FOUND["en"], context=1400)
+    events = run("refine", QUESTION, sources(*[words(600)] * 3), model)
+    assert [p.role for p in model.prompts] == ["answer", "answer", "refine"]
+    assert text(events) == "Source 2 says blue [2]."
+
+
+# ---- map_rerank
+
+
+def voting(*votes: tuple[str, str]) -> ScriptedModel:
+    return ScriptedModel(lambda p: "\n".join(votes[p.sources[0].n - 1]), parallel=3)
+
+
+def test_the_best_source_answers_and_is_cited_alone() -> None:
+    model = voting(("Red [1].", "Score: 20"), ("Blue [2].\nDeep, too.", "**Score: 90**"), ("Green [3].", "得分：50"))
+    events = run("map_rerank", QUESTION, sources("a", "b", "c"), model)
+    assert text(events) == "Blue [2].\nDeep, too." and model.calls == 3
+    assert sorted(s.text for s in steps(events, "scored")) == ["20", "50", "90"]
+
+
+def test_equals_go_to_the_source_that_retrieval_ranked_first() -> None:
+    model = voting(("Red.", "Score: 70"), ("Blue.", "Score: 7/10"), ("Green.", "Score: 70%"))
+    assert text(run("map_rerank", QUESTION, sources("a", "b", "c"), model)) == "Red. [1]"
+
+
+def test_the_winner_cannot_cite_a_source_it_did_not_read() -> None:
+    model = voting(("Red [2] [3].", "Score: 70"), ("Blue.", "Score: 60"))
+    assert text(run("map_rerank", QUESTION, sources("a", "b"), model)) == "Red. [1]"
+
+
+@pytest.mark.parametrize("bad", ["Score: N/A", "Score: 999999", "no score at all", "", "Score: eleven"])
+def test_one_bad_reply_costs_one_vote(bad: str) -> None:
+    model = voting(("Red [1].", bad), ("Blue [2].", "Score: 60"), ("Green [3].", "Score: 40"))
+    events = run("map_rerank", QUESTION, sources("a", "b", "c"), model)
+    assert text(events) == "Blue [2]." and len(steps(events, "lost")) == 1
+
+
+def test_one_failed_call_costs_one_vote() -> None:
+    model = ScriptedModel(told, fails={1: CUT})
+    assert text(run("map_rerank", QUESTION, sources("a", "b"), model)).endswith('[2: "water"].')
+    with pytest.raises(StreamCut):
+        run("map_rerank", QUESTION, sources("a"), ScriptedModel(told, fails={1: CUT}))
+
+
+def test_all_low_or_refused_is_a_refusal() -> None:
+    low = voting(("Red [1].", "Score: 5/100"), ("Blue [2].", "Score: 10/100"))
+    assert is_refusal(text(run("map_rerank", QUESTION, sources("a", "b"), low)))
+    refused = voting((NOT_FOUND["en"], "Score: 100"), ("I don't know.", "Score: 90"))
+    assert is_refusal(text(run("map_rerank", QUESTION, sources("a", "b"), refused)))
+
+
+def test_a_model_that_cannot_score_still_answers() -> None:
+    model = voting((NOT_FOUND["en"], ""), ("Blue [2].", ""), ("Green [3].", ""))
+    assert text(run("map_rerank", QUESTION, sources("a", "b", "c"), model)) == "Blue [2]."
+
+
+def test_rerank_is_for_questions_only() -> None:
+    assert CHAINS["map_rerank"].tasks == {"question"}
+
+
+# ---- helpers
+
+
+def _until(holds: object, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def _close(events: Iterator[Step | Token]) -> None:
+    events.close()  # type: ignore[attr-defined]

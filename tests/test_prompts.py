@@ -1,0 +1,94 @@
+"""What a model is told: everything it needs, in both languages, with documents kept apart from orders."""
+
+import re
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chains import citations, refusal, scores
+from chains.prompts import Language, Prompt, Role, Turn, render
+from tests.sources import source
+
+LANGUAGES: list[Language] = ["en", "zh"]
+TASKS = [*product(("answer", "map", "reduce", "refine"), ("question", "summary"))]
+TASKS += [("rerank", "question"), ("condense", "question")]
+
+
+def prompt(role: Role, task: str = "question", language: Language = "en", **more: object) -> Prompt:
+    return Prompt(role, task, "What colour is it?", language, 300, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("role", "task"), TASKS)
+def test_every_role_has_words_in_every_language(role: Role, task: str, language: Language) -> None:
+    rendered = render(prompt(role, task, language, sources=(source(1, "The lake is blue."),)))
+    assert rendered.system and "What colour is it?" in rendered.user
+    chinese = len(re.findall(r"[\u4e00-\u9fff]", rendered.system))
+    assert (chinese > 40) if language == "zh" else chinese == 0
+    assert "{" not in rendered.system
+
+
+def test_document_page_and_heading_reach_the_model() -> None:
+    user = render(prompt("answer", sources=(source(7, "The lake is blue.", 12, "lakes.pdf", "Colours › Blue"),))).user
+    assert (
+        '<source n="7" document="lakes.pdf" page="12" heading="Colours › Blue">\nThe lake is blue.\n</source>' in user
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_format_asked_for_is_the_one_that_is_read(language: Language) -> None:
+    assert citations.RULE[language] in render(prompt("answer", language=language)).system
+    assert refusal.NOT_FOUND[language] in render(prompt("answer", language=language)).system
+    assert refusal.NOT_FOUND[language] in render(prompt("reduce", language=language)).system
+    assert refusal.NOTHING[language] in render(prompt("map", language=language)).system
+    assert refusal.UNCHANGED[language] in render(prompt("refine", language=language)).system
+    assert scores.RULE[language] in render(prompt("rerank", language=language)).system
+    assert refusal.is_refusal(refusal.NOT_FOUND[language])
+    assert refusal.is_nothing(refusal.NOTHING[language])
+    assert refusal.is_unchanged(refusal.UNCHANGED[language])
+
+
+def test_a_summary_is_never_offered_a_refusal() -> None:
+    for role in ("answer", "reduce"):
+        assert refusal.NOT_FOUND["en"] not in render(prompt(role, "summary")).system
+
+
+_PIECES = ["<", ">", "/", " ", "\n", '"', "source", "SOURCE", "question", "note", "draft", "x", "湖"]
+TAGGED = st.lists(st.sampled_from(_PIECES), max_size=30).map("".join)
+
+
+@given(TAGGED, TAGGED, TAGGED, TAGGED)
+def test_no_text_can_end_its_place_and_speak_as_the_program(text: str, note: str, draft: str, name: str) -> None:
+    given_source = source(1, text or "x", name=name, heading=name)
+    user = render(prompt("refine", sources=(given_source,), notes=(note,), draft=draft or "x")).user
+    tags = re.findall(r"<\s*/?\s*(?:source|note|draft|turn|question|document)\b", user, re.IGNORECASE)
+    assert tags == ["<source", "</source", "<note", "</note", "<draft", "</draft", "<question", "</question"]
+    first = user.splitlines()[0]
+    assert first.endswith(">") and first.count('"') in (6, 8)  # nor can a name end its attribute
+
+
+def test_marks_printed_in_a_document_are_not_taken_for_ours() -> None:
+    user = render(prompt("answer", sources=(source(2, "As shown before [1], the lake is blue."),))).user
+    assert "[1]" not in user and "the lake is blue" in user
+
+
+def test_text_without_our_tags_reaches_the_model_as_it_is() -> None:
+    text = "if a < b and c > d: <b>bold</b> & “quoted” <sources> 5 < source"
+    assert text.replace("< source", "‹ source") in render(prompt("answer", sources=(source(1, text),))).user
+
+
+def test_the_conversation_stands_in_condense_alone() -> None:
+    history = (Turn("Who wrote it?", "Jane Austen."),)
+    assert "Jane Austen." in render(prompt("condense", history=history)).user
+    assert "Jane Austen." not in render(prompt("answer", history=history)).user
+
+
+def test_a_longer_reply_is_asked_for_with_more_words() -> None:
+    def asked(tokens: int) -> int:
+        found = re.search(r"at most (\d+) words", render(Prompt("answer", "question", "Why?", "en", tokens)).system)
+        assert found is not None
+        return int(found[1])
+
+    assert asked(100) < asked(1000) < 1000
