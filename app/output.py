@@ -124,9 +124,9 @@ def step_text(step: Step) -> str:
             return f"searching for: {step.text}"
         case "searched":
             names = {source.passage.name for source in step.sources}
-            return f"found {len(step.sources)} passages in {len(names)} documents"
+            return f"found {_some(len(step.sources), 'passage')} in {_some(len(names), 'document')}"
         case "planned":
-            return f"at most {step.total} model calls"
+            return f"at most {_some(step.total, 'model call')}"
         case "cut":
             return f"only {some} passages fit the model's window; --chain map_reduce reads all"
         case "read":
@@ -143,6 +143,10 @@ def step_text(step: Step) -> str:
             return f"kept the earlier draft: {step.text}"
         case "verified":
             return f"{some} quotes stand on their pages word for word"
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 class Screen:
@@ -228,6 +232,5 @@ def list_lines(records: Sequence[Record]) -> Iterator[str]:
     width = max(len(record.name) for record in records)
     for record in records:
         gaps = f", {len(record.without_text)} without text" if record.without_text else ""
-        yield f"{record.id[:8]}  {record.name:<{width}}  {record.pages} pages{gaps}, {record.chunks} passages, " + (
-            f"added {record.added:%Y-%m-%d}"
-        )
+        holds = f"{_some(record.pages, 'page')}{gaps}, {_some(record.chunks, 'passage')}"
+        yield f"{record.id[:8]}  {record.name:<{width}}  {holds}, added {record.added:%Y-%m-%d}"

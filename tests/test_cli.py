@@ -1,0 +1,373 @@
+"""The command line's promises: shapes, exit codes, a stdout that holds nothing else, and that it stops when told to."""
+
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import cli
+from chains.events import Answer, Event, Step, Token
+from tests.fakes import HashingEmbedder
+from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
+
+HARBOUR = (
+    "The harbour of Almond Bay was founded in 1874.\nIts first lighthouse stood on the northern rock.\n"
+    "The lighthouse keeper was Anna Holm.",
+    "In 1931 a storm destroyed the lighthouse.\nThe new lighthouse was finished in 1934 and cost 12,000 crowns.\n"
+    "It is 41 metres tall.",
+)
+REPORT = ("青石湾港务公司2020年年度报告。\n公司2020年的营业收入是3.2亿元。\n公司董事长是王小明。",)
+CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pdfs")
+    make_pdf(folder / "harbour.PDF", HARBOUR, title="A short history of Almond Bay")
+    make_pdf(folder / "report.pdf", REPORT)
+    return folder
+
+
+@pytest.fixture
+def pagewise(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process, with a small embedder; (exit code, stdout, stderr)."""
+    monkeypatch.setattr("app.wiring.open_embedder", lambda *_, **__: HashingEmbedder())
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse
+            code = int(end.code or 0)
+        return code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def filled(pagewise: Run, pdfs: Path) -> Run:
+    code, _, err = pagewise("ingest", pdfs)
+    assert code == 0, err
+    return pagewise
+
+
+def value(done: tuple[int, str, str], code: int = 0) -> Any:
+    """The one JSON value on stdout."""
+    assert done[0] == code, done
+    assert done[1].count("\n") == 1 and done[1].endswith("\n")
+    return json.loads(done[1])
+
+
+def test_ingest_lists_every_pdf_that_it_found_and_ends_with_1_where_one_failed(pagewise: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "deeper"
+    folder.mkdir(parents=True)
+    make_pdf(folder / "one.pdf", HARBOUR)
+    make_pdf(folder / "twin.PDF", HARBOUR)
+    make_pdf(tmp_path / "in" / "scan.pdf", [PICTURE, "A page of words, and one that is a picture."])
+    encrypted_pdf(tmp_path / "in" / "locked.pdf")
+    (tmp_path / "in" / "notes.txt").write_text("no PDF")
+    said = value(pagewise("ingest", tmp_path / "in", "--json"), code=1)
+    assert set(said) == {"documents", "seconds"}
+    by_name = {one["document"]: one for one in said["documents"]}
+    assert {name: one["status"] for name, one in by_name.items()} == {
+        "one.pdf": "added",
+        "twin.PDF": "already there",
+        "scan.pdf": "partial",
+        "locked.pdf": "failed",
+    }
+    assert by_name["one.pdf"]["id"] == by_name["twin.PDF"]["id"] and by_name["one.pdf"]["pages"] == 2
+    assert by_name["scan.pdf"]["pages_without_text"] == 1 and "1" in by_name["scan.pdf"]["reason"]
+    assert "password" in by_name["locked.pdf"]["reason"]
+
+
+def test_list_shows_what_is_whole(filled: Run) -> None:
+    documents = value(filled("list", "--json"))["documents"]
+    assert [one["document"] for one in documents] == ["harbour.PDF", "report.pdf"]
+    for one in documents:
+        assert set(one) >= {"document", "id", "status", "pages", "pages_without_text", "chunks", "added"}
+        assert one["status"] == "added" and one["added"].endswith("+00:00")
+    code, out, _ = filled("list")
+    assert code == 0 and "harbour.PDF" in out and documents[0]["id"][:8] in out
+
+
+def test_an_empty_library_says_what_to_do(pagewise: Run) -> None:
+    assert pagewise("list")[1] == "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER\n"
+    assert value(pagewise("list", "--json")) == {"documents": []}
+    assert value(pagewise("search", "lighthouse", "--json"))["passages"] == []
+    assert value(pagewise("ask", "Who kept the lighthouse?", "--json"))["refused"] is True
+
+
+def test_search_gives_passages_with_their_pages(filled: Run) -> None:
+    said = value(filled("search", "When was the new lighthouse finished?", "-k", 1, "--json"))
+    [passage] = said["passages"]
+    assert set(said) == {"question", "passages"}
+    assert set(passage) == {"document", "page", "last_page", "page_label", "score", "text"}
+    assert (passage["document"], passage["last_page"]) == ("harbour.PDF", 2) and "1934" in passage["text"]
+    assert "harbour.PDF, page" in filled("search", "lighthouse")[1]
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str) -> None:
+    said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", chain, "--json"))
+    assert list(said) == [
+        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "citations"),
+    ]
+    assert "3.2亿元" in said["answer"] and said["chain"] == chain and said["model"] == "extractive"
+    assert set(said["usage"]) == {"input_tokens", "output_tokens"} and said["refused"] is False
+    [citation, *_] = said["citations"]
+    assert set(citation) == {"n", "document", "page", "page_label", "quote", "verified", "match"}
+    assert (citation["document"], citation["page"], citation["verified"]) == ("report.pdf", 1, True)
+
+
+def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> None:
+    code, out, err = filled("ask", "公司董事长是谁？")
+    assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
+    assert "found" in err and "found" not in out  # steps are no part of the answer
+
+
+def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> None:
+    said = value(filled("ask", "月球离地球有多远？", "--json"))
+    assert said["refused"] is True and said["citations"] == []
+
+
+@pytest.mark.parametrize("chain", CHAINS[:3])
+def test_summarize_names_the_document(filled: Run, chain: str) -> None:
+    said = value(filled("summarize", "report.pdf", "--chain", chain, "--json"))
+    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations"]
+    assert said["document"] == "report.pdf" and said["summary"]
+    assert {citation["document"] for citation in said["citations"]} <= {"report.pdf"}
+
+
+def test_document_restricts_by_name_or_id(filled: Run) -> None:
+    ids = {one["document"]: one["id"] for one in value(filled("list", "--json"))["documents"]}
+    for name in ("report.pdf", ids["report.pdf"], ids["report.pdf"][:8]):
+        found = value(filled("search", "lighthouse 营业收入", "--document", name, "--json"))["passages"]
+        assert {passage["document"] for passage in found} == {"report.pdf"}
+    both = value(
+        filled("search", "lighthouse 营业收入", "--document", "report.pdf", "--document", "harbour.PDF", "--json")
+    )
+    assert {passage["document"] for passage in both["passages"]} == {"report.pdf", "harbour.PDF"}
+
+
+def test_what_is_not_there_fails_with_its_json(filled: Run) -> None:
+    for arguments in (
+        ("search", "x", "--document", "reprot.pdf"),
+        ("summarize", "reprot.pdf"),
+        ("remove", "reprot.pdf"),
+    ):
+        said = value(filled(*arguments, "--json"), code=1)
+        assert "reprot.pdf" in said["error"]
+        assert filled(*arguments)[:2] == (1, "")
+
+
+def test_a_removed_document_is_gone(filled: Run) -> None:
+    assert filled("remove", "report.pdf")[0] == 0
+    assert [one["document"] for one in value(filled("list", "--json"))["documents"]] == ["harbour.PDF"]
+    found = value(filled("search", "营业收入", "--json"))["passages"]
+    assert {passage["document"] for passage in found} <= {"harbour.PDF"}
+
+
+FROM = "\n".join(
+    [
+        '{"id": "q1", "question": "公司董事长是谁？", "answer": "ignored", "page": 7}',
+        "",
+        "this is no JSON",
+        '{"id": {"any": 3}, "question": "营业收入", "documents": ["harbour.PDF"]}',
+        '{"id": 4}',
+        '{"id": 5, "question": "营业收入", "documents": ["nowhere.pdf"]}',
+        '{"id": 6, "question": "营业收入", "documents": "report.pdf"}',
+        '{"id": 7, "question": "营业收入", "documents": []}',
+        '["a list"]',
+        '{"id": 8, "question": "half a pair: \\ud800 lighthouse"}',
+    ]
+)
+
+
+@pytest.mark.parametrize("command", ["search", "ask"])
+@pytest.mark.parametrize("way", ["file", "stdin"])
+def test_from_answers_every_line_and_a_bad_line_costs_that_line(
+    filled: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, way: str
+) -> None:
+    file = tmp_path / "questions.jsonl"
+    file.write_text(FROM)
+    if way == "stdin":
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(FROM.encode())))
+    code, out, _ = filled(command, "--from", file if way == "file" else "-")
+    said = [json.loads(line) for line in out.splitlines()]
+    assert code == 1  # some lines failed
+    assert [line["id"] for line in said] == ["q1", None, {"any": 3}, 4, 5, 6, 7, None, 8]
+    assert ["error" in line for line in said] == [False, True, False, True, True, True, False, True, False]
+    assert "nowhere.pdf" in said[4]["error"]
+    if command == "search":
+        assert said[0]["passages"][0]["document"] == "report.pdf"
+        assert {passage["document"] for passage in said[2]["passages"]} <= {"harbour.PDF"} and not said[6]["passages"]
+    else:
+        assert "王小明" in said[0]["answer"] and said[2]["refused"] and said[6]["refused"]
+
+
+def test_from_ends_with_0_where_every_line_was_answered(filled: Run, tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"id": 1, "question": "lighthouse"}\r\n')
+    code, out, _ = filled("search", "--from", file)
+    assert code == 0 and json.loads(out)["id"] == 1
+
+
+def test_a_missing_question_file_fails(filled: Run) -> None:
+    code, out, err = filled("search", "--from", "no.jsonl")
+    assert code == 1 and "no.jsonl" in json.loads(out)["error"] and "no.jsonl" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("search",),
+        ("search", "x", "--from", "y"),
+        ("search", " "),
+        ("ask", "x", "--chain", "stuf"),
+        ("ask", "x", "-k", "0"),
+        ("ask", "x", "-k", "many"),
+        ("summarize", "x", "--chain", "map_rerank"),
+        ("run", "--port", "0"),
+        ("ingest",),
+    ],
+)
+def test_wrong_use_ends_with_2_and_begins_nothing(pagewise: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    code, out, err = pagewise(*arguments)
+    assert code == 2 and out == "" and err
+    assert not (tmp_path / "library").exists()
+
+
+def test_an_unknown_setting_ends_with_2(pagewise: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEWISE_MODLE", "extractive")
+    code, out, err = pagewise("list", "--json")
+    assert (code, out) == (2, "") and "'PAGEWISE_MODEL'" in err
+
+
+def test_data_on_the_command_line_counts_before_the_environment(filled: Run, tmp_path: Path) -> None:
+    assert value(filled("list", "--json", "--data", tmp_path / "other")) == {"documents": []}
+
+
+def test_what_libraries_print_stays_off_stdout() -> None:
+    code = """
+import os, sys
+import chains.retrieve
+
+def noisy(*_):
+    print("a library's chatter")
+    os.write(1, b"a C library's chatter\\n")
+    return []
+
+chains.retrieve.retrieve = noisy
+from app.cli import main
+sys.exit(main(["search", "x", "--json"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"question": "x", "passages": []}), done.stderr
+    assert "a library's chatter" in done.stderr and "a C library's chatter" in done.stderr
+
+
+def _answered_then_interrupted(*_: object, **__: object) -> Iterator[Event]:
+    yield Step("planned", total=1)
+    yield Token("The lighthouse ")
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_what_had_come_and_ends_with_130(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chains.answer.ask", _answered_then_interrupted)
+    said = value(filled("ask", "x", "--json"), code=130)
+    assert said["stopped"] is True and said["answer"].strip() == "The lighthouse"
+    code, out, err = filled("ask", "x")
+    assert code == 130 and out.startswith("The lighthouse") and "Stopped" in err
+
+
+def test_a_broken_answer_keeps_its_text_and_ends_with_1(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chains.answer import cut_short
+    from chains.errors import StreamCut
+
+    def broken(*_: object, **__: object) -> Iterator[Event]:
+        yield Token("Half an ans")
+        whole = cut_short([Token("Half an ans")], "x", "stuff", "m", 1.0)
+        yield Answer(**{**vars(whole), "stopped": False, "error": StreamCut(detail="reset")})
+
+    monkeypatch.setattr("chains.answer.ask", broken)
+    said = value(filled("ask", "x", "--json"), code=1)
+    assert said["answer"] == "Half an ans" and "broke off" in said["error"]
+    assert "broke off" in filled("ask", "x")[2]
+
+
+def test_help_needs_no_heavy_library() -> None:
+    code = (
+        "import sys, app.cli\ntry: app.cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'chromadb', 'streamlit', 'langchain', 'transformers')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_a_port_in_use_is_said_before_anything_starts(pagewise: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code, out, err = pagewise("run", "--port", port)
+    assert (code, out) == (1, "") and f"Port {port} on 127.0.0.1 is already in use" in err
+
+
+def test_the_command_in_processes_of_its_own_with_the_real_embedder(pdfs: Path, tmp_path: Path) -> None:
+    """Ingest, list, ask by every chain, search a file of questions, remove: as a script would, nothing replaced."""
+
+    def run(*arguments: object, stdin: str = "") -> Any:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("pagewise"), *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    data = ("--data", tmp_path / "real", "--json")
+    [added] = run("ingest", pdfs, *data)
+    assert [one["status"] for one in added["documents"]] == ["added", "added"]
+    [listed] = run("list", *data)
+    assert {one["id"] for one in listed["documents"]} == {one["id"] for one in added["documents"]}
+    for chain in CHAINS:
+        [said] = run("ask", "公司2020年的营业收入是多少？", "--chain", chain, *data)
+        assert "3.2亿元" in said["answer"] and said["citations"][0]["verified"] is True
+    questions = '{"id": 1, "question": "Who looked after the light?"}\n{"id": 2, "question": "董事长"}\n'
+    found = run("search", "--from", "-", *data[:2], stdin=questions)
+    assert [line["passages"][0]["document"] for line in found] == ["harbour.PDF", "report.pdf"]
+    [gone] = run("remove", "harbour.PDF", *data)
+    assert gone["removed"] is True and len(run("list", *data)[0]["documents"]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_signal_ends_a_running_command_with_130(pdfs: Path, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("pagewise")
+    process = subprocess.Popen(
+        [command, "search", "--from", "-", "--data", tmp_path / "real"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write('{"id": 1, "question": "营业收入"}\n')
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["id"] == 1  # a pipe is answered line by line
+    time.sleep(0.2)  # now it waits for the next line
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    process.stdin.close()
+    process.stdout.close()
