@@ -5,6 +5,7 @@ for a file that pdfium cannot open, for a page that it cannot load, and for a pa
 """
 
 import math
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -364,11 +365,14 @@ def _or_else(ask: Callable[[], str], default: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """What a reader said, as a few words without its punctuation and our own markup."""
-    said = line(str(error), 120).replace("{", "(").replace("}", ")").rstrip(".") or type(error).__name__
-    if isinstance(error, pypdfium2.PdfiumError) and "PDFium: " in said:
-        said = said.split("PDFium: ")[1].rstrip(").").removesuffix(" error").lower()
-    return said if len(said) > 3 else type(error).__name__
+    """What a reader said, in a few words; "damaged" where it said nothing for people."""
+    said = line(str(error), 120).rstrip(".")
+    if isinstance(error, pypdfium2.PdfiumError):
+        found = re.search(r"PDFium: (.*?)( error)?\)", said)
+        said = found[1].lower() if found else said
+    elif not type(error).__module__.startswith("pypdf.") or type(error).__name__ == "DeprecationError":
+        said = ""
+    return said if len(said) > 3 and said != "success" else "damaged"
 
 
 class _Late(BaseException):

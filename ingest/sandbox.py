@@ -21,9 +21,12 @@ def read(
     limits: Limits,
     password: str = "",
     on_page: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    reader: str = "ingest.load:serve",
 ) -> Document:
     """The document in the file at `path`; `on_page` hears (pages read, pages in all) after each one.
 
+    `reader`: the function that reads in the worker, "module:name"; it takes and yields what `ingest.load.serve` does.
     A page on which pdfium crashes or hangs is read by pypdf; one on which both do stays without text, with the reason.
     Raises ReadError, and then nothing is left running.
     """
@@ -37,7 +40,7 @@ def read(
     while True:
         again = {"start": len(pages) + 1, "avoid": avoid, "alone": alone}
         try:
-            for item in in_worker("ingest.load:serve", job | again, limits, until=until):
+            for item in in_worker(reader, job | again, limits, until=until):
                 if "labels" in item:
                     head = _checked_head(item, limits)
                     continue
