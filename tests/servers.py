@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on loopback that does as it is told: well, badly, or not at all. It records everything."""
+"""An OpenAI-compatible server on loopback that does as it is told: well, badly, or not at all. It records all."""
 
 import contextlib
 import json

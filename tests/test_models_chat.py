@@ -162,7 +162,9 @@ def test_thoughts_do_not_depend_on_how_the_text_was_cut(parts: list[str]) -> Non
 # ---- stopping
 
 
-@pytest.mark.parametrize("slow", [said(*["word "] * 100, pause=0.05), said("late", before=20)], ids=["between", "before"])
+@pytest.mark.parametrize(
+    "slow", [said(*["word "] * 100, pause=0.05), said("late", before=20)], ids=["between", "before"]
+)
 def test_closing_hangs_up_at_once(slow: Reply) -> None:
     with serving([slow]) as server:
         stream = opened(server, seconds=30).stream(PROMPT)
@@ -192,7 +194,9 @@ def test_no_server() -> None:
     model = open_model("openai:m", api_base=url, api_key=KEY)
     assert model.context == chat.WINDOW and model.count(PROMPT) > 0
     text, error = broken(model)
-    assert text == "" and isinstance(error, ModelUnreachable) and url in str(error) and "PAGEWISE_API_BASE" in str(error)
+    assert (
+        text == "" and isinstance(error, ModelUnreachable) and url in str(error) and "PAGEWISE_API_BASE" in str(error)
+    )
 
 
 def test_no_such_host() -> None:
@@ -225,7 +229,11 @@ def test_a_wrong_address_is_not_blamed_on_the_model_alone() -> None:
     assert isinstance(error, UnknownModel) and f"{server.root}/v1" in str(error)
 
 
-LLAMA_CPP = {"code": 400, "type": "exceed_context_size_error", "message": "the request exceeds the available context size"}
+LLAMA_CPP = {
+    "code": 400,
+    "type": "exceed_context_size_error",
+    "message": "the request exceeds the available context size",
+}
 
 
 @pytest.mark.parametrize(
@@ -262,7 +270,9 @@ def test_gives_up_after_some_tries() -> None:
         assert isinstance(error, RateLimited) and "slow down" in str(error) and len(server.chats) == chat.TRIES
 
 
-@pytest.mark.parametrize("reply", [refused(429, "slow down", Retry_After="3600"), refused(429, "quota", "insufficient_quota")])
+@pytest.mark.parametrize(
+    "reply", [refused(429, "slow down", Retry_After="3600"), refused(429, "quota", "insufficient_quota")]
+)
 def test_does_not_wait_for_what_will_not_pass(reply: Reply) -> None:
     with serving([reply]) as server:
         assert isinstance(broken(opened(server))[1], RateLimited) and len(server.chats) == 1
@@ -406,7 +416,9 @@ def test_the_server_counts_where_it_can_vllm() -> None:
         assert [m["role"] for m in request.body["messages"]] == ["system", "user"]
         return Reply(body={"count": 123, "max_model_len": 4096, "tokens": []})
 
-    with serving([said("x")], {"/tokenize": tokenize, "/v1/models": {"data": [{"id": "m", "max_model_len": 4096}]}}) as server:
+    with serving(
+        [said("x")], {"/tokenize": tokenize, "/v1/models": {"data": [{"id": "m", "max_model_len": 4096}]}}
+    ) as server:
         model = opened(server)
         assert model.count(PROMPT) == model.count(PROMPT) == 123 and model.context == 4096
         assert len([r for r in server.requests if r.path == "/tokenize"]) == 1
@@ -520,7 +532,7 @@ def _tokenizers() -> list[Any]:
 
 
 def test_a_provider_without_its_package_says_what_to_install() -> None:
-    with pytest.raises(PackageMissing, match="pip install .*langchain-anthropic"):
+    with pytest.raises(PackageMissing, match=r"pip install .*langchain-anthropic"):
         open_model("anthropic:claude", api_key="x")
 
 
@@ -552,16 +564,16 @@ def test_another_provider_s_class_is_used_as_it_is(monkeypatch: pytest.MonkeyPat
         api_key: str
         max_tokens: int
         temperature: float
-        profile: dict[str, int] = {"max_input_tokens": 5000}
+        profile: Any = types.MappingProxyType({"max_input_tokens": 5000})
 
         @property
         def _llm_type(self) -> str:
             return "groq"
 
-        def _generate(self, *args: object, **kwargs: object) -> object:
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
             raise NotImplementedError
 
-        def _stream(self, messages: object, *args: object, **kwargs: object) -> Iterator[ChatGenerationChunk]:
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
             for text in ("<think>hm</think>", f"{self.max_tokens} "):
                 yield ChatGenerationChunk(message=AIMessageChunk(content=text))
             blocks = [{"type": "text", "text": "words"}]

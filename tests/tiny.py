@@ -4,6 +4,7 @@ It writes nonsense, but through all the real code: loading, chat template, count
 """
 
 from pathlib import Path
+from typing import Any
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -34,7 +35,8 @@ def tiny(folder: Path, context: int = 2048, template: str | None = TEMPLATE, voc
             show_progress=False,
         ),
     )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|end|>")
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|end|>")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     if template:
         tokenizer.chat_template = template

@@ -137,6 +137,7 @@ class Local:
     def _weights(self) -> Any:
         """The model, on the GPU where there is one. Called with `_running` held."""
         if self._model is None:
+            self._open()
             import torch
             import transformers
 

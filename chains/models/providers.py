@@ -40,9 +40,7 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
     )
 
 
-def open_other(
-    provider: str, model: str, base: str, key: str, seconds: float, max_tokens: int, window: int
-) -> Any:
+def open_other(provider: str, model: str, base: str, key: str, seconds: float, max_tokens: int, window: int) -> Any:
     """Any other provider's chat model; without a key its package looks for its own in the environment.
 
     Raises PackageMissing, UnknownModel (no such provider), KeyMissing, ModelFailed.

@@ -49,6 +49,4 @@ class Thoughts:
 def _beginning(text: str, tags: tuple[str, ...]) -> int:
     """How many of the last characters of `text` may be the beginning of one of the tags."""
     longest = max(len(tag) for tag in tags) - 1
-    return next(
-        (n for n in range(min(longest, len(text)), 0, -1) if any(tag.startswith(text[-n:]) for tag in tags)), 0
-    )
+    return next((n for n in range(min(longest, len(text)), 0, -1) if any(tag.startswith(text[-n:]) for tag in tags)), 0)

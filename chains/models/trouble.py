@@ -23,7 +23,8 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
-    r"model_not_found|model\W.{0,80}?(not found|does not exist|is not available)|(unknown|invalid|no such) model|pinned to",
+    r"model_not_found|model\W.{0,80}?(not found|does not exist|is not available)|(unknown|invalid|no such) model|"
+    r"pinned to",
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(r"insufficient_quota|quota|billing|credit", re.IGNORECASE)
