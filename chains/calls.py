@@ -100,7 +100,7 @@ class _Work:
         self._answered = False
 
     def run(self) -> None:
-        """One worker: takes prompts until there are no more, or it is told to stop, or there is no point in going on."""
+        """One worker: takes prompts until none is left, or it is told to stop, or there is no point in going on."""
         while not self.stop.is_set():
             with self._lock:
                 index = next(self._waiting, None)

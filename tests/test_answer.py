@@ -1,0 +1,356 @@
+"""The one door: from a question and a library to events, and one Answer last that is true in all its parts."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chains.answer import CHAINS, ask, cut_short, summarize
+from chains.condense import checked, needs_history
+from chains.errors import ContextTooSmall, KeyRefused, StreamCut, UnknownChain
+from chains.events import Answer, Event, Step, Token
+from chains.parts import PART_TOKENS, parts
+from chains.prompts import Prompt, Turn
+from chains.refusal import NOT_FOUND
+from ingest.document import Document, Page, Passage
+from ingest.errors import UnknownDocument
+from ingest.library import Library
+from ingest.split import split
+from tests.fakes import HashingEmbedder, ScriptedModel
+from tests.sources import SUMMARY, by_role, steps, text
+
+CUT = StreamCut(detail="reset")
+LAKES = Document(
+    sha256(b"lakes.pdf").hexdigest(),
+    "lakes.pdf",
+    "The lakes",
+    tuple(
+        Page(
+            n, str(n), "\n".join(f"Lake {word} number {n} is {colour} and deep." for word in ("Alpha", "Beta", "Gamma"))
+        )
+        for n, colour in enumerate(("blue", "green", "grey", "black"), 1)
+    ),
+)
+NOVEL = Document(
+    sha256(b"novel.pdf").hexdigest(),
+    "novel.pdf",
+    "傲慢与偏见",
+    tuple(Page(n, str(n), "".join(f"第{n}章第{i}句写的是达西先生的信。" for i in range(30))) for n in range(1, 4)),
+)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("library")
+    embedder = HashingEmbedder(window=40)
+    with Library(folder / "data", embedder) as library:
+        for document in (LAKES, NOVEL):
+            file = folder / document.name
+            file.write_bytes(document.name.encode())  # its id is the hash of this
+            chunks = split(document, embedder.count, embedder.window)
+            library.add(document, chunks, embedder.documents([chunk.text for chunk in chunks]), file)
+        yield library
+
+
+def told(prompt: Prompt) -> str:
+    """A reply in the form that each role asks for, which quotes each source's first words."""
+    said = "\n".join(f'It says so [{s.n}: "{" ".join(s.text.split()[:5])}"].' for s in prompt.sources)
+    match prompt.role:
+        case "reduce":
+            return "\n".join(prompt.notes)
+        case "refine":
+            return f"{prompt.draft}\n{said}"
+        case "rerank":
+            return f"{said}\nScore: {100 - prompt.sources[0].n}/100"
+        case _:
+            return said
+
+
+def last(events: Sequence[Event]) -> Answer:
+    assert isinstance(events[-1], Answer)
+    assert sum(isinstance(event, Answer) for event in events) == 1
+    return events[-1]
+
+
+# ---- an answer
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_an_answer_is_streamed_cited_and_counted(library: Library, chain: str) -> None:
+    model = ScriptedModel(told, parallel=4)
+    events = list(ask("Which lake is green?", library, model, chain=chain, k=4))
+    answer = last(events)
+    (searched,) = steps(events, "searched")
+    assert searched.sources == answer.sources and [s.n for s in answer.sources] == [1, 2, 3, 4]
+    assert text(events) == answer.text and '"' not in answer.text  # the screen never sees the quotes of marks
+    assert answer.citations and all(citation.match == "exact" for citation in answer.citations)
+    for citation in answer.citations:
+        source = answer.sources[citation.n - 1]
+        assert citation.quote in source.text and citation.page in {s.page for s in source.passage.chunk.spans}
+    (planned,) = steps(events, "planned")
+    assert answer.calls == model.calls <= planned.total
+    assert answer.usage.input_tokens > 0 < answer.usage.output_tokens
+    (verified,) = steps(events, "verified")
+    assert (verified.done, verified.total) == (len(answer.citations), len(answer.citations))
+    assert (answer.chain, answer.model, answer.refused, answer.error) == (chain, "scripted", False, None)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("documents", [[], ["0" * 64]])
+def test_no_passages_is_a_refusal_without_a_call(library: Library, chain: str, documents: list[str]) -> None:
+    model = ScriptedModel(told)
+    answer = last(list(ask("Which lake is green?", library, model, chain=chain, documents=documents)))
+    assert model.calls == answer.calls == 0
+    assert answer.refused and answer.text == NOT_FOUND["en"] and not answer.citations and not answer.error
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_refusal_shows_the_closest_passages(library: Library, chain: str) -> None:
+    model = ScriptedModel(lambda p: "I don't know, the sources do not mention it.\nScore: 0")
+    answer = last(list(ask("Who painted the bridge?", library, model, chain=chain, k=3)))
+    assert answer.refused and answer.text == NOT_FOUND["en"]
+    assert len(answer.sources) == 3 and answer.citations == ()
+
+
+def test_the_reply_is_in_the_questions_language_unless_asked_otherwise(library: Library) -> None:
+    model = ScriptedModel(told)
+    list(ask("达西先生写了什么？", library, model))
+    list(ask("达西先生写了什么？", library, model, language="en"))
+    list(ask("What did he write?", library, model))
+    assert [p.language for p in model.prompts] == ["zh", "en", "en"]
+
+
+def test_marks_to_sources_never_given_are_dropped_and_counted(library: Library) -> None:
+    model = ScriptedModel(by_role(answer="It is green [1] [9]. Truly [77]."))
+    events = list(ask("Which lake is green?", library, model, k=2))
+    assert text(events) == last(events).text == "It is green [1]. Truly."
+    assert last(events).dropped == 2 and [c.n for c in last(events).citations] == [1]
+
+
+def test_marks_to_sources_that_did_not_fit_are_dropped(library: Library) -> None:
+    model = ScriptedModel(by_role(answer="It is green [1]. It is deep [8]."), context=520)
+    events = list(ask("Which lake is green?", library, model, k=8))
+    (cut,) = steps(events, "cut")
+    assert 0 < cut.done < 8
+    assert last(events).text == "It is green [1]. It is deep." and last(events).dropped == 1
+
+
+@pytest.mark.parametrize("fake", ["SOURCES: 3", "Sources: MIT"])
+def test_words_that_look_like_a_list_of_sources_stay(library: Library, fake: str) -> None:
+    """Old chains cut everything after "source": "It is open source: MIT." became "It is open "."""
+    reply = f"It is open source: MIT [1].\n{fake}"
+    answer = last(list(ask("Which lake is green?", library, ScriptedModel(by_role(answer=reply)))))
+    assert answer.text == reply
+
+
+# ---- what goes wrong
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_an_error_in_the_middle_keeps_the_text(library: Library, chain: str) -> None:
+    model = ScriptedModel(told, fails={n: CUT for n in range(1, 99)}, pieces=12)
+    events = list(ask("Which lake is green?", library, model, chain=chain, k=2))
+    answer = last(events)
+    assert answer.error is CUT and not answer.refused and answer.text == text(events)
+    if chain in ("stuff", "refine"):
+        assert answer.text.startswith("It says so [1].") and answer.citations
+
+
+def test_the_errors_answer_has_the_citations_of_its_text(library: Library) -> None:
+    model = ScriptedModel(told, fails={3: CUT}, pieces=12)  # two maps, then the reduce breaks off
+    answer = last(list(ask("Which lake is green?", library, model, chain="map_reduce", k=2)))
+    assert answer.error is CUT and answer.calls == 3
+    assert [c.match for c in answer.citations] == ["exact"] * len(answer.citations) and answer.citations
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_refused_key_and_a_small_window_are_told_in_the_answer(library: Library, chain: str) -> None:
+    error = KeyRefused(url="http://127.0.0.1")
+    refused = last(list(ask("Why?", library, ScriptedModel(told, fails={n: error for n in range(1, 9)}), chain=chain)))
+    assert refused.error is error and refused.text == "" and refused.sources
+    small = last(list(ask("Why?", library, ScriptedModel(told, context=50), chain=chain)))
+    assert isinstance(small.error, ContextTooSmall) and small.calls == 0
+
+
+def test_an_empty_reply_is_an_error_and_no_answer(library: Library) -> None:
+    answer = last(list(ask("Which lake is green?", library, ScriptedModel(by_role(answer=" ")))))
+    assert answer.error is not None and not answer.refused
+
+
+def test_what_is_asked_wrongly_raises_at_once(library: Library) -> None:
+    model = ScriptedModel(told)
+    with pytest.raises(UnknownChain, match="stuff, map_reduce, refine, map_rerank"):
+        ask("Why?", library, model, chain="stuf")
+    with pytest.raises(UnknownChain, match="There are: stuff, map_reduce, refine"):
+        summarize(LAKES.id, library, model, chain="map_rerank")
+    with pytest.raises(UnknownDocument):
+        next(summarize("0" * 64, library, model))
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_closing_the_events_ends_the_models_work(library: Library, chain: str) -> None:
+    gate = threading.Event()
+    gate.set()
+    model = ScriptedModel(told, gate=gate)
+    events = ask("Which lake is green?", library, model, chain=chain)
+    seen: list[Event] = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, Token) or (isinstance(event, Step) and event.name in ("read", "scored") and model.calls):
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert model.running == 0
+    answer = cut_short(seen, "Which lake is green?", chain, model.name, 1.5)
+    assert answer.stopped and answer.text == text(seen) and answer.sources and not answer.refused
+    assert answer.seconds == 1.5 and answer.calls <= model.calls
+
+
+def test_a_stopped_answer_is_cited_as_far_as_it_came(library: Library) -> None:
+    events = ask("Which lake is green?", library, ScriptedModel(told), k=2)
+    seen: list[Event] = []
+    for event in events:
+        seen.append(event)
+        if "[1]" in text(seen) and text(seen).rstrip().endswith("It"):
+            break
+    answer = cut_short(seen, "Which lake is green?", "stuff", "scripted", 1.0)
+    assert [c.n for c in answer.citations] == [1] and answer.calls == 1
+    assert cut_short([], "Why?", "stuff", "scripted", 0.0).text == ""
+
+
+# ---- follow-ups
+
+HISTORY = (Turn("What colour is Lake Beta?", "Lake Beta is green [1]."),)
+
+
+def test_a_question_that_stands_alone_costs_no_call(library: Library) -> None:
+    model = ScriptedModel(told)
+    events = list(ask("Which lake is black and deep?", library, model, history=HISTORY))
+    assert [p.role for p in model.prompts] == ["answer"] and not steps(events, "condensed")
+    assert last(events).searched == ""
+    list(ask("And how deep is it?", library, model))  # nothing to point back to
+    assert [p.role for p in model.prompts] == ["answer", "answer"]
+
+
+def test_a_follow_up_is_searched_for_as_it_stands_alone(library: Library) -> None:
+    model = ScriptedModel(by_role(condense="How deep is Lake Beta?", answer=told))
+    events = list(ask("And how deep is it?", library, model, history=HISTORY))
+    (condensed,) = steps(events, "condensed")
+    answer = last(events)
+    assert condensed.text == answer.searched == "How deep is Lake Beta?" and answer.question == "And how deep is it?"
+    assert model.prompts[1].question == "How deep is Lake Beta?"
+    assert answer.calls == 2 <= steps(events, "planned")[0].total
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        "",
+        "Lake Beta is green. How deep is it?",  # two sentences
+        "How deep is the Eiffel Tower in Paris, France?",  # another subject
+        "贝塔湖有多深？",  # another language
+        "How deep is Lake Beta " + "and how deep " * 40 + "?",
+        "How deep is Lake Beta?\nIt is 40 m deep.",
+    ],
+)
+def test_a_bad_rewrite_is_not_used(library: Library, rewrite: str) -> None:
+    model = ScriptedModel(by_role(condense=rewrite, answer=told))
+    events = list(ask("And how deep is it?", library, model, history=HISTORY))
+    assert last(events).searched == "" and not steps(events, "condensed")
+    assert model.prompts[-1].question == "And how deep is it?" and last(events).calls == 2
+
+
+def test_a_failed_rewrite_costs_nothing_but_itself(library: Library) -> None:
+    model = ScriptedModel(told, fails={1: CUT})
+    answer = last(list(ask("And how deep is it?", library, model, history=HISTORY)))
+    assert answer.error is None and answer.citations and answer.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "needs"),
+    [
+        ("How deep is it?", True),
+        ("And the second one?", True),
+        ("Why?", True),
+        ("What about 2019?", True),
+        ("Did he answer her letter?", True),
+        ("它有多深？", True),
+        ("那2019年呢？", True),
+        ("为什么？", True),
+        ("What is the total revenue of 3M in 2018?", False),
+        ("Is there a book that describes Lake Beta?", False),
+        ("公司2020年的营业收入是多少？", False),
+    ],
+)
+def test_only_what_points_back_needs_the_conversation(question: str, needs: bool) -> None:
+    assert needs_history(question, HISTORY) is needs
+    assert not needs_history(question, ())
+
+
+@given(st.text(max_size=500))
+def test_any_rewrite_is_one_sensible_question_or_the_one_asked(rewrite: str) -> None:
+    question = "And how deep is it?"
+    kept = checked(rewrite, question, HISTORY)
+    assert kept == question or ("\n" not in kept and 0 < len(kept) <= 400)
+
+
+# ---- summaries
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine"])
+@pytest.mark.parametrize("document", [LAKES, NOVEL])
+def test_a_summary_reads_the_whole_document(library: Library, chain: str, document: Document) -> None:
+    model = ScriptedModel(told, context=1500, parallel=2)
+    events = list(summarize(document.id, library, model, chain=chain))
+    answer = last(events)
+    assert answer.text and answer.citations and answer.error is None and answer.question == document.title
+    assert {p.language for p in model.prompts} == {"en" if document is LAKES else "zh"}
+    for source in answer.sources:
+        chunk = source.passage.chunk
+        assert chunk.text == document.text[chunk.start : chunk.end]
+        assert "".join(chunk.text[s.start : s.end] for s in chunk.spans).replace("\n", "") == chunk.text.replace(
+            "\n", ""
+        )
+    if chain != "stuff":
+        read = {n for p in model.prompts for n in [s.n for s in p.sources]}
+        assert read == {s.n for s in answer.sources}
+
+
+@given(st.integers(500, 200_000))
+def test_parts_are_all_of_the_document_word_for_word(context: int) -> None:
+    embedder = HashingEmbedder(window=40)
+    passages = [Passage(chunk, NOVEL.name, NOVEL.title) for chunk in split(NOVEL, embedder.count, embedder.window)]
+    model = ScriptedModel(told, context=context)
+    joined = parts(passages, NOVEL.pages, SUMMARY, model)
+    chunks = [source.passage.chunk for source in joined]
+    assert [source.n for source in joined] == list(range(1, len(joined) + 1))
+    assert all(chunk.text == NOVEL.text[chunk.start : chunk.end] for chunk in chunks)
+    assert all(a.end <= b.start and not NOVEL.text[a.end : b.start].strip() for a, b in pairwise(chunks))
+    assert (chunks[0].start, chunks[-1].end) == (passages[0].chunk.start, passages[-1].chunk.end)
+    for chunk in chunks:
+        for span in chunk.spans:
+            assert chunk.text[span.start : span.end] in NOVEL.pages[span.page - 1].text
+    if context > 20_000:  # a window that is no limit: parts are of the size that is good to read
+        assert len(joined) == -(-len(NOVEL.text) // PART_TOKENS) or len(joined) < len(passages) / 3
+
+
+def test_a_window_too_small_for_a_summary_is_told_in_the_answer(library: Library) -> None:
+    answer = last(list(summarize(LAKES.id, library, ScriptedModel(told, context=60))))
+    assert isinstance(answer.error, ContextTooSmall) and answer.sources
+
+
+def test_a_summary_can_be_in_another_language(library: Library) -> None:
+    model = ScriptedModel(told)
+    list(summarize(NOVEL.id, library, model, chain="stuff", language="en"))
+    assert model.prompts[0].language == "en" and model.prompts[0].task == "summary"
+
+
+def test_files_of_the_library_are_left_alone(library: Library, tmp_path: Path) -> None:
+    before = library.version()
+    list(ask("Which lake is green?", library, ScriptedModel(told)))
+    list(summarize(LAKES.id, library, ScriptedModel(told)))
+    assert library.version() == before
