@@ -17,7 +17,7 @@ HISTORY = 6  # earlier questions that a follow-up may lean on
 def start(
     jobs: Jobs, store: Conversations, conversation: str, entry: Entry, run: Callable[[], Iterator[Event]]
 ) -> Job[Event]:
-    """Put the question into the conversation and begin to answer it. What comes of it is kept whoever is still looking."""
+    """Put the question into the conversation and begin to answer it. What comes of it is kept, whoever looks."""
     store.put(conversation, entry)
 
     def done(events: Sequence[Event], seconds: float, stopped: bool, error: PagewiseError | None) -> None:

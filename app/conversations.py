@@ -40,7 +40,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """One question and what came of it. Without `answer` and `problem` it is still being answered, or was interrupted."""
+    """One question and what came of it. Without `answer` and `problem` it is being answered, or was interrupted."""
 
     id: str
     kind: Literal["question", "summary"]
@@ -77,11 +77,13 @@ class Conversations:
         with self._open() as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(
-                "CREATE TABLE IF NOT EXISTS conversations (id TEXT PRIMARY KEY, title TEXT NOT NULL, changed REAL NOT NULL)"
+                "CREATE TABLE IF NOT EXISTS conversations"
+                " (id TEXT PRIMARY KEY, title TEXT NOT NULL, changed REAL NOT NULL)"
             )
             db.execute(
-                "CREATE TABLE IF NOT EXISTS entries (conversation TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL,"
-                " body TEXT NOT NULL, PRIMARY KEY (conversation, id))"
+                "CREATE TABLE IF NOT EXISTS entries"
+                " (conversation TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,"
+                " PRIMARY KEY (conversation, id))"
             )
 
     def put(self, conversation: str, entry: Entry) -> None:
@@ -93,16 +95,17 @@ class Conversations:
                 (conversation, " ".join(entry.asked.split())[:_TITLE], now),
             )
             db.execute(
-                "INSERT INTO entries VALUES (?, ?, (SELECT COALESCE(MAX(place), 0) + 1 FROM entries WHERE conversation = ?),"
-                " ?) ON CONFLICT (conversation, id) DO UPDATE SET body = excluded.body",
+                "INSERT INTO entries VALUES (?, ?, (SELECT COALESCE(MAX(place), 0) + 1 FROM entries"
+                " WHERE conversation = ?), ?) ON CONFLICT (conversation, id) DO UPDATE SET body = excluded.body",
                 (conversation, entry.id, conversation, body),
             )
 
     def finish(self, conversation: str, entry: Entry) -> None:
-        """Replace the entry with its id, where it still is: an answer that comes after its conversation was deleted is gone too."""
+        """Replace the entry, where it still is: an answer that comes after its conversation was deleted is not kept."""
         with self._open() as db:
             db.execute(
-                "UPDATE entries SET body = ? WHERE conversation = ? AND id = ?", (to_json(entry), conversation, entry.id)
+                "UPDATE entries SET body = ? WHERE conversation = ? AND id = ?",
+                (to_json(entry), conversation, entry.id),
             )
 
     def entries(self, conversation: str) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Uploaded files into the library: to disk under names of our own, through ingest, and off the disk again. Without Streamlit."""
+"""Uploaded files into the library: to disk under names of our own, through ingest, off the disk again. No Streamlit."""
 
 import hashlib
 import shutil
@@ -42,10 +42,12 @@ def receive(files: Sequence[File], folder: Path) -> list[Upload]:
         raise StorageFailed(folder=folder, detail=error.strerror or str(error)) from None
 
 
-def take_in(uploads: Sequence[Upload], library: Library, limits: Limits, temporary: bool) -> Iterator[Progress | Result]:
+def take_in(
+    uploads: Sequence[Upload], library: Library, limits: Limits, temporary: bool
+) -> Iterator[Progress | Result]:
     """Ingest's events. `temporary`: the files are removed however it ends."""
     try:
-        with closing(ingest(uploads, library, limits)) as events:  # type: ignore[type-var]
+        with closing(ingest(uploads, library, limits)) as events:
             yield from events
     finally:
         if temporary:

@@ -4,6 +4,8 @@ Streamlit's caches are shared by all sessions, so nothing here is keyed by, or h
 """
 
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import streamlit as st
 from pydantic import SecretStr
@@ -28,13 +30,19 @@ def library(settings: Settings) -> Library:
 
 @st.cache_resource(show_spinner=False, on_release=lambda opened: opened.close())
 def _library(data: str, embedder: str, chroma_url: str, _settings: Settings) -> Library:
-    return wiring.library(_settings)
+    opened = wiring.library(_settings)
+    if opened.records():  # somebody will ask soon: load the embedder's weights meanwhile
+        threading.Thread(target=_warm, args=(opened,), name="pagewise-warm", daemon=True).start()
+    return opened
+
+
+def _warm(opened: Library) -> None:
+    with suppress(Exception):  # whatever it is, the first question says it
+        opened.embedder.query("warm")
 
 
 @st.cache_resource(show_spinner=False)
 def conversations(data: str) -> Conversations:
-    from pathlib import Path
-
     return Conversations(Path(data))
 
 
@@ -77,6 +85,4 @@ def models() -> Models:
 @st.cache_data(show_spinner=False, max_entries=48)
 def page_picture(file: str, page: int, quotes: tuple[str, ...], _settings: Settings) -> Picture:
     """The page of the stored file, which is named by its content. Raises ReadError."""
-    from pathlib import Path
-
     return picture(Path(file), page, quotes, PICTURE_WIDTH, wiring.limits(_settings))

@@ -16,8 +16,8 @@ from app.views.style import SCRIPT
 
 
 def policy() -> str:
-    """The content-security policy. Scripts are Streamlit's own files, and by their hashes its one inline script and ours;
-    pictures come from this server alone, so no text can make a browser fetch from elsewhere."""
+    """The content-security policy. Scripts: Streamlit's own files, and by their hashes its one inline script and ours.
+    Pictures come from this server alone, so no text can make a browser fetch from elsewhere."""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     inline = [*re.findall(r"<script>(.*?)</script>", page, re.DOTALL), SCRIPT]
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline)

@@ -1,4 +1,4 @@
-"""What one browser tab holds: its language, its choices, its conversation, the page that is open. Only st.session_state."""
+"""What one browser tab holds, all in st.session_state: language, choices, conversation, the page that is open."""
 
 import re
 from collections.abc import Iterator, Sequence

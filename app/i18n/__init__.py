@@ -18,7 +18,7 @@ def preferred(locale: str | None) -> Language:
 
 @dataclass(frozen=True)
 class Words:
-    """Looks up a text by its key. What comes back is plain text; whoever draws it as markup sanitises the parameters."""
+    """Looks up a text by its key. It is plain text: whoever draws it as markup sanitises the parameters."""
 
     language: Language
 

@@ -20,7 +20,7 @@ TEXTS = {
     "chain.stuff": "stuff",
     "chain.stuff.about": "Reads the best passages all at once. The fastest; right for most questions.",
     "chain.map_reduce": "map_reduce",
-    "chain.map_reduce.about": "Reads each passage on its own, then joins the notes. For answers spread over many pages.",
+    "chain.map_reduce.about": "Reads each passage on its own, then joins the notes. For answers spread over pages.",
     "chain.refine": "refine",
     "chain.refine.about": "Reads one passage after the other and improves its draft. For answers that build up.",
     "chain.map_rerank": "map_rerank",
@@ -145,8 +145,8 @@ TEXTS = {
     "options.model": "A model of your own",
     "options.model.about": "These hold for this browser tab alone: they are not stored and not shared.",
     "options.spec": "Model",
-    "options.spec.help": "openai:<model> for OpenAI and every compatible server (Ollama, vLLM, llama.cpp, LM Studio), or "
-    "local:<folder or hub id> for a model in this process.",
+    "options.spec.help": "openai:<model> for OpenAI and every compatible server (Ollama, vLLM, llama.cpp, LM Studio), "
+    "or local:<folder or hub id> for a model in this process.",
     "options.base": "Server address",
     "options.base.help": "Leave it empty for the provider's own.",
     "options.key": "Key",

@@ -163,22 +163,26 @@ ERRORS = {
     "NoText": "{pages} 页都没有文字：它们是图片，或是空白页。请先做文字识别（OCR），再添加识别后的文件。",
     "TooLarge": "文件有 {megabytes:.0f} MB，上限是 {limit} MB。请拆分文件，或调高 PAGEWISE_MAX_FILE_MB。",
     "TooManyPages": "PDF 有 {pages} 页，上限是 {limit} 页。请拆分文件，或调高 PAGEWISE_MAX_PAGES。",
-    "TooSlow": "读取超过 {seconds:.0f} 秒，已停止。文件可能已损坏：请用 PDF 阅读器另存一份，或调高 PAGEWISE_FILE_SECONDS。",
+    "TooSlow": "读取超过 {seconds:.0f} 秒，已停止。文件可能已损坏：请用 PDF 阅读器另存一份，"
+    "或调高 PAGEWISE_FILE_SECONDS。",
     "TooMuchMemory": "读取所需内存超过 {megabytes} MB，已停止。文件可能已损坏：请用 PDF 阅读器另存一份，"
     "或调高 PAGEWISE_WORKER_MB。",
     "TooMuchText": "页面上的文字超过 {limit} 百万字，比任何书都多。请拆分文件，或调高 PAGEWISE_MAX_TEXT_MB。",
-    "ReaderCrashed": "读取程序在这个文件上崩溃了（{detail}），Pagewise 本身不受影响。请用 PDF 阅读器打开并另存一份，再添加那一份。",
+    "ReaderCrashed": "读取程序在这个文件上崩溃了（{detail}），Pagewise 本身不受影响。"
+    "请用 PDF 阅读器打开并另存一份，再添加那一份。",
     "NotDrawn": "第 {page} 页画不出来（{detail}）。请用 PDF 阅读器打开查看。",
     "FileUnreadable": "文件读不出来（{detail}）。请确认它存在，并且您有权读取。",
     "LibraryBusy": "文库 {folder} 正被另一个 Pagewise（进程 {owner}）使用。请在那个程序里添加文件，或先关闭它。"
     "要同时使用，请启动 `chroma run` 并为两边设置 PAGEWISE_CHROMA_URL。",
-    "WrongEmbedder": "这个文库是用嵌入模型 {stored!r} 建立的，用 {wanted!r} 会找错段落。请设置 PAGEWISE_EMBEDDER={stored}，"
+    "WrongEmbedder": "这个文库是用嵌入模型 {stored!r} 建立的，用 {wanted!r} 会找错段落。"
+    "请设置 PAGEWISE_EMBEDDER={stored}，"
     "或用 PAGEWISE_DATA 另选一个文件夹并在那里添加文档。",
     "UnknownDocument": "文库里没有 {name!r} 这份文档。`pagewise list` 会列出已有的文档。",
     "AmbiguousDocument": "有 {count} 份文档都叫 {name!r}。请改用编号：{ids}。",
     "UnknownPage": "{name!r} 没有第 {page} 页，它共有 {pages} 页。",
     "StorageFailed": "文库 {folder} 无法读写（{detail}）。已保存的内容没有丢失。请检查磁盘空间和文件夹权限后重试。",
-    "ChromaUnreachable": "{url} 没有 Chroma 服务应答（{detail}）。请用 `chroma run --host 127.0.0.1` 启动，或取消 PAGEWISE_CHROMA_URL。",
+    "ChromaUnreachable": "{url} 没有 Chroma 服务应答（{detail}）。请用 `chroma run --host 127.0.0.1` 启动，"
+    "或取消 PAGEWISE_CHROMA_URL。",
     "EmbedderError": "嵌入模型 {name!r} 无法使用（{detail}）。请检查名称，或取消 PAGEWISE_EMBEDDER 以使用自带的模型。",
     "DamagedWeights": "已安装的嵌入模型权重与发布的不一致（sha256 {found}）。请重新安装：`make clean setup`。",
     "ModelUnreachable": "{url} 没有模型服务应答（{detail}）。请启动服务，或更正 PAGEWISE_API_BASE。",
@@ -187,13 +191,17 @@ ERRORS = {
     "使用自己的服务时请设置 PAGEWISE_API_BASE。",
     "UnknownModel": "{where} 没有模型 {model!r}。{hint}",
     "RateLimited": "{url} 的模型服务暂时不再接受请求（{detail}）。请稍后再问，或调低 PAGEWISE_PARALLEL。",
-    "ContextTooSmall": "模型 {model!r} 一次只能读 {context} 个词元，这个请求需要 {needed} 个。请换用上下文更大的模型，或更正 PAGEWISE_CONTEXT。",
+    "ContextTooSmall": "模型 {model!r} 一次只能读 {context} 个词元，这个请求需要 {needed} 个。"
+    "请换用上下文更大的模型，或更正 PAGEWISE_CONTEXT。",
     "StreamCut": "回复进行到一半时与模型的连接断了（{detail}）。已收到的内容保留。请再问一次。",
-    "ModelTimeout": "{url} 的模型 {seconds:.0f} 秒没有应答。已收到的内容保留。请再问一次，或调高 PAGEWISE_API_SECONDS。",
+    "ModelTimeout": "{url} 的模型 {seconds:.0f} 秒没有应答。已收到的内容保留。请再问一次，"
+    "或调高 PAGEWISE_API_SECONDS。",
     "ModelFailed": "模型 {model!r} 出错（{detail}）。已收到的内容保留。请再问一次；若仍然出错，请换一个模型。",
-    "PackageMissing": "提供商 {provider!r} 需要安装包 {package!r}。请安装：`.venv/bin/pip install -c constraints.txt {package}`。",
+    "PackageMissing": "提供商 {provider!r} 需要安装包 {package!r}。请安装："
+    "`.venv/bin/pip install -c constraints.txt {package}`。",
     "UnknownChain": "这项任务没有名为 {name!r} 的回答方式。可用的有：{names}。",
     "UnknownSetting": "没有 {name!r} 这个设置（{where}）。{hint}",
     "WrongSetting": "{name}={value!r}（{where}）不能使用。允许的是：{allowed}。",
-    "SettingsFileBroken": "设置文件 {file} 读不出来（{detail}）。请改正或移走它；其中的行应像这样：model = 'extractive'。",
+    "SettingsFileBroken": "设置文件 {file} 读不出来（{detail}）。请改正或移走它；其中的行应像这样："
+    "model = 'extractive'。",
 }

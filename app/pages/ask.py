@@ -28,7 +28,7 @@ def draw(desk: Desk) -> None:
                 spot = answer.draw(desk, entry, waiting) or spot
         if opened is not None:
             source.draw(desk, opened, next((entry for entry in entries if entry.id == opened.entry), None))
-    with st.bottom, st.container(key="asking", horizontal=True, vertical_alignment="bottom", wrap=False, gap="small"):
+    with st.bottom, st.container(key="asking", horizontal=True, vertical_alignment="center", wrap=False, gap="small"):
         st.chat_input(
             words("ask.placeholder"),
             key="question",
@@ -37,9 +37,7 @@ def draw(desk: Desk) -> None:
             disabled=not records,
         )
         if job is not None:
-            st.button(
-                words("ask.stop"), key="stop", icon=":material/stop_circle:", type="primary", on_click=job.stop
-            )
+            st.button(words("ask.stop"), key="stop", icon=":material/stop_circle:", type="primary", on_click=job.stop)
     if job is not None and spot is not None:
         answer.follow(desk, job, spot)
         st.rerun()
@@ -61,7 +59,9 @@ def _welcome(desk: Desk) -> None:
         if upload.running() is None and SAMPLE.is_file():
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.button(
-                    words("first.sample"), key="sample", icon=":material/description:",
+                    words("first.sample"),
+                    key="sample",
+                    icon=":material/description:",
                     on_click=partial(upload.sample, desk),
                 )
                 st.caption(words("first.sample.about"), width="content")
@@ -80,7 +80,9 @@ def _start(desk: Desk) -> None:
                 for number in (1, 2, 3):
                     question = words(f"sample.question.{number}")
                     st.button(
-                        question, key=f"sample-question-{number}", icon=":material/subdirectory_arrow_right:",
+                        question,
+                        key=f"sample-question-{number}",
+                        icon=":material/subdirectory_arrow_right:",
                         on_click=partial(desk.ask, question),
                     )
         upload.follow(desk)

@@ -75,14 +75,20 @@ def _row(desk: Desk, ask: Page, record: Record) -> None:
             columns[1].markdown(str(record.pages))
             columns[2].markdown(state(words, record))
             columns[3].markdown(f"{record.added.astimezone():%Y-%m-%d %H:%M}")
-        with columns[-1], st.container(horizontal=True, gap="xxsmall", wrap=False):
+        with columns[-1], st.container(horizontal=True, gap="small", wrap=False):
             if st.button(
-                "", key=f"sum-{record.id}", icon=":material/short_text:", type="tertiary",
+                "",
+                key=f"sum-{record.id}",
+                icon=":material/short_text:",
+                type="tertiary",
                 help=words("library.summarise"),
             ):
                 _summarise(desk, ask, record)
             if st.button(
-                "", key=f"drop-doc-{record.id}", icon=":material/delete:", type="tertiary",
+                "",
+                key=f"drop-doc-{record.id}",
+                icon=":material/delete:",
+                type="tertiary",
                 help=words("library.remove"),
             ):
                 _remove(desk, record)

@@ -19,15 +19,24 @@ def draw(desk: Desk) -> None:
         own = desk.own
         with st.form("own-model", border=True):
             spec = st.text_input(
-                words("options.spec"), value=own.spec if own else "", key="own-spec", placeholder="openai:gpt-5-mini",
+                words("options.spec"),
+                value=own.spec if own else "",
+                key="own-spec",
+                placeholder="openai:gpt-5-mini",
                 help=words("options.spec.help").replace("<", "\\<"),
             )
             base = st.text_input(
-                words("options.base"), value=own.api_base if own else desk.settings.api_base, key="own-base",
-                placeholder="http://127.0.0.1:11434/v1", help=words("options.base.help"),
+                words("options.base"),
+                value=own.api_base if own else desk.settings.api_base,
+                key="own-base",
+                placeholder="http://127.0.0.1:11434/v1",
+                help=words("options.base.help"),
             )
             key = st.text_input(
-                words("options.key"), type="password", key="own-key", help=words("options.key.help"),
+                words("options.key"),
+                type="password",
+                key="own-key",
+                help=words("options.key.help"),
                 autocomplete="off",
             )
             used = st.form_submit_button(words("options.use"), key="own-use", type="primary")

@@ -5,14 +5,14 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.conversations import Entry
 from app.i18n import Words
+from app.jobs import Job
 from app.session import Desk, Opened, show
 from app.views import safe
 from chains.answer import CHAINS
 from chains.events import Answer, Citation, Event, Step, Token
 from chains.prompts import Source
-from app.conversations import Entry
-from app.jobs import Job
 
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
 _FRAME = 0.06  # seconds between two drawings of a stream
@@ -39,7 +39,7 @@ def draw(desk: Desk, entry: Entry, running: Job[Event] | None) -> DeltaGenerator
 
 
 def follow(desk: Desk, job: Job[Event], spot: DeltaGenerator) -> None:
-    """Draw the events as they come, until the job is over. A stop or a click ends this run of the script, not the job."""
+    """Draw the events as they come, until the job is over. A click ends this run of the script, not the job."""
     words = desk.words
     with spot:
         status = st.status(words("ask.starting"), type="compact")
@@ -93,7 +93,8 @@ def _answer(desk: Desk, entry: Entry, answer: Answer) -> None:
         if answer.stopped:
             st.caption(f":material/stop_circle: {words('ask.stopped')}")
         _citations(desk, entry, answer)
-    _folded(desk, entry, answer)
+    with st.container(key=f"folded-{entry.id}", gap="xxsmall"):
+        _folded(desk, entry, answer)
 
 
 def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
@@ -115,21 +116,37 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
         icon = ":material/check_circle:" if good == len(citations) else ":material/rule:"
         tone = "green" if good == len(citations) else "gray"
         st.markdown(f":{tone}[{icon} {words('answer.quotes', done=good, total=len(citations))}]")
+        opened = desk.opened
+        at = citations[opened.citation] if opened and opened.entry == entry.id and opened.citation >= 0 else None
         with st.container(horizontal=True, gap="xsmall", key=f"cites-{entry.id}"):
+            seen: set[tuple[int, int]] = set()
+            again: list[int] = []
             for i, citation in enumerate(citations):
-                opened = desk.opened
-                chosen = opened is not None and opened.entry == entry.id and opened.citation == i
-                st.button(
-                    words("answer.mark", n=citation.n, page=citation.page),
-                    key=_key(entry, i),
-                    help=safe.inline(words("answer.mark.help", name=citation.name), 120),
-                    type="primary" if chosen else "secondary",
-                    on_click=partial(show, opened_citation(entry, i, citation)),
-                )
+                place = (citation.n, citation.page)
+                if place in seen:
+                    again.append(i)
+                else:
+                    seen.add(place)
+                    _mark(desk, entry, i, citation, at is not None and (at.n, at.page) == place)
+        # The same page quoted once more: not another button to see, but one for its mark in the text to press.
+        with st.container(key=f"same-{entry.id}"):
+            for i in again:
+                _mark(desk, entry, i, citations[i], False)
     elif answer.text and not answer.stopped:
         st.caption(f":material/rule: {words('answer.no_quotes')}")
     if answer.dropped:
         st.caption(words.count("answer.dropped", answer.dropped))
+
+
+def _mark(desk: Desk, entry: Entry, i: int, citation: Citation, chosen: bool) -> None:
+    words = desk.words
+    st.button(
+        words("answer.mark", n=citation.n, page=citation.page),
+        key=_key(entry, i),
+        help=safe.inline(words("answer.mark.help", name=citation.name), 120),
+        type="primary" if chosen else "secondary",
+        on_click=partial(show, opened_citation(entry, i, citation)),
+    )
 
 
 def opened_citation(entry: Entry, i: int, citation: Citation) -> Opened:

@@ -1,5 +1,6 @@
 """The sidebar: where to go, what to ask about, how, and where text goes because of it."""
 
+from collections import Counter
 from functools import partial
 
 import streamlit as st
@@ -29,25 +30,29 @@ def choices(desk: Desk) -> None:
     """What the next question is asked about and how."""
     words, settings = desk.words, desk.settings
     records = desk.records
+    if not records:
+        return
     with st.sidebar:
-        if records:
-            names = {record.id: record.name for record in records}
-            twice = {name for name in names.values() if list(names.values()).count(name) > 1}
-            kept = [id for id in st.session_state.get("documents", []) if id in names]
-            if kept != st.session_state.get("documents", []):
-                st.session_state["documents"] = kept
-            st.multiselect(
-                words("side.documents"),
-                list(names),
-                key="documents",
-                format_func=lambda id: f"{names[id]} ({id[:8]})" if names[id] in twice else names[id],
-                placeholder=words("side.documents.all"),
-                help=words("side.documents.help"),
-                persist_state="session",
-            )
+        names = {record.id: record.name for record in records}
+        counts = Counter(names.values())
+        kept = [id for id in st.session_state.get("documents", []) if id in names]
+        if kept != st.session_state.get("documents", []):
+            st.session_state["documents"] = kept
+        st.multiselect(
+            words("side.documents"),
+            list(names),
+            key="documents",
+            format_func=lambda id: f"{names[id]} ({id[:8]})" if counts[names[id]] > 1 else names[id],
+            placeholder=words("side.documents.all"),
+            help=words("side.documents.help"),
+            persist_state="session",
+        )
         st.session_state.setdefault("chain", settings.chain)
         st.selectbox(
-            words("side.chain"), list(CHAINS), key="chain", format_func=lambda name: words(f"chain.{name}"),
+            words("side.chain"),
+            list(CHAINS),
+            key="chain",
+            format_func=lambda name: words(f"chain.{name}"),
             persist_state="session",
         )
         st.caption(words(f"chain.{desk.chain}.about"))
@@ -55,7 +60,10 @@ def choices(desk: Desk) -> None:
         if st.session_state.get("model") not in specs:
             st.session_state["model"] = specs[0]
         st.selectbox(
-            words("side.model"), specs, key="model", format_func=lambda spec: model_name(words, spec),
+            words("side.model"),
+            specs,
+            key="model",
+            format_func=lambda spec: model_name(words, spec),
             persist_state="session",
         )
         if desk.model == "extractive":
@@ -88,15 +96,22 @@ def earlier(desk: Desk, ask: Page) -> None:
     listed = desk.store.listed(_EARLIER)
     with st.sidebar:
         if st.button(
-            words("side.new"), key="new", icon=":material/add:", width="stretch",
-            disabled=not listed, on_click=leave,
+            words("side.new"),
+            key="new",
+            icon=":material/add:",
+            width="stretch",
+            disabled=not listed,
+            on_click=leave,
         ):
             st.switch_page(ask)
         if listed:
             with st.expander(words("side.earlier"), key="earlier", type="compact"):
                 for conversation in listed:
                     with st.container(
-                        horizontal=True, wrap=False, vertical_alignment="center", gap="xxsmall",
+                        horizontal=True,
+                        wrap=False,
+                        vertical_alignment="center",
+                        gap="xxsmall",
                         key=f"row-{conversation.id}",
                     ):
                         if st.button(
@@ -127,6 +142,12 @@ def _forget(desk: Desk, conversation: str) -> None:
 def bottom(words: Words) -> None:
     with st.sidebar:
         st.segmented_control(
-            words("language"), list(NAMES), key="language", format_func=lambda code: NAMES[code],
-            on_change=remember_language, required=True, label_visibility="collapsed", persist_state="session",
+            words("language"),
+            list(NAMES),
+            key="language",
+            format_func=lambda code: NAMES[code],
+            on_change=remember_language,
+            required=True,
+            label_visibility="collapsed",
+            persist_state="session",
         )

@@ -10,6 +10,7 @@ from app.conversations import Entry
 from app.session import Desk, Opened, show
 from app.views import safe
 from app.views.answer import opened_citation
+from chains.events import Citation
 from ingest.document import Record
 from ingest.errors import PagewiseError
 
@@ -22,14 +23,12 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
         with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small", key="source-head"):
             st.markdown(f"**{safe.inline(opened.name, 48)}**", width="stretch")
             st.button(
-                words("source.close"), key="source-close", icon=":material/close:", type="tertiary",
+                words("source.close"),
+                key="source-close",
+                icon=":material/close:",
+                type="tertiary",
                 on_click=partial(show, None),
             )
-        if record is None:
-            st.info(words("source.gone"), icon=":material/info:")
-        else:
-            _turn(desk, opened, record)
-            _page(desk, opened, record)
         citation = _citation(opened, entry)
         if citation is not None and citation.quote:
             with st.container(key="quote-open", gap="xxsmall"):
@@ -39,6 +38,11 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
                 )
         elif citation is not None:
             st.caption(words("source.none"))
+        if record is None:
+            st.info(words("source.gone"), icon=":material/info:")
+        else:
+            _turn(desk, opened, record)
+            _page(desk, opened, record)
         if entry is not None and entry.answer is not None and len(entry.answer.citations) > 1:
             st.caption(words("source.citations"))
             for i, other in enumerate(entry.answer.citations):
@@ -53,7 +57,7 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
                 )
 
 
-def _citation(opened: Opened, entry: Entry | None):  # type: ignore[no-untyped-def]
+def _citation(opened: Opened, entry: Entry | None) -> Citation | None:
     if entry is None or entry.answer is None or not 0 <= opened.citation < len(entry.answer.citations):
         return None
     return entry.answer.citations[opened.citation]
@@ -73,7 +77,11 @@ def _turn(desk: Desk, opened: Opened, record: Record) -> None:
         st.caption(text, width="stretch")
         for key, step, icon in (("back", -1, "chevron_left"), ("next", 1, "chevron_right")):
             st.button(
-                "", key=f"source-{key}", icon=f":material/{icon}:", type="tertiary", help=words(f"source.{key}"),
+                "",
+                key=f"source-{key}",
+                icon=f":material/{icon}:",
+                type="tertiary",
+                help=words(f"source.{key}"),
                 disabled=not 1 <= opened.page + step <= record.pages,
                 on_click=partial(show, replace(opened, page=opened.page + step)),
             )
@@ -84,9 +92,7 @@ def _page(desk: Desk, opened: Opened, record: Record) -> None:
     quotes = opened.quotes if opened.page == opened.quoted else ()
     try:
         with st.spinner(" "):
-            drawn = resources.page_picture(
-                str(desk.library.file(record.id)), opened.page, quotes, desk.settings
-            )
+            drawn = resources.page_picture(str(desk.library.file(record.id)), opened.page, quotes, desk.settings)
     except PagewiseError as error:
         st.error(safe.block(words.error(error)), icon=":material/error:")
         return
