@@ -1,19 +1,22 @@
 """Pages → chunks. A chunk is a run of whole sentences that begin on one page and fit the embedder's window.
 
 A sentence that runs over a page's end stays whole, and its chunk then ends on the next page; nothing else crosses
-a page, so a chunk's page is nearly always one page. No character is lost or doubled: the chunks, joined, are the
-document's text without the white space between them.
+a page, so a chunk's page is nearly always one page. Lines that run along the top or bottom of many pages are left
+out: they would make every page answer to the report's own name and year. Beside them no character is lost or doubled.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
-from ingest.document import PAGE_BREAK, Chunk, Document, Heading, context_line, layout, spans
+from ingest.document import Chunk, Document, Heading, context_line, layout, spans
 from ingest.sentences import sentences
 
 # all-MiniLM-L6-v2 reads 256 tokens; recall on wrapped encyclopaedia pages and on filings falls on either side.
 TARGET_TOKENS = 220
+_RUNNING_LINES = 2  # at either end of a page
+_RUNNING_PAGES, _RUNNING_SHARE = 4, 0.3  # a line runs where it stands on so many pages, and on such a share of them
 _GOES_ON_BEFORE = re.compile(r"[^\W\d_][,;\-–—，、；]?\s*$")
 _GOES_ON_AFTER = re.compile(r"\s*[a-z\u4e00-\u9fff]")
 
@@ -65,19 +68,58 @@ def _page_index(document: Document, offset: int) -> int:
 
 
 def _sections(document: Document) -> Iterator[tuple[int, int]]:
-    """The pages' ranges, each moved to the end of the sentence that runs over its page's end."""
+    """The pages' ranges without running lines, each to the end of the sentence that runs over its page's end."""
     text, begin = document.text, 0
-    starts = [*document.page_starts[1:], len(text) + len(PAGE_BREAK)]
-    for i, following in enumerate(starts):
-        page_end = following - len(PAGE_BREAK)
-        end = max(begin, page_end)
-        if i + 1 < len(document.pages):
-            after = document.pages[i + 1].text
-            if _GOES_ON_BEFORE.search(text[begin:page_end][-40:]) and _GOES_ON_AFTER.match(after):
-                end = following + next(sentences(after))[1]
+    running = running_lines([page.text for page in document.pages])
+    bodies = [_body(page.text, running) for page in document.pages]
+    for i, start in enumerate(document.page_starts):
+        first, last = bodies[i]
+        begin, end = max(begin, start + first), max(begin, start + last)
+        if i + 1 < len(bodies):
+            after, at = document.pages[i + 1].text, document.page_starts[i + 1]
+            # Only where nothing stands between the sentence's halves: a quote with a page number in it is none.
+            parted = last < len(document.pages[i].text.rstrip()) or bodies[i + 1][0] > 0
+            if not parted and _GOES_ON_BEFORE.search(text[begin:end][-40:]) and _GOES_ON_AFTER.match(after):
+                end = at + min(next(sentences(after))[1], bodies[i + 1][1])
         if end > begin:
             yield begin, end
         begin = max(begin, end)
+
+
+def running_lines(pages: Sequence[str]) -> frozenset[str]:
+    """The lines, by their shape, that stand first or last on many pages: headers, footers, page numbers."""
+    shapes = Counter(
+        shape for page in pages for shape in {_shape(page[a:b]) for ends in _edges(page) for a, b in ends} if shape
+    )
+    least = max(_RUNNING_PAGES, _RUNNING_SHARE * len(pages))
+    return frozenset(shape for shape, count in shapes.items() if count >= least)
+
+
+def _edges(page: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The ranges of a page's first and last lines that are not blank, from the edge inwards."""
+    lines = [m.span() for m in re.finditer(r"[^\n]*\S[^\n]*", page)]
+    return lines[:_RUNNING_LINES], lines[::-1][:_RUNNING_LINES]
+
+
+def _shape(line: str) -> str:
+    """A line with its numbers made alike; "" for one too long to run along a page."""
+    line = re.sub(r"\d+|\b[ivxlc]+\b", "#", " ".join(line.split()).lower())
+    return line if len(line) <= 120 else ""
+
+
+def _body(page: str, running: frozenset[str]) -> tuple[int, int]:
+    """The range of a page's text inside of its running lines."""
+    start, end = 0, len(page)
+    above, below = _edges(page)
+    for a, b in above:
+        if _shape(page[a:b]) not in running:
+            break
+        start = b
+    for a, b in below:
+        if a < start or _shape(page[a:b]) not in running:
+            break
+        end = a
+    return start, max(start, end)
 
 
 def _pieces(text: str, start: int, end: int, count: Callable[[str], int], room: int) -> Iterator[tuple[int, int]]:
