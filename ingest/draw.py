@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from ingest.errors import Encrypted, NotDrawn
 from ingest.fold import find
-from ingest.load import open_letters, open_page
+from ingest.readers import open_letters, open_page
 
 PIXELS = 8_000_000  # of a picture at most, whatever size a page declares
 WIDEST = 4000  # pixels

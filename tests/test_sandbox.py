@@ -109,7 +109,7 @@ def test_keeps_to_the_limits_of_size(tmp_path: Path) -> None:
     with pytest.raises(TooMuchText):
         read(path, "a.pdf", replace(LIMITS, text_mb=0))
     cut = read(path, "a.pdf", replace(LIMITS, page_chars=20))
-    assert [len(page.text) for page in cut.pages] == [20] * 5
+    assert all(0 < len(page.text) <= 20 for page in cut.pages)
     assert all("20 characters" in page.problem for page in cut.pages)
 
 
