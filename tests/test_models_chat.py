@@ -211,6 +211,17 @@ def test_refused_key(status: int) -> None:
         assert isinstance(error, KeyRefused) and len(server.chats) == 1
 
 
+def test_an_address_without_its_scheme() -> None:
+    with serving([said("fine")]) as server:
+        assert read(open_model("openai:m", api_base=server.url.removeprefix("http://"), api_key=KEY))[0] == "fine"
+
+
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-one\nsk-two"])
+def test_what_cannot_be_a_key(key: str) -> None:
+    with pytest.raises(KeyRefused):
+        open_model("openai:m", api_base="http://127.0.0.1:1/v1", api_key=key)
+
+
 def test_missing_key_is_told_before_anything_is_sent() -> None:
     with pytest.raises(KeyMissing):
         open_model("openai:gpt-5-mini")
@@ -394,7 +405,7 @@ def test_nothing_in_the_environment_sends_it_elsewhere(tmp_path: Path) -> None:
     )
     with serving([said("stolen")]) as other, serving([said("fine")]) as server:
         names = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT", "LANGSMITH_GATEWAY", "OPENAI_BASE_URL", "OPENAI_API_BASE")
-        environ = {name: other.url for name in (*names, "HTTP_PROXY", "http_proxy", "ALL_PROXY")}
+        environ = {name: other.url for name in (*names, "HTTP_PROXY", "http_proxy", "ALL_PROXY", "OPENAI_PROXY")}
         traced = {"LANGSMITH_TRACING": "true", "LANGCHAIN_TRACING_V2": "true", "LANGSMITH_API_KEY": "lsv2_x"}
         out = subprocess.run(
             [sys.executable, "-c", program, server.url],
@@ -558,13 +569,14 @@ def test_another_provider_s_class_is_used_as_it_is(monkeypatch: pytest.MonkeyPat
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk
     from langchain_core.outputs import ChatGenerationChunk
+    from pydantic import Field
 
     class ChatGroq(BaseChatModel):  # type: ignore[misc,unused-ignore]
         model: str
         api_key: str
         max_tokens: int
         temperature: float
-        profile: Any = types.MappingProxyType({"max_input_tokens": 5000})
+        profile: Any = Field(default_factory=lambda: {"max_input_tokens": 5000})
 
         @property
         def _llm_type(self) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from chains import prompts
 from chains.errors import ContextTooSmall, ModelError, ModelFailed, UnknownModel
-from chains.models import local, open_model
+from chains.models import hardware, local, open_model
 from chains.models.base import Finish, Usage
 from chains.models.local import Local
 from chains.prompts import Prompt, Rendered
@@ -240,8 +240,21 @@ def test_too_little_memory_says_what_to_do(model: Local, monkeypatch: pytest.Mon
     assert isinstance(error, ModelFailed) and "smaller model" in str(error)
 
 
+def test_does_without_prompt_lookup_where_a_model_cannot(model: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = model._weights().generate
+
+    def stateful(ids: Any, **how: Any) -> Any:
+        if how["prompt_lookup_num_tokens"]:
+            raise ValueError("assisted generation is not supported with stateful models")
+        return generate(ids, **how)
+
+    monkeypatch.setattr(model._weights(), "generate", stateful)
+    monkeypatch.setattr(model, "_lookup", True)
+    assert read(model)[1] == Finish("length", Usage(model.count(PROMPT), PROMPT.max_tokens))
+
+
 def test_bfloat16_is_chosen_by_measurement(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    assert local.bfloat16_is_faster(64) in (True, False)
+    assert hardware.bfloat16_is_faster(64) in (True, False)
     for faster, dtype in ((True, "torch.bfloat16"), (False, "torch.float32")):
         monkeypatch.setattr(local, "bfloat16_is_faster", lambda width, faster=faster: faster)
         model = Local(str(folder))

@@ -11,7 +11,15 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from chains import prompts
-from chains.errors import ContextTooSmall, KeyMissing, ModelError, ModelTimeout, UnknownModel
+from chains.errors import (
+    ContextTooSmall,
+    KeyMissing,
+    KeyRefused,
+    ModelError,
+    ModelTimeout,
+    ModelUnreachable,
+    UnknownModel,
+)
 from chains.models import providers, trouble
 from chains.models.base import Finish
 from chains.models.estimate import bound_messages
@@ -25,6 +33,7 @@ OPENAI = "https://api.openai.com/v1"
 WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
 PARALLEL = 4
 TRIES = 4  # at most so many requests for one reply, all before its first piece
+_KNOCKS = 2  # where nobody is there, it is better to say so soon
 _FIRST_WAIT = 0.5  # seconds, doubled each time
 _LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
 _GRACE = 5.0  # seconds beyond the client's own limit
@@ -39,13 +48,16 @@ class Chat:
 
     `base`: where the server is, "" for the provider's own. `key` goes there and nowhere else. `context`, `parallel`:
     0 to find out. `seconds`: the longest silence before a call is given up.
-    Raises KeyMissing, PackageMissing, UnknownModel (no such provider).
+    Raises KeyMissing, KeyRefused (it cannot be one), PackageMissing, UnknownModel (no such provider).
     """
 
     def __init__(self, spec: str, base: str, key: str, context: int, parallel: int, seconds: float) -> None:
         self.name = spec
         self.parallel = parallel or PARALLEL
         provider, _, self._model = spec.partition(":")
+        base, key = _address(base.strip()), key.strip()
+        if not (key.isascii() and key.isprintable()):  # no header can hold it
+            raise KeyRefused(url=base or provider)
         self._key, self._seconds, self._setting = SecretStr(key), seconds, context
         self._found = 0  # the window, once somebody told it
         self._beyond = 0  # tokens that the server turned out to count beyond the estimate
@@ -160,7 +172,8 @@ class Chat:
                 wait = trouble.wait_asked(error)
                 if wait is None:
                     wait = _FIRST_WAIT * 2 ** (tries - 1) * random.uniform(1, 1.3)
-                again = not reply.began and tries < TRIES and wait <= _LONGEST_WAIT and trouble.may_pass(error, ours)
+                most = _KNOCKS if isinstance(ours, ModelUnreachable) else TRIES
+                again = not reply.began and tries < most and wait <= _LONGEST_WAIT and trouble.may_pass(error, ours)
             if not again:
                 raise self._hinted(ours) from None  # theirs may hold the key, in a header or a message
             for _ in range(max(1, round(wait / 0.25))):
@@ -221,3 +234,11 @@ class Chat:
         else:
             hint = f"{error.params['hint']} Check the name and the address."
         return UnknownModel(model=error.params["model"], where=error.params["where"], hint=hint)
+
+
+def _address(base: str) -> str:
+    """With its scheme: "localhost:11434/v1" is plain http, anything but this machine is https."""
+    if not base or "://" in base:
+        return base
+    host = urlsplit(f"//{base}").hostname or ""
+    return f"{'http' if host in ('localhost', '::1') or host.startswith('127.') else 'https'}://{base}"

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from chains import prompts
 from chains.errors import ContextTooSmall, ModelFailed, UnknownModel
 from chains.models.base import Finish, Usage
+from chains.models.hardware import bfloat16_is_faster, out_of_memory
 from chains.models.pump import Put, pump
 from chains.models.thoughts import Thoughts
 from chains.models.trouble import one_line
@@ -39,6 +39,7 @@ class Local:
         self._tokenizer: Any = None
         self._config: Any = None
         self._model: Any = None
+        self._lookup = True  # until the model turns out to be of a kind that cannot
 
     def __repr__(self) -> str:
         return f"Local({self._place!r})"
@@ -205,21 +206,31 @@ class Local:
 
         ids = torch.tensor([tokens], device=model.device)
         ends = _ends(model, tokenizer)
-        with torch.inference_mode():
-            out = model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=max_tokens,
-                do_sample=False,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                pad_token_id=ends[0] if ends else 0,
-                eos_token_id=ends or None,
-                prompt_lookup_num_tokens=_LOOKUP,
-                streamer=Pieces(tokenizer, skip_prompt=True, skip_special_tokens=True),
-                stopping_criteria=StoppingCriteriaList([Stopped()]),
-            )
+
+        def run() -> Any:
+            with torch.inference_mode():
+                return model.generate(
+                    ids,
+                    attention_mask=torch.ones_like(ids),
+                    max_new_tokens=max_tokens,
+                    do_sample=False,
+                    temperature=None,
+                    top_p=None,
+                    top_k=None,
+                    pad_token_id=ends[0] if ends else 0,
+                    eos_token_id=ends or None,
+                    prompt_lookup_num_tokens=_LOOKUP if self._lookup else None,
+                    streamer=Pieces(tokenizer, skip_prompt=True, skip_special_tokens=True),
+                    stopping_criteria=StoppingCriteriaList([Stopped()]),
+                )
+
+        try:
+            out = run()
+        except ValueError:  # said before the first word by models whose memory cannot be turned back
+            if not self._lookup:
+                raise
+            self._lookup = False
+            out = run()
         if stopped.is_set():
             return
         rest = thoughts.close()
@@ -248,7 +259,7 @@ class Local:
     def _failed(self, error: Exception) -> Exception:
         if isinstance(error, ModelFailed | UnknownModel):
             return error
-        if _out_of_memory(error):
+        if out_of_memory(error):
             detail = "the memory is not enough: take a smaller model, or lower PAGEWISE_CONTEXT"
         else:
             detail = one_line(f"{type(error).__name__}: {error}")
@@ -260,35 +271,3 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     said = model.generation_config.eos_token_id
     found = said if isinstance(said, list) else [said, tokenizer.eos_token_id]
     return list(dict.fromkeys(token for token in found if token is not None))
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in said for words in ("out of memory", "can't allocate memory", "not enough memory")
-    )
-
-
-def bfloat16_is_faster(width: int) -> bool:
-    """Measured here and now, in some milliseconds, on one layer of `width` hidden units on the CPU.
-
-    Some CPUs multiply bfloat16 in hardware, others convert each number first. A question is about ten times as many
-    tokens to read, together, as to write, one by one.
-    """
-    import torch
-
-    width = min(width, 2048)
-
-    def seconds(dtype: Any) -> float:
-        weights = torch.ones(width, 4 * width, dtype=dtype)
-        read, write = torch.ones(64, width, dtype=dtype), torch.ones(1, width, dtype=dtype)
-        best = {}
-        for name, rows, times in (("read", read, 2), ("write", write, 3)):
-            best[name] = float("inf")
-            for _ in range(times + 1):
-                start = time.perf_counter()
-                rows @ weights
-                best[name] = min(best[name], time.perf_counter() - start)
-        return 10 * best["read"] / 64 + best["write"]
-
-    return seconds(torch.bfloat16) < 0.9 * seconds(torch.float32)

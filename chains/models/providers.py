@@ -35,6 +35,7 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
         http_client=http,
         timeout=seconds,
         max_retries=0,
+        openai_proxy="",  # `http` has its own
         stream_usage=True,
         **more,
     )

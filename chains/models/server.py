@@ -18,7 +18,7 @@ _WINDOW_NAMES = (  # in an entry of GET /models: vLLM; OpenRouter and Together; 
     "max_context_length",
 )
 _OLLAMA_WINDOW = 4096  # what Ollama gives a model that says nothing, whatever it was trained for
-_COUNTED = 4096  # prompts remembered
+_COUNTED = 1024  # prompts remembered
 _ANSWERED = "\0answered"  # in place of a reply: somebody is there, and does not know this question
 
 

@@ -30,6 +30,7 @@ _NO_MODEL = re.compile(
 _NO_MONEY = re.compile(r"insufficient_quota|quota|billing|credit", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk|pk|key|gsk|xai|lsv2)[-_][\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE)
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror", "ProxyError"}
+_NO_ADDRESS = {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}
 _SILENT = {"ReadTimeout", "APITimeoutError", "TimeoutException", "WriteTimeout", "PoolTimeout", "TimeoutError"}
 _BROKEN = {"RemoteProtocolError", "ReadError", "WriteError", "APIConnectionError", "ConnectionError", "TransportError"}
 _LINE = 200  # characters of a detail
@@ -80,7 +81,7 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
         return ModelFailed(model=asked.model, detail=_redirect(error, asked))
     if status is not None:
         return ModelFailed(model=asked.model, detail=one_line(f"the server says {status}: {detail}", asked.key))
-    if names & _NO_CONNECTION:
+    if names & (_NO_CONNECTION | _NO_ADDRESS):
         return ModelUnreachable(url=asked.url, detail=one_line(_root(error), asked.key))
     if names & _SILENT:
         return ModelTimeout(url=asked.url, seconds=asked.seconds)
