@@ -30,7 +30,9 @@ def main() -> None:
         partial(ask.draw, desk), title=words("nav.ask"), icon=":material/forum:", url_path="ask", default=True
     )
     shelf = st.Page(
-        partial(library.draw, desk, asking), title=words("nav.library"), icon=":material/library_books:",
+        partial(library.draw, desk, asking),
+        title=words("nav.library"),
+        icon=":material/library_books:",
         url_path="library",
     )
     knobs = st.Page(
