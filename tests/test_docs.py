@@ -1,0 +1,141 @@
+"""What the README says is so: settings, commands, shapes, exit codes, files and links."""
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from settings import Settings, allowed, variable
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(ROOT.glob("*.md"))
+
+
+def section(name: str) -> str:
+    """What stands between the README's comments of that name."""
+    found = re.search(rf"<!-- {name}\b.*?-->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+def settings_table() -> str:
+    """The README's table, from the settings themselves."""
+    rows = ["| setting | default | what it is | allowed |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        shown = {"data": "the system's folder for user data", "api_key": ""}.get(name, str(default))
+        code = f"`{shown}`" if shown and name != "data" else shown
+        rows.append(f"| `{variable(name)}` | {code} | {field.description} | {allowed(name)} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_table_of_settings_is_that_of_the_settings() -> None:
+    assert section("settings") == settings_table(), "put this into README.md:\n" + settings_table()
+
+
+def commands() -> list[str]:
+    """Every `pagewise …` that the documents show, as a person would type it."""
+    found = []
+    for page in PAGES:
+        for line in re.findall(r"^    (?:\$ )?(.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            command = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", line)
+            if command.startswith("pagewise ") and not re.search(r"[\[…A-Z]{2}|COMMAND|DOCUMENT|PATH|  ", command):
+                found.append(command)
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_that_is_shown_can_be_typed(command: str) -> None:
+    cli.parser().parse_args(shlex.split(command)[1:])
+
+
+def test_there_are_commands_to_try() -> None:
+    assert len(commands()) >= 5
+
+
+@pytest.mark.parametrize("command", ["run", "ingest", "list", "remove", "search", "ask", "summarize"])
+def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.parser().parse_args([command, "--help"])
+    assert end.value.code == 0
+    help_text = capsys.readouterr().out
+    for option in set(re.findall(r"(?<![\w-])(--?[a-z]+)\b", help_text)) - {"-h", "--help"}:
+        assert option in README, option
+    assert f"pagewise {command}" in README
+
+
+def test_every_exit_code_is_told() -> None:
+    for code in (0, 1, 2, cli.INTERRUPTED):
+        assert f"\n| {code} | " in README
+
+
+def test_the_shapes_are_those_that_the_command_prints() -> None:
+    """Keys only; tests/test_cli.py compares them with what is printed."""
+    shapes = {name: json.loads(_as_json(shape)) for name, shape in _shapes().items()}
+    assert set(shapes) == {"search", "ask", "summarize", "list", "ingest", "remove"}
+    assert shapes["ask"]["citations"] == [
+        dict.fromkeys(("n", "document", "page", "page_label", "quote", "verified", "match"))
+    ]
+
+
+def _shapes() -> dict[str, str]:
+    parts = re.split(r"^    (\w+) +(?=\{)", section("shapes"), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _as_json(shape: str) -> str:
+    """{"a", "b": [{"c"}]} → {"a": null, "b": [{"c": null}]}"""
+    return re.sub(r'("\w+")(?=\s*[,}])', r"\1: null", shape)
+
+
+def test_every_file_of_the_code_is_on_the_map() -> None:
+    told = section("map")
+    for folder in ("ingest", "chains", "chains/models", "app"):
+        for file in (ROOT / folder).glob("*.py"):
+            if file.name != "__init__.py":
+                assert re.search(rf"\b{re.escape(file.name)}\b", told), (
+                    f"{folder}/{file.name} is not on the README's map"
+                )
+
+
+def test_every_file_on_the_map_is_there() -> None:
+    there = {path.name for folder in ("ingest", "chains", "app", ".") for path in (ROOT / folder).glob("**/*.py")}
+    for name in re.findall(r"\b(\w+\.py)\b", section("map")):
+        assert name in there, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        file, _, anchor = target.partition("#")
+        found = ROOT / file if file else page
+        assert found.exists(), f"{page.name}: {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}, (
+                target
+            )
+
+
+def test_every_dependency_has_its_reason() -> None:
+    reasons = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    for name in {re.split(r"[\[>=]", requirement)[0] for requirement in wanted}:
+        assert name in reasons, name
+
+
+def test_every_pin_satisfies_and_none_names_a_build_of_torch() -> None:
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"
+    )
+    assert pins["torch"] == "2.13.0"
+    assert not [name for name, version in pins.items() if "+" in version or "@" in version]
