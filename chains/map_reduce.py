@@ -112,19 +112,18 @@ def _reduce(plan: _Plan, notes: list[str], sources: Sequence[Source], model: Mod
         notes = [note for note in joined if note]
     if not budget.fits(plan.final(notes), model):
         notes = _squeeze(plan, notes, model)
-    wrote = False
+    wrote, error = False, None
     try:
         for token in calls.tokens(model, plan.final(notes)):
             wrote = wrote or bool(token.text.strip())
             yield token
-    except ModelError as error:
-        if not wrote:
-            yield Step("lost", text=str(error))
-            yield Token("\n\n".join(notes))
-        raise
-    if not wrote:
-        yield Step("lost", text="")
+    except ModelError as broken:
+        error = broken
+    if not wrote:  # what was paid for is given as it is
+        yield Step("lost", text=str(error or ""))
         yield Token("\n\n".join(notes))
+    if error:
+        raise error
 
 
 def _groups(plan: _Plan, notes: Sequence[str], model: Model) -> Iterator[list[str]]:

@@ -16,6 +16,7 @@ from chains.refusal import is_refusal, is_unchanged
 from chains.tasks import Task
 
 HEARD = 240  # characters after which a reply without a mark can no longer be a refusal; those are short
+BATCH = 3  # sources a call, also where more would fit: a draft that is never improved is what stuff writes
 SLACK = 16  # tokens that the draft's tags and seams may take
 
 
@@ -32,7 +33,7 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
         read += len(batch)
         yield Step("read", read, len(sources), sources=prompt.sources)
         if i == len(batches):
-            yield from _last(prompt, draft, given, model) if draft else calls.tokens(model, prompt)
+            yield from _last(prompt, draft, given, model, len(batches)) if draft else calls.tokens(model, prompt)
             return
         try:
             reply = own(calls.read(model, prompt).text, given)
@@ -67,7 +68,8 @@ def _batches(task: Task, sources: Sequence[Source], model: Model) -> list[Sequen
     batches: list[Sequence[Source]] = []
     at = 0
     while at < len(sources):
-        batch = budget.fit(lambda chosen: _build(role, task, chosen, "", model), sources[at:], model, reserve)
+        rest = sources[at : at + BATCH]
+        batch = budget.fit(lambda chosen: _build(role, task, chosen, "", model), rest, model, reserve)
         batches.append(sources[at : at + len(batch)])
         at += len(batch)
     return batches
@@ -98,7 +100,7 @@ def _worse(reply: str, draft: str, given: set[int]) -> str:
     return ""
 
 
-def _last(prompt: Prompt, draft: str, given: set[int], model: Model) -> Iterator[Step | Token]:
+def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token]:
     """The last call's reply, as it comes once its beginning shows that it is a better draft; else the draft."""
     held, live = "", False
     try:
@@ -119,5 +121,5 @@ def _last(prompt: Prompt, draft: str, given: set[int], model: Model) -> Iterator
     if not live:
         why = _worse(held, draft, given)
         if why:
-            yield Step("kept", text=why)
+            yield Step("kept", n, n, why)
         yield Token(draft if why else held)

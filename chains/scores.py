@@ -68,7 +68,9 @@ def _from_text(reply: str) -> Vote:
     before, after = reply[: match.start()], reply[match.end() :]
     rest, _, below = after.partition("\n")
     # What follows the score on its line is about the score, unless there is no other answer.
-    answer = "\n".join(part for part in (before.strip(), below.strip()) if part) or rest.lstrip(" \t.。,，;；:：*_-)）]")
+    answer = "\n".join(part for part in (before.strip(), below.strip()) if part) or rest.lstrip(
+        " \t.。,，;；:：*_-)）]"
+    )
     return Vote(_answer(answer), *_number(match))
 
 

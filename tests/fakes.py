@@ -68,7 +68,7 @@ class ScriptedModel:
         self.context = context
         self.parallel = parallel
         self.prompts: list[Prompt] = []  # in the order of the calls
-        self.counted = 0  # tokens counted, over all counts
+        self.counted = 0  # tokens, over all that count() was asked
         self.running = self.most_running = 0
         self.cut = 0  # streams that were closed before their end
         self._reply, self._fails, self._pieces, self._obeys, self._gate = reply, fails or {}, pieces, obeys, gate
@@ -79,13 +79,16 @@ class ScriptedModel:
         return len(self.prompts)
 
     def count(self, prompt: Prompt) -> int:
-        rendered = render(prompt)
-        count = len(_TOKEN.findall(rendered.system)) + len(_TOKEN.findall(rendered.user))
+        count = self._size(prompt)
         self.counted += count
         return count
 
+    def _size(self, prompt: Prompt) -> int:
+        rendered = render(prompt)
+        return len(_TOKEN.findall(rendered.system)) + len(_TOKEN.findall(rendered.user))
+
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
-        size = self.count(prompt)
+        size = self._size(prompt)
         assert size + prompt.max_tokens <= self.context, f"{prompt.role}: {size} + {prompt.max_tokens} > {self.context}"
         with self._lock:
             self.prompts.append(prompt)

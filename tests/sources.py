@@ -1,17 +1,37 @@
 """Sources and tasks for tests of the chains, and a chain run as the program runs it: within its bound."""
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from chains.answer import CHAINS
+from chains.errors import StreamCut
 from chains.events import Step, Token
 from chains.meter import Meter
 from chains.prompts import Language, Prompt, Source
 from chains.tasks import Task
-from ingest.document import Chunk, Passage, Span
+from ingest.document import Chunk, Document, Page, Passage, Span
 from tests.fakes import ScriptedModel
 
 QUESTION = Task("question", "What colour is the lake?", "en")
 SUMMARY = Task("summary", "The lakes", "en")
+CUT = StreamCut(detail="reset")
+LAKES = Document(
+    sha256(b"lakes.pdf").hexdigest(),
+    "lakes.pdf",
+    "The lakes",
+    tuple(
+        Page(
+            n, str(n), "\n".join(f"Lake {word} number {n} is {colour} and deep." for word in ("Alpha", "Beta", "Gamma"))
+        )
+        for n, colour in enumerate(("blue", "green", "grey", "black"), 1)
+    ),
+)
+NOVEL = Document(
+    sha256(b"novel.pdf").hexdigest(),
+    "novel.pdf",
+    "傲慢与偏见",
+    tuple(Page(n, str(n), "".join(f"第{n}章第{i}句写的是达西先生的信。" for i in range(30))) for n in range(1, 4)),
+)
 
 
 def source(n: int, text: str, page: int = 1, name: str = "lakes.pdf", heading: str = "") -> Source:
@@ -58,3 +78,27 @@ def words(n: int, language: Language = "en") -> str:
     if language == "zh":
         return "".join("湖水是蓝色的而且深" + "。" for _ in range(n // 10))
     return " ".join(" ".join(["Water"] + ["water"] * 7 + [f"w{i}."]) for i in range(n // 10))
+
+
+def note(prompt: Prompt) -> str:
+    n = prompt.sources[0].n
+    return f'The lake of source {n} is blue [{n}: "water"].'
+
+
+def told(prompt: Prompt) -> str:
+    """What a model does that uses everything it is given."""
+    match prompt.role:
+        case "map":
+            return note(prompt)
+        case "rerank":
+            return f"{note(prompt)}\nScore: {100 - prompt.sources[0].n}/100"
+        case "reduce":
+            return "\n".join(prompt.notes)
+        case "refine":
+            return prompt.draft + "\n" + "\n".join(f"Source {s.n} says blue [{s.n}]." for s in prompt.sources)
+        case _:
+            return "\n".join(f"Source {s.n} says blue [{s.n}]." for s in prompt.sources)
+
+
+def seen(model: ScriptedModel, role: str = "") -> list[int]:
+    return [s.n for prompt in model.prompts if role in ("", prompt.role) for s in prompt.sources]

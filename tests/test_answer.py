@@ -2,46 +2,21 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chains.answer import CHAINS, ask, cut_short, summarize
-from chains.condense import checked, needs_history
-from chains.errors import ContextTooSmall, KeyRefused, StreamCut, UnknownChain
+from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
-from chains.parts import PART_TOKENS, parts
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
-from ingest.document import Document, Page, Passage
+from ingest.document import Document
 from ingest.errors import UnknownDocument
 from ingest.library import Library
 from ingest.split import split
 from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.sources import SUMMARY, by_role, steps, text
-
-CUT = StreamCut(detail="reset")
-LAKES = Document(
-    sha256(b"lakes.pdf").hexdigest(),
-    "lakes.pdf",
-    "The lakes",
-    tuple(
-        Page(
-            n, str(n), "\n".join(f"Lake {word} number {n} is {colour} and deep." for word in ("Alpha", "Beta", "Gamma"))
-        )
-        for n, colour in enumerate(("blue", "green", "grey", "black"), 1)
-    ),
-)
-NOVEL = Document(
-    sha256(b"novel.pdf").hexdigest(),
-    "novel.pdf",
-    "傲慢与偏见",
-    tuple(Page(n, str(n), "".join(f"第{n}章第{i}句写的是达西先生的信。" for i in range(30))) for n in range(1, 4)),
-)
+from tests.sources import CUT, LAKES, NOVEL, by_role, steps, text
 
 
 @pytest.fixture(scope="module")
@@ -270,34 +245,6 @@ def test_a_failed_rewrite_costs_nothing_but_itself(library: Library) -> None:
     assert answer.error is None and answer.citations and answer.calls == 2
 
 
-@pytest.mark.parametrize(
-    ("question", "needs"),
-    [
-        ("How deep is it?", True),
-        ("And the second one?", True),
-        ("Why?", True),
-        ("What about 2019?", True),
-        ("Did he answer her letter?", True),
-        ("它有多深？", True),
-        ("那2019年呢？", True),
-        ("为什么？", True),
-        ("What is the total revenue of 3M in 2018?", False),
-        ("Is there a book that describes Lake Beta?", False),
-        ("公司2020年的营业收入是多少？", False),
-    ],
-)
-def test_only_what_points_back_needs_the_conversation(question: str, needs: bool) -> None:
-    assert needs_history(question, HISTORY) is needs
-    assert not needs_history(question, ())
-
-
-@given(st.text(max_size=500))
-def test_any_rewrite_is_one_sensible_question_or_the_one_asked(rewrite: str) -> None:
-    question = "And how deep is it?"
-    kept = checked(rewrite, question, HISTORY)
-    assert kept == question or ("\n" not in kept and 0 < len(kept) <= 400)
-
-
 # ---- summaries
 
 
@@ -318,24 +265,6 @@ def test_a_summary_reads_the_whole_document(library: Library, chain: str, docume
     if chain != "stuff":
         read = {n for p in model.prompts for n in [s.n for s in p.sources]}
         assert read == {s.n for s in answer.sources}
-
-
-@given(st.integers(500, 200_000))
-def test_parts_are_all_of_the_document_word_for_word(context: int) -> None:
-    embedder = HashingEmbedder(window=40)
-    passages = [Passage(chunk, NOVEL.name, NOVEL.title) for chunk in split(NOVEL, embedder.count, embedder.window)]
-    model = ScriptedModel(told, context=context)
-    joined = parts(passages, NOVEL.pages, SUMMARY, model)
-    chunks = [source.passage.chunk for source in joined]
-    assert [source.n for source in joined] == list(range(1, len(joined) + 1))
-    assert all(chunk.text == NOVEL.text[chunk.start : chunk.end] for chunk in chunks)
-    assert all(a.end <= b.start and not NOVEL.text[a.end : b.start].strip() for a, b in pairwise(chunks))
-    assert (chunks[0].start, chunks[-1].end) == (passages[0].chunk.start, passages[-1].chunk.end)
-    for chunk in chunks:
-        for span in chunk.spans:
-            assert chunk.text[span.start : span.end] in NOVEL.pages[span.page - 1].text
-    if context > 20_000:  # a window that is no limit: parts are of the size that is good to read
-        assert len(joined) == -(-len(NOVEL.text) // PART_TOKENS) or len(joined) < len(passages) / 3
 
 
 def test_a_window_too_small_for_a_summary_is_told_in_the_answer(library: Library) -> None:
