@@ -17,6 +17,7 @@ from app import cli
 from chains.events import Answer, Event, Step, Token
 from tests.fakes import HashingEmbedder
 from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
+from tests.test_docs import shapes
 
 HARBOUR = (
     "The harbour of Almond Bay was founded in 1874.\nIts first lighthouse stood on the northern rock.\n"
@@ -98,6 +99,34 @@ def test_list_shows_what_is_whole(filled: Run) -> None:
         assert one["status"] == "added" and one["added"].endswith("+00:00")
     code, out, _ = filled("list")
     assert code == 0 and "harbour.PDF" in out and documents[0]["id"][:8] in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ingest", "{pdfs}"),
+        ("list",),
+        ("search", "lighthouse"),
+        ("ask", "公司2020年的营业收入是多少？"),
+        ("summarize", "report.pdf"),
+        ("remove", "report.pdf"),
+    ],
+)
+def test_what_is_printed_has_the_keys_that_the_readme_tells(
+    filled: Run, pdfs: Path, arguments: tuple[str, ...]
+) -> None:
+    told = shapes()[arguments[0]]
+    if arguments[0] == "summarize":
+        told |= {name: shapes()["ask"][name] for name in ("usage", "citations")}
+    said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
+    assert _keys(said) == _keys(told)
+
+
+def _keys(one: Any) -> Any:
+    """The keys in their order, of all depths, of a list its first element's."""
+    if isinstance(one, dict):
+        return [(key, _keys(inner)) for key, inner in one.items()]
+    return [_keys(one[0])] if isinstance(one, list) and one and isinstance(one[0], dict) else None
 
 
 def test_an_empty_library_says_what_to_do(pagewise: Run) -> None:
