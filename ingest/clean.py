@@ -24,8 +24,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _PARTED = re.compile(rf"([\w-]*){BROKEN}+(\w*)")
 
 _WORTHLESS = re.compile(
-    r"(microsoft |ms )?(word|excel|powerpoint)?\W*((untitled|document|presentation|book|slide|sheet|doc|page|title"
-    r"|layout|scan|print|blank|new document|none|null|unknown|无标题|未命名|文档|演示文稿|幻灯片)[\W\d]*)?(\d+)?"
+    r"(microsoft |ms )?(word|excel|powerpoint)?[\W\d]*((untitled|document|presentation|book|slide|sheet|doc|page|title"
+    r"|layout|scan|print|blank|new document|none|null|unknown|无标题|未命名|文档|演示文稿|幻灯片)[\W\d]*)*"
     # The first lines of forms, taken for their title.
     r"|united states|(united states )?securities and exchange commission|(股份)?(有限)?(责任)?公司"
     r"|form [\w-]+|10-[kq]|8-k",
@@ -77,7 +77,7 @@ def mend(texts: Sequence[str]) -> list[str]:
             seen[f"{left}-{right}".lower()],
         )
         # "10-K", "C-Band", "COVID-19"; a name in capitals throughout is broken like any other.
-        proper = not (left[-1].isalpha() and right[0].isalpha()) or (right[0].isupper() and not left.isupper())
+        proper = not (left[-1].isalpha() and right[0].isalpha()) or (right[0].isupper() and not (left + right).isupper())
         compound = last in parts and right.lower() in parts and len(last) > 1 and len(right) > 2
         keep = hyphened > joined if hyphened != joined else proper or (not joined and compound)
         return f"{left}-{right}" if keep else left + right

@@ -20,6 +20,7 @@ STAMP_PIXELS = 64
 PICTURE_ONLY, BLANK = "picture only", "blank"
 NO_LETTERS = "unreadable: its fonts do not say which letters they draw"
 NOTHING_FOUND = "unreadable: no text was found"
+NO_REASON = "no reason was given"
 
 
 @dataclass(frozen=True)
@@ -231,11 +232,11 @@ class Pypdf:
 
 
 def reason(error: BaseException) -> str:
-    """What a reader said, in a few words; "damaged" where it said nothing for people."""
+    """What a reader said, in a few words; NO_REASON where it said nothing for people."""
     said = line(str(error), 120).rstrip(".")
     if isinstance(error, pypdfium2.PdfiumError):
         found = re.search(r"PDFium: (.*?)( error)?\)", said)
         said = found[1].lower() if found else said
     elif not type(error).__module__.startswith("pypdf.") or type(error).__name__ == "DeprecationError":
         said = ""
-    return said if len(said) > 3 and said != "success" else "damaged"
+    return said if len(said) > 3 and said != "success" else NO_REASON
