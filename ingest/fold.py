@@ -42,15 +42,18 @@ def fold(text: str) -> Folded:
     characters: list[str] = []
     origin: list[int] = []
     for i, character in enumerate(text):
-        if i in skip or _INVISIBLE.match(character):
-            continue
+        if i in skip or _INVISIBLE.match(character) or (i and unicodedata.combining(character)):
+            continue  # an accent of its own is folded with the letter before it
         if character.isspace():
             if characters and characters[-1] != " " and not _CJK.match(characters[-1]):
                 characters.append(" ")
                 origin.append(i)
             continue
         # A character may become several: ﬁ → fi, ½ → 1⁄2, ß → ss.
-        plain = character if character < "\x80" else unicodedata.normalize("NFKC", character)
+        after = i + 1
+        while after < len(text) and unicodedata.combining(text[after]):
+            after += 1
+        plain = character if after == i + 1 and character < "\x80" else unicodedata.normalize("NFKC", text[i:after])
         became = plain.translate(_SAME).casefold()
         for piece in became:
             if piece == " " and (not characters or characters[-1] == " "):

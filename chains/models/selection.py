@@ -21,9 +21,9 @@ _COMPARED = 32  # the sentences that share most words with the question are comp
 _ASKING = frozenset(
     tokens(
         """a an and any are as at be been being by can could did do does doing for from give given had has have having
-        he her his how i if in is it its many me much my name of on or our please say says she should so some tell that the
-        their them there these they this those to was we were what what's when where which who whom whose why will with
-        would you your about into than then between during following according based provided mr mrs ms s t"""
+        he her his how i if in is it its many me much my name of on or our please say says she should so some tell that
+        the their them there these they this those to was we were what what's when where which who whom whose why
+        will with would you your about into than then between during following according based provided mr mrs ms s t"""
     )
 )
 _ASKING_HAN = re.compile(
