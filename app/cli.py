@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "run":
             from app.serve import serve
 
-            serve(settings)
+            return serve(settings)
         with only_ours() as out:
             try:
                 return int(args.do(args, settings, out))

@@ -3,15 +3,15 @@
 import errno
 import os
 import socket
-import sys
 from pathlib import Path
-from typing import NoReturn
+
+from click.exceptions import Abort
 
 from app.webconfig import options
 from ingest.errors import PagewiseError
 from settings import Settings, variable
 
-SERVER = Path(__file__).parent / "server.py"
+MAIN = Path(__file__).parent / "server.py"
 
 
 class CannotListen(PagewiseError):
@@ -28,14 +28,21 @@ class AddressRefused(CannotListen):
     remedy = "Correct PAGEWISE_ADDRESS and PAGEWISE_PORT, or unset them for 127.0.0.1:8501."
 
 
-def serve(settings: Settings) -> NoReturn:
-    """Replace this process with the web app's server. Raises CannotListen; does not return."""
+def serve(settings: Settings) -> int:
+    """Serve the web app until it is stopped; the exit code. Raises CannotListen."""
     check(settings.address, settings.port)
     for field in ("data", "port"):  # what the command line said counts in the app too
         os.environ[variable(field)] = str(getattr(settings, field))
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
     print(f"Pagewise: http://{host}:{settings.port}   (Ctrl-C stops it; the library is {settings.data})", flush=True)
-    os.execv(sys.executable, command(settings))
+    from streamlit.web import cli  # a second to import: not before the port is known to be free
+
+    flags = [f"--{name}={value}" for name, value in options(settings).items()]
+    try:
+        cli.main(["run", str(MAIN), *flags], prog_name="streamlit", standalone_mode=False)
+    except (KeyboardInterrupt, Abort):  # Ctrl-C is how it is meant to end
+        print("Stopped.")
+    return 0
 
 
 def check(address: str, port: int) -> None:
@@ -49,9 +56,3 @@ def check(address: str, port: int) -> None:
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(address=address, port=port, other=port + 1 if port < 65535 else port - 1) from None
         raise AddressRefused(address=address, port=port, detail=error.strerror or error) from None
-
-
-def command(settings: Settings) -> list[str]:
-    """How the web app is started."""
-    flags = [f"--{name}={value}" for name, value in options(settings).items()]
-    return [sys.executable, "-m", "streamlit", "run", str(SERVER), *flags]

@@ -1,5 +1,6 @@
 """The command line's promises: shapes, exit codes, a stdout that holds nothing else, and that it stops when told to."""
 
+import contextlib
 import io
 import json
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -349,6 +351,33 @@ def test_a_port_in_use_is_said_before_anything_starts(pagewise: Run) -> None:
         port = server.getsockname()[1]
         code, out, err = pagewise("run", "--port", port)
     assert (code, out) == (1, "") and f"Port {port} on 127.0.0.1 is already in use" in err
+
+
+def test_run_serves_the_app_on_loopback_and_stops_with_ctrl_c(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("pagewise"), "run", "--port", str(port)], stdout=out, stderr=out
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as r,
+            ):
+                assert r.status == 200 and "content-security-policy" in r.headers
+                break
+            time.sleep(0.2)
+        assert f"Pagewise: http://127.0.0.1:{port} " in log.read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0 and "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_command_in_processes_of_its_own_with_the_real_embedder(pdfs: Path, tmp_path: Path) -> None:
