@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import NotDrawn
+from ingest.sandbox import check_file
 from ingest.worker import Casualty, Limits, in_worker
 
 MESSAGE_BYTES = 64_000_000  # a picture of noise in as many pixels as are allowed, in base64
@@ -36,6 +37,7 @@ def picture(
 
     Quotes that do not stand on the page get no mark. Raises ReadError.
     """
+    check_file(path, limits)
     arguments = {
         "path": str(path.absolute()),
         "page": page,

@@ -17,6 +17,7 @@ from ingest.errors import Encrypted, NoPages
 
 OUTLINE_ENTRIES, OUTLINE_DEPTH = 5000, 15  # more is no table of contents
 STAMP_PIXELS = 64
+_GLYPH_NAME = re.compile(r"/[A-Za-z]+\d+")  # what pypdf writes for a letter that it cannot name: "/g1/g2"
 PICTURE_ONLY, BLANK = "picture only", "blank"
 NO_LETTERS = "unreadable: its fonts do not say which letters they draw"
 NOTHING_FOUND = "unreadable: no text was found"
@@ -228,6 +229,8 @@ class Pypdf:
             raise
         except Exception as error:
             return Found(problem=f"unreadable: {reason(error)}")
+        if len(_GLYPH_NAME.sub("", text)) < len(text) / 2:
+            return Found(problem=NO_LETTERS)
         return Found(text[:limit], cut=len(text) > limit) if text.strip() else Found(problem=NOTHING_FOUND)
 
 
