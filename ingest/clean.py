@@ -37,7 +37,7 @@ _FILE = re.compile(
     r"tiff?|jpe?g|png|bmp|xml|md|mif|lwp|hwp|csv|dwg)\W*$",
     re.IGNORECASE,
 )
-_PATH = re.compile(r"^([a-z]:)?[\\/]|://|[\\/][^\\/ ]+[\\/]|\\", re.IGNORECASE)
+_PATH = re.compile(r"^([a-z]:)?[\\/]|://|[\\/][^\\/ ]*[a-z_][^\\/ ]*[\\/]|\\", re.IGNORECASE)
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
@@ -77,7 +77,9 @@ def mend(texts: Sequence[str]) -> list[str]:
             seen[f"{left}-{right}".lower()],
         )
         # "10-K", "C-Band", "COVID-19"; a name in capitals throughout is broken like any other.
-        proper = not (left[-1].isalpha() and right[0].isalpha()) or (right[0].isupper() and not (left + right).isupper())
+        proper = not (left[-1].isalpha() and right[0].isalpha()) or (
+            right[0].isupper() and not (left + right).isupper()
+        )
         compound = last in parts and right.lower() in parts and len(last) > 1 and len(right) > 2
         keep = hyphened > joined if hyphened != joined else proper or (not joined and compound)
         return f"{left}-{right}" if keep else left + right

@@ -145,12 +145,11 @@ def _has_fields(page: pypdfium2.PdfPage) -> bool:
 def _why_no_text(page: pypdfium2.PdfPage, letters: bool) -> Found:
     """`letters`: there are some, but none that can be read."""
     kinds = set(_kinds(pdfium.FPDFPage_CountObjects(page), lambda index: pdfium.FPDFPage_GetObject(page, index), 0))
-    others = kinds - {pdfium.FPDF_PAGEOBJ_TEXT}
-    if letters or (kinds and not others):
-        return Found(problem=NO_LETTERS, certain=False)
-    if pdfium.FPDF_PAGEOBJ_IMAGE in kinds or _shows_anything(page):
-        return Found(problem=PICTURE_ONLY)
-    return Found(problem=BLANK, certain=bool(kinds))  # without any object, pdfium may have failed to read them
+    image = pdfium.FPDF_PAGEOBJ_IMAGE in kinds
+    if not image and not _shows_anything(page):
+        return Found(problem=BLANK, certain=bool(kinds))  # without any object, pdfium may have failed to read them
+    certain = not letters and kinds != {pdfium.FPDF_PAGEOBJ_TEXT}
+    return Found(problem=PICTURE_ONLY if image or certain else NO_LETTERS, certain=certain)
 
 
 def _shows_anything(page: pypdfium2.PdfPage) -> bool:

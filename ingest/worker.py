@@ -69,16 +69,19 @@ def in_worker(
     root = str(Path(__file__).resolve().parents[1])
     # Isolated from the environment and the current folder; modules come from where ours did.
     command = [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOT]
-    process = subprocess.Popen(
-        [*command, json.dumps([root, *(os.path.abspath(entry) for entry in sys.path)])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={key: value for key, value in os.environ.items() if key in _ENVIRONMENT},
-        cwd="/",
-        start_new_session=True,
-        bufsize=0,
-    )
+    try:
+        process = subprocess.Popen(
+            [*command, json.dumps([root, *(os.path.abspath(entry) for entry in sys.path)])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={key: value for key, value in os.environ.items() if key in _ENVIRONMENT},
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+        )
+    except OSError as error:
+        raise ReaderCrashed(detail=f"it could not be started: {error.strerror}") from error
     try:
         yield from _replies(process, function, arguments, limits, until, message_bytes)
     finally:
