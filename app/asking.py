@@ -38,6 +38,9 @@ def finished(entry: Entry, events: Sequence[Event], seconds: float, error: Pagew
     else:
         answer = cut_short(events, entry.asked, entry.chain, entry.model, seconds)
         answer = replace(answer, stopped=error is None)
+    if answer is not None and entry.kind == "summary":  # it was given the whole document
+        cited = {citation.n for citation in answer.citations}
+        answer = replace(answer, sources=tuple(source for source in answer.sources if source.n in cited))
     return replace(entry, steps=steps, answer=answer, problem=Problem.of(error) if error else None)
 
 

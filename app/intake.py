@@ -64,7 +64,7 @@ class State:
     share: float  # of all files, 0 to 1
 
 
-_PART = {"reading": (0.0, 0.4), "embedding": (0.4, 0.55), "storing": (0.95, 0.05)}  # of one file: begins at, size
+_PART = {"reading": (0.0, 0.375), "embedding": (0.375, 0.5), "storing": (0.875, 0.125)}  # of one file: begins at, size
 
 
 def state(events: Sequence[Progress | Result], files: int) -> State:

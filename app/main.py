@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import resources, session
 from app.i18n import Words
-from app.pages import ask, library, options
+from app.screens import ask, library, options
 from app.session import Desk
 from app.views import safe, sidebar, style
 from ingest.errors import PagewiseError

@@ -160,7 +160,5 @@ TEXTS = {
     "options.embedder": "Passages are found with {embedder}.",
     # what can go wrong with the app itself
     "error.retry": "Try again",
-    "error.incident": "Something went wrong that Pagewise did not expect. Nothing in the library is lost. "
-    "In the log it is incident {incident}.",
     "error.too_big": "{name} is larger than {mb} MB.",
 }

@@ -149,12 +149,12 @@ TEXTS = {
     "options.data": "文库位于 {folder}。",
     "options.embedder": "段落由 {embedder} 查找。",
     "error.retry": "重试",
-    "error.incident": "发生了 Pagewise 没有预料到的错误。文库没有任何损失。日志中的编号是 {incident}。",
     "error.too_big": "{name} 超过 {mb} MB。",
 }
 
 # By the error class's name, with the same parameters as its own English sentence.
 ERRORS = {
+    "Unexpected": "发生了 Pagewise 没有预料到的错误。文库没有任何损失。日志中的编号是 {incident}。",
     "NotAPdf": "这不是 PDF：内容的开头不对。请另存或导出为 PDF 后再添加。",
     "EmptyFile": "文件是空的。请重新复制或下载。",
     "Broken": "PDF 已损坏，两种读取方式都打不开（{detail}）。请用 PDF 阅读器打开并另存一份，再添加那一份。",
@@ -181,6 +181,10 @@ ERRORS = {
     "AmbiguousDocument": "有 {count} 份文档都叫 {name!r}。请改用编号：{ids}。",
     "UnknownPage": "{name!r} 没有第 {page} 页，它共有 {pages} 页。",
     "StorageFailed": "文库 {folder} 无法读写（{detail}）。已保存的内容没有丢失。请检查磁盘空间和文件夹权限后重试。",
+    "NewerLibrary": "文库 {folder} 由更新版本的 Pagewise 写成（格式 {found}，本版本最多读到 {known}）。"
+    "请安装那个版本，或用 PAGEWISE_DATA 另选一个文件夹。",
+    "UntrustedVectors": "Chroma 集合 {collection!r} 会让本程序载入模型（{found}）。Pagewise 从不写入这样的内容。"
+    "请删除该集合：其中的向量会根据已保存的文字重新生成。",
     "ChromaUnreachable": "{url} 没有 Chroma 服务应答（{detail}）。请用 `chroma run --host 127.0.0.1` 启动，"
     "或取消 PAGEWISE_CHROMA_URL。",
     "EmbedderError": "嵌入模型 {name!r} 无法使用（{detail}）。请检查名称，或取消 PAGEWISE_EMBEDDER 以使用自带的模型。",

@@ -1,0 +1,340 @@
+"""The app's pages, run without a browser: what is drawn, and what a click does."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import resources, wiring
+from app.conversations import Conversations
+from app.i18n import TEXTS
+from chains.errors import ModelTimeout
+from chains.prompts import Prompt
+from ingest.library import Library
+from ingest.load import Limits
+from ingest.pipeline import Result, Upload, ingest
+from settings import Settings, load_settings
+from tests.fakes import HashingEmbedder, ScriptedModel
+from tests.pdfs import make_pdf
+
+MAIN = Path(__file__).parent.parent / "app" / "main.py"
+BRIDGE = "The bridge was opened in 1884. It crosses the river near the old mill."
+NASTY = "![x](http://evil.example/leak) <b>bold</b> $x$ :red[no] [a](http://evil.example)"
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    yield
+    for name in ("jobs",):
+        for job in list(getattr(resources, name)()._jobs.values()):
+            job.stop()
+            job.join(10)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedModel]:
+    def use(reply: Callable[[Prompt], str] | str, **how: object) -> ScriptedModel:
+        model = ScriptedModel(reply if callable(reply) else lambda prompt: reply, **how)  # type: ignore[arg-type]
+        monkeypatch.setattr(wiring, "model", lambda settings, embedder: model)
+        return model
+
+    return use
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """The app's own, with one document in it."""
+    return filled(tmp_path, ["bridge.pdf"])
+
+
+def filled(tmp_path: Path, names: Sequence[str]) -> Library:
+    opened = resources.library(load_settings())
+    files = [
+        Upload(name, make_pdf(tmp_path / f"{i}.pdf", [BRIDGE, f"Page two of {i}."])) for i, name in enumerate(names)
+    ]
+    results = [event for event in ingest(files, opened, Limits()) if isinstance(event, Result)]
+    assert [result.status for result in results] == ["added"] * len(names)
+    return opened
+
+
+def start(**query: str) -> AppTest:
+    at = AppTest.from_file(str(MAIN), default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def texts(at: AppTest) -> str:
+    drawn = [*at.markdown, *at.caption, *at.error, *at.info, *at.warning, *at.success, *at.title, *at.header]
+    return "\n".join(str(element.value) for element in drawn)
+
+
+def ask(at: AppTest, question: str) -> AppTest:
+    at.chat_input(key="question").set_value(question).run()
+    assert not at.exception
+    return at
+
+
+def keys(at: AppTest, start: str) -> list[str]:
+    return [button.key for button in at.button if button.key and button.key.startswith(start)]
+
+
+def conversation(at: AppTest) -> str:
+    id = at.query_params["c"]
+    return str(id if isinstance(id, str) else id[0])
+
+
+def pictures(at: AppTest) -> int:
+    return len(at.image)
+
+
+def press(at: AppTest, key: str) -> AppTest:
+    at.button(key=key).click().run()
+    assert not at.exception
+    return at
+
+
+# --- first visit ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_first_visitor_sees_what_it_is_what_to_do_and_where_text_goes(lang: str) -> None:
+    at = start(lang=lang)
+    words = TEXTS[lang]  # type: ignore[index]
+    assert words["app.purpose"] in texts(at)
+    assert words["privacy.machine"] in texts(at)
+    assert at.button(key="sample").label == words["first.sample"]
+    assert len(at.get("file_uploader")) == 1
+    assert not at.chat_input
+
+
+def test_the_sample_can_be_added_and_is_asked_about(says: Callable[..., ScriptedModel]) -> None:
+    says("It looks up each quote on its page [1].")
+    at = press(start(), "sample")
+    assert keys(at, "sample-question-")
+    press(at, "sample-question-1")
+    assert "It looks up each quote on its page" in texts(at)
+
+
+def test_a_setting_that_is_wrong_is_said_and_no_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEWISE_CHIAN", "stuff")
+    at = start()
+    assert "PAGEWISE\\_CHAIN" in texts(at)
+    monkeypatch.delenv("PAGEWISE_CHIAN")
+    press(at, "retry")
+    assert keys(at, "sample") == ["sample"]
+
+
+def test_a_library_that_is_open_elsewhere_is_said_with_a_way_to_try_again(tmp_path: Path) -> None:
+    with Library(load_settings().data, HashingEmbedder()) as other:
+        at = start()
+        assert "chroma run" in texts(at)
+        assert keys(at, "retry") == ["retry"]
+        other.close()
+        press(at, "retry")
+    assert keys(at, "sample") == ["sample"]
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says: Callable[..., ScriptedModel]) -> None:
+    says('It was opened in 1884 [1: "opened in 1884"].')
+    at = ask(start(), "When was the bridge opened?")
+    assert "1 of 1 quotes found on their pages" in texts(at)
+    (mark,) = keys(at, "cite-")
+    assert f"(#{mark})" in texts(at)  # the mark in the text leads to the button
+    press(at, mark)
+    assert "page 1 of 2" in texts(at)
+    assert "opened in 1884" in texts(at)
+    assert pictures(at) == 1
+    press(at, "source-next")
+    assert "page 2 of 2" in texts(at)
+    press(at, "source-close")
+    assert not pictures(at)
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
+def test_each_chain_answers_and_can_be_asked_for_again(
+    chain: str, library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says(lambda prompt: "Score: 90\nIt was 1884 [1]." if prompt.role == "rerank" else "It was 1884 [1].")
+    at = start()
+    at.selectbox(key="chain").select(chain).run()
+    assert TEXTS["en"][f"chain.{chain}.about"] in texts(at)
+    ask(at, "When?")
+    assert "It was 1884" in texts(at)
+    (again,) = keys(at, "again-")
+    press(at, again)
+    store = Conversations(load_settings().data)
+    entries = store.entries(conversation(at))
+    assert [entry.chain for entry in entries] == [chain, chain]
+    assert all(entry.answer and "1884" in entry.answer.text for entry in entries)
+
+
+def test_a_follow_up_is_asked_with_what_came_before(library: Library, says: Callable[..., ScriptedModel]) -> None:
+    model = says(lambda prompt: "When was the bridge opened?" if prompt.role == "condense" else "In 1884 [1].")
+    at = ask(start(), "What is there about a bridge?")
+    ask(at, "And when was it opened?")
+    (condense,) = [prompt for prompt in model.prompts if prompt.role == "condense"]
+    assert condense.history[0].question == "What is there about a bridge?"
+
+
+def test_a_refusal_shows_the_closest_passages_and_what_to_try(
+    library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says("Not in these documents.")
+    at = ask(start(), "Who built the bridge?")
+    assert TEXTS["en"]["refused"] in texts(at) and TEXTS["en"]["refused.try"] in texts(at)
+    assert keys(at, "close-")
+    press(at, keys(at, "close-")[0])
+    assert "of 2" in texts(at)
+
+
+def test_text_of_a_model_or_a_document_is_no_markup(tmp_path: Path, says: Callable[..., ScriptedModel]) -> None:
+    filled(tmp_path, ["<img src=x> :red[a].pdf"])
+    says(f'{NASTY} [1: "opened in 1884"]')
+    at = ask(start(), NASTY)
+    press(at, keys(at, "cite-")[0])
+    drawn = texts(at) + "".join(button.label for button in at.button)
+    for bad in (r"!\[x\]\(", r"(?<!\\)<b>", r"(?<!\\)<img", r":red\[", r"\]\(http"):
+        assert re.search(bad, drawn) is None, bad
+
+
+def test_an_error_is_a_sentence_and_what_came_is_kept(library: Library, says: Callable[..., ScriptedModel]) -> None:
+    says("It was opened in 1884 and then", fails={1: ModelTimeout(url="http://h", seconds=3)}, pieces=4)
+    at = ask(start(lang="zh"), "When?")
+    assert "It was opened in" in texts(at)
+    assert "3 秒没有应答" in texts(at).replace("\\", "")
+
+
+def test_a_conversation_is_found_again_listed_and_deleted(library: Library, says: Callable[..., ScriptedModel]) -> None:
+    says("In 1884 [1].")
+    id = conversation(ask(start(), "Say when it was opened"))
+    again = start(c=id)
+    assert "Say when it was opened" in texts(again)
+    other = start()
+    assert "Say when it was opened" not in texts(other)
+    assert keys(other, "open-") == [f"open-{id}"]
+    press(other, f"forget-{id}")
+    assert not keys(other, "open-")
+    assert "Say when it was opened" not in texts(start(c=id))
+
+
+@pytest.mark.parametrize("id", ["x", "../../etc/passwd", "a" * 22, "'; DROP TABLE entries; --", "a" * 5000])
+def test_an_id_that_is_none_begins_a_new_conversation(id: str, library: Library) -> None:
+    at = start(c=id)
+    assert TEXTS["en"]["ask.start"] in texts(at)
+
+
+def test_a_reload_in_the_middle_goes_on_and_a_stop_keeps_what_came(
+    library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    gate = threading.Event()
+    model = says("First words then more words", gate=gate)
+    at = AppTest.from_file(str(MAIN), default_timeout=4)
+    at.run(timeout=60)
+    with pytest.raises(RuntimeError, match="timed out"):  # the screen follows an answer that does not end
+        at.chat_input(key="question").set_value("When?").run()
+    store = Conversations(load_settings().data)
+    (listed,) = store.listed()
+    job = resources.jobs().get(listed.id)
+    assert job is not None and job.running
+    job.stop()
+    gate.set()
+    job.join(10)
+    assert model.cut == 1
+    at = start(c=listed.id)
+    assert "First" in texts(at) and TEXTS["en"]["ask.stopped"] in texts(at)
+
+
+def test_answers_from_a_removed_document_stay_and_its_pages_are_said_to_be_gone(
+    library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says('It was opened in 1884 [1: "opened in 1884"].')
+    at = ask(start(), "When?")
+    library.remove(library.records()[0].id)
+    at = start(c=conversation(at))
+    assert "It was opened in 1884" in texts(at)
+    press(at, keys(at, "cite-")[0])
+    assert TEXTS["en"]["source.gone"] in texts(at)
+
+
+def test_the_documents_that_are_chosen_are_the_ones_asked(tmp_path: Path, says: Callable[..., ScriptedModel]) -> None:
+    opened = filled(tmp_path, ["a.pdf", "b.pdf"])
+    chosen = next(record.id for record in opened.records() if record.name == "b.pdf")
+    says("In 1884 [1].")
+    at = start()
+    at.multiselect(key="documents").set_value([chosen]).run()
+    ask(at, "When was the bridge opened?")
+    (entry,) = Conversations(load_settings().data).entries(conversation(at))
+    assert entry.documents == (chosen,)
+    assert entry.answer is not None and {source.passage.document for source in entry.answer.sources} == {chosen}
+
+
+# --- the library and the settings -------------------------------------------------------------------------------------
+
+
+def page(at: AppTest, name: str) -> AppTest:
+    at.switch_page(name).run()
+    assert not at.exception
+    return at
+
+
+def test_what_a_tab_enters_is_not_in_another_tab_nor_on_the_disk(
+    library: Library, monkeypatch: pytest.MonkeyPatch, says: Callable[..., ScriptedModel]
+) -> None:
+    seen: list[Settings] = []
+    model = says("In 1884 [1].")
+
+    def opened(settings: Settings, embedder: object) -> ScriptedModel:
+        seen.append(settings)
+        return model
+
+    monkeypatch.setattr(wiring, "model", opened)
+    at = start()
+    at.session_state["own"] = resources_own("openai:mine", "http://127.0.0.1:9/v1", "planted-key-1234")
+    at.session_state["chosen"] = "openai:mine"  # as the settings page leaves it
+    at.run()
+    ask(at, "When?")
+    assert seen[-1].api_key.get_secret_value() == "planted-key-1234" and seen[-1].model == "openai:mine"
+    other = start()
+    assert "openai:mine" not in other.selectbox(key="model").options
+    ask(other, "When?")
+    assert seen[-1].api_key.get_secret_value() == "" and seen[-1].model == "extractive"
+    for file in load_settings().data.rglob("*"):
+        assert not file.is_file() or b"planted-key" not in file.read_bytes()
+    assert all("planted-key" not in str(value) for value in at.query_params.values())
+
+
+def resources_own(spec: str, base: str, key: str) -> object:
+    from app.choices import Own
+
+    return Own(spec, base, key)
+
+
+def test_where_text_goes_is_said_before_it_goes(library: Library) -> None:
+    at = start()
+    at.session_state["own"] = resources_own("openai:mine", "https://models.example/v1", "k")
+    at.session_state["chosen"] = "openai:mine"  # as the settings page leaves it
+    at.run()
+    assert "models\\.example" in texts(at)
+    assert TEXTS["en"]["privacy.machine"] not in texts(at)
+
+
+def test_the_language_changes_and_nothing_that_was_chosen_is_lost(library: Library) -> None:
+    at = start()
+    at.selectbox(key="chain").select("refine").run()
+    at.session_state["language"] = "zh"
+    at.run()
+    assert TEXTS["zh"]["ask.start"] in texts(at)
+    assert at.selectbox(key="chain").value == "refine"

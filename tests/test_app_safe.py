@@ -1,0 +1,114 @@
+"""Text of documents, models and people is never markup: for any text, and every beginning of it."""
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from app.views import safe
+
+HOSTILE = [
+    "![x](http://127.0.0.1:1/leak?q=secret)",
+    "[click](javascript:alert(1)) [a][b]\n\n[b]: http://evil.example",
+    "<img src=x onerror=alert(1)> <script>alert(1)</script>",
+    "https://evil.example/a www.evil.example me@evil.example <https://evil.example>",
+    "$x^2$ and $$\\frac{1}{2}$$ and \\(a\\)",
+    ':red[danger] :material/home: :streamlit: :smile: :small[x] :color[x]{foreground="red"} :rainbow-badge[x]',
+    "# heading\n## two\nsetext\n===\n> quote\n\n    code\n```mermaid\ngraph TD\n```\n~~~\nx\n~~~",
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\n---\n***\n___",
+    "- [ ] task\n1. one\n2) two\n* three ** four ** **five** _six_ ~~seven~~ `eight` ^nine^",
+    "a -> b <- c <-> d -- e >= f <= g ~= h",
+    "[^1] [^1]: note &lt;b&gt; &amp; &#60;",
+    "safe\u202egnp.exe\u202c \u200bhidden\ufeff \x00\x07",
+    '**bold** [1] and [2]. [99999] [1](http://evil.example) [2]: "x" [3][4]',
+    "\\* \\[1\\] \\\\ \\",
+]
+TEXTS = st.one_of(
+    st.text(),
+    st.text(alphabet="[]()!<>*_`~$:#-+=|\\{}\"'&;.@/ \n\t1aw", max_size=60),
+    st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=3).map("\n".join),
+)
+PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+PLAIN = {"inline", "paragraph_open", "paragraph_close", "text", "hardbreak", "softbreak"}
+ANSWER = PLAIN | {
+    *("strong_open", "strong_close", "list_item_open", "list_item_close", "link_open", "link_close"),
+    *("bullet_list_open", "bullet_list_close", "ordered_list_open", "ordered_list_close"),
+}
+# What the renderer does to text after it was parsed.
+LATER = re.compile(
+    r"https?://|www\.|[-.\w+]@[-\w]+\.|:[\w+-]+:|:[a-z][\w-]*\[|:material|(^|\s)(<->|->|<-|--|>=|<=|~=)(\s|$)",
+    re.IGNORECASE,
+)
+
+
+def tokens(markdown: str) -> list[Token]:
+    return [inner for token in PARSER.parse(markdown) for inner in (token, *(token.children or []))]
+
+
+def shown(markdown: str) -> str:
+    return "".join(token.content for token in tokens(markdown) if token.type == "text")
+
+
+def check(markdown: str, allowed: set[str]) -> None:
+    found = tokens(markdown)
+    assert {token.type for token in found} <= allowed
+    assert LATER.search(shown(markdown)) is None
+    assert re.search(r"(?<!\\)(?:\\\\)*\$", markdown) is None
+    for token in found:
+        if token.type == "link_open":
+            assert str(token.attrGet("href")).startswith("#cite-")
+
+
+def visible(text: str) -> str:
+    return re.sub(r"\s", "", safe.clean(text))
+
+
+@given(TEXTS)
+@pytest.mark.parametrize("draw", [safe.inline, safe.block])
+def test_a_text_is_shown_as_it_is(draw, text: str) -> None:  # type: ignore[no-untyped-def]
+    markdown = draw(text)
+    check(markdown, PLAIN)
+    assert re.sub(r"\s", "", shown(markdown).replace(safe.JOINER, "")) == visible(text).replace(safe.JOINER, "")
+
+
+@given(TEXTS)
+@example("**a** [1] **b [2]** x\n- **c**: d [3]\n  1. e\n# f **g** [1]")
+def test_no_beginning_of_a_model_s_text_becomes_more_than_paragraphs_lists_bold_and_marks(text: str) -> None:
+    for end in range(len(text) + 1):
+        check(safe.answer(text[:end], lambda n, at: f"#cite-{n}"), ANSWER)
+
+
+def test_lists_bold_and_headings_of_a_model_stay() -> None:
+    markdown = safe.answer(
+        "# Title\nText with **weight** [1].\n- one\n- two [2]\n\n1. first", lambda n, at: f"#cite-{n}"
+    )
+    kinds = [token.type for token in tokens(markdown)]
+    assert kinds.count("strong_open") == 2
+    assert kinds.count("list_item_open") == 3
+    assert kinds.count("link_open") == 2
+    assert shown(markdown) == "TitleText with weight 1.onetwo 2first"
+
+
+@given(st.lists(st.tuples(st.text(alphabet="ab *\n-#1.", max_size=8), st.integers(1, 9)), max_size=6))
+def test_each_mark_is_asked_for_with_its_own_offset(parts: list[tuple[str, int]]) -> None:
+    text = "".join(f"{words}[{n}]" for words, n in parts)
+    asked: list[tuple[int, int]] = []
+
+    def href(n: int, at: int) -> str:
+        asked.append((n, at))
+        return ""
+
+    safe.answer(text, href)
+    assert asked == [(int(m[1]), m.start()) for m in re.finditer(r"\[(\d{1,4})\]", text)]
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    assert safe.inline("a" * 300 + ".pdf", 40).endswith("\\.pdf")
+    assert len(safe.inline("a" * 300, 40)) == 40
+
+
+def test_direction_marks_cannot_make_a_name_look_like_another() -> None:
+    assert "\u202e" not in safe.inline("annual\u202efdp.exe")
