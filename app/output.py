@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from chains.events import Answer, Citation, Event, Step, Token
 from ingest.document import Passage, Record
+
+_BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
 
 @contextlib.contextmanager
@@ -142,7 +145,7 @@ def step_text(step: Step) -> str:
         case "kept":
             return f"kept the earlier draft: {step.text}"
         case "verified":
-            return f"{some} quotes stand on their pages word for word"
+            return f"{some} quotes found word for word on their pages"
 
 
 def _some(number: int, what: str) -> str:
@@ -198,7 +201,7 @@ def _below(answer: Answer) -> Iterator[str]:
     said = set()
     for citation in answer.citations:
         where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
-        quote = " ".join(citation.quote.split())
+        quote = one_line(citation.quote)
         how = {"exact": "", "near": " (not word for word)", "none": "no words of this page were found in the answer"}
         line = where + (f": “{quote}”" if quote else ": ") + how[citation.match]
         if line not in said:
@@ -211,6 +214,11 @@ def _below(answer: Answer) -> Iterator[str]:
             yield from passage_lines(source.passage)
 
 
+def one_line(text: str) -> str:
+    """The lines of a page as one; Chinese is joined without a space."""
+    return " ".join(_BROKEN_CHINESE.sub("", text).split())
+
+
 def page_text(number: int, label: str) -> str:
     return f"page {number}" if label in ("", str(number)) else f"page {number} ({label})"
 
@@ -221,7 +229,7 @@ def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
     if passage.last_page != passage.page:
         pages += f"–{passage.last_page}"
     yield f"{'-' if n is None else f'{n}.'} {passage.name}, {pages}"
-    text = " ".join(passage.text.split())
+    text = one_line(passage.text)
     yield "   " + (text if len(text) <= 240 else text[:239] + "…")
 
 
