@@ -76,9 +76,11 @@ def mend(texts: Sequence[str]) -> list[str]:
             seen[f"{left}{right}".lower()],
             seen[f"{left}-{right}".lower()],
         )
-        # "10-K", "C-Band", "COVID-19"; a name in capitals throughout is broken like any other.
-        proper = not (left[-1].isalpha() and right[0].isalpha()) or (
-            right[0].isupper() and not (left + right).isupper()
+        # "COVID-19", "XML-based", "C-Band"; a name in capitals throughout is broken like any other.
+        proper = (
+            not (left[-1].isalpha() and right[0].isalpha())
+            or left[-1].isupper() != right[0].isupper()
+            or (right[0].isupper() and not (left + right).isupper())
         )
         compound = last in parts and right.lower() in parts and len(last) > 1 and len(right) > 2
         keep = hyphened > joined if hyphened != joined else proper or (not joined and compound)

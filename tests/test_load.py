@@ -1,6 +1,7 @@
-"""A page's text is what stands on it, in order, or the page says why it has none; titles and labels are the PDF's own."""
+"""A page's text is what stands on it, in order, or it says why it has none; titles and labels are the PDF's own."""
 
 import unicodedata
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ingest.document import NAME_CHARS, Document, Heading, display_name
 from ingest.errors import NotAPdf
 from ingest.load import Limits
 from ingest.sandbox import read
+from ingest.worker import in_worker
 from tests import pdfs
 
 LIMITS = Limits()
@@ -120,6 +122,17 @@ def test_the_second_reader_opens_what_the_first_refuses(tmp_path: Path) -> None:
     assert document.pages[0].label == "iv"
 
 
+@pytest.mark.parametrize("how", [{"alone": True, "avoid": []}, {"alone": False, "avoid": [1, 2]}])
+def test_the_second_reader_reads_the_same(how: dict[str, object], tmp_path: Path) -> None:
+    pages = ["Plain text.\nIts second line.", "", "公司2020年的营业收入。"]
+    path = pdfs.make_pdf(tmp_path / "a.pdf", pages, labels=[(1, "r", 1)])
+    job = {"path": str(path), "name": "a.pdf", "limits": asdict(LIMITS), "password": "", "start": 1}
+    head, *read_again = in_worker("ingest.load:serve", job | how, LIMITS)
+    assert head["labels"] == ["i", "ii", "iii"]
+    assert [page["text"] for page in read_again] == pages
+    assert read_again[1]["problem"]
+
+
 def test_a_large_file_that_is_no_pdf_is_not_searched_for_one(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"PK\x03\x04" + b"\0" * 6_000_000)
     with pytest.raises(NotAPdf):
@@ -145,6 +158,8 @@ def test_a_word_that_a_lines_end_broke_is_whole(tmp_path: Path) -> None:
         (f"year-over{BROKEN}year", "a year over", "year-over-year"),
         (f"invest{BROKEN}ment", "to invest an investment", "investment"),
         (f"C{BROKEN}Band and COVID{BROKEN}19", "", "C-Band and COVID-19"),
+        (f"XML{BROKEN}based", "", "XML-based"),
+        (f"post-Bre{BROKEN}xit", "", "post-Brexit"),
         (f"CONTIN{BROKEN}UED", "", "CONTINUED"),
         (f"Long{BROKEN}term", "long-term", "Long-term"),
         (f"a {BROKEN} b{BROKEN}", "", "a  b-"),
