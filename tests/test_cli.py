@@ -380,6 +380,7 @@ def test_run_serves_the_app_on_loopback_and_stops_with_ctrl_c(tmp_path: Path) ->
         process.wait()
 
 
+@pytest.mark.timeout(900)  # it loads torch twice, which a busy machine makes long
 def test_the_command_in_processes_of_its_own_with_the_real_embedder(pdfs: Path, tmp_path: Path) -> None:
     """Ingest, list, ask by every chain, search a file of questions, remove: as a script would, nothing replaced."""
 
@@ -390,7 +391,7 @@ def test_the_command_in_processes_of_its_own_with_the_real_embedder(pdfs: Path, 
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=240,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
