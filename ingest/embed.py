@@ -253,13 +253,15 @@ class ApiEmbedder:
 def unit_rows(rows: object, shape: tuple[int, int], name: str) -> NDArray[np.float32]:
     """`rows` as float32 of `shape`, each of length 1. Raises EmbedderError where they are no such numbers."""
     try:
-        matrix = np.asarray(rows, dtype=np.float32)
+        matrix = np.array(rows, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise EmbedderError(name=name, detail=one_line(error)) from error
     if matrix.shape != shape or not np.isfinite(matrix).all():
         raise EmbedderError(name=name, detail=f"it gave {matrix.shape} numbers, not all finite; {shape} were due")
+    matrix[~matrix.any(axis=1), :1] = 1  # a text that says nothing to the model still needs a direction
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return (matrix / np.where(lengths == 0, 1, lengths)).astype(np.float32, copy=False)
+    unit: NDArray[np.float32] = np.divide(matrix, lengths, dtype=np.float32)
+    return unit
 
 
 def one_line(error: BaseException) -> str:

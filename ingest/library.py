@@ -76,7 +76,7 @@ class Library:
                 with self._disk():
                     self._files.sweep([record.id for record in self._catalogue.records()])
             if chroma_url:
-                self._opened_vectors()
+                self._compare(self._opened_vectors())
         except BaseException:
             self.close()
             raise
@@ -194,7 +194,7 @@ class Library:
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks: (chunk id, cosine), nearest first. `documents`: ids; None: all."""
-        if k < 1 or (documents is not None and not documents):
+        if k < 1 or (documents is not None and not documents) or not self._catalogue.chunk_count():
             return []
         store = self._opened_vectors()
         self._compare(store)
@@ -280,18 +280,20 @@ class Library:
     def _compare(self, store: Vectors) -> None:
         """Makes anew what the catalogue has chunks for and Chroma no vectors: a deleted folder, an emptied server.
 
-        More vectors than chunks are no loss: they are on their way in or out, and no search returns them.
+        More vectors than chunks are no loss: they are on their way in or out, and no search returns them. Only at
+        the first time they are looked at, because a server may finish what a killed process had asked of it.
         """
         version = self._catalogue.version()
         if version == self._checked_version:
             return
-        if self._catalogue.chunk_count() > store.count():  # in this order: vectors come first and go last
+        due, stored = self._catalogue.chunk_count(), store.count()  # in this order: vectors come first and go last
+        if stored < due or (stored > due and self._checked_version < 0):
             with self._writing():
                 version = self._catalogue.version()
-                stored, due = store.ids(), self._catalogue.chunk_ids()
-                store.remove(sorted(stored - due))
+                ids = store.ids()
+                store.remove(sorted(ids - self._catalogue.chunk_ids()))
                 for record in self._catalogue.records():
-                    lost = [p.chunk for p in self._catalogue.all_passages(record.id) if p.chunk.id not in stored]
+                    lost = [p.chunk for p in self._catalogue.all_passages(record.id) if p.chunk.id not in ids]
                     for at in range(0, len(lost), _REPAIR_BATCH):
                         some = lost[at : at + _REPAIR_BATCH]
                         rows = self.embedder.documents([self.indexed_text(record.title, chunk) for chunk in some])

@@ -95,7 +95,7 @@ def find_pdfs(paths: Iterable[Path]) -> list[Upload]:
         elif os.path.lexists(path):
             found[os.path.abspath(path)] = path
         else:
-            raise FileUnreadable(detail=f"there is no {display_name(str(path))!r}")
+            raise FileUnreadable(detail=f"there is no {str(path)!r}")
     return [Upload(path.name, path) for _, path in sorted(found.items())]
 
 
@@ -206,4 +206,4 @@ def _ranges(numbers: Iterable[int]) -> str:
 
 
 def _raise_unreadable(error: OSError) -> None:
-    raise FileUnreadable(detail=f"{display_name(str(error.filename))}: {error.strerror}") from error
+    raise FileUnreadable(detail=f"{str(error.filename)!r}: {error.strerror}") from error

@@ -1,0 +1,443 @@
+"""The library's promises: whole or absent whatever is killed, one owner or a server, nothing left of the removed."""
+
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.document import Heading, Record
+from ingest.errors import (
+    AmbiguousDocument,
+    ChromaUnreachable,
+    FileUnreadable,
+    LibraryBusy,
+    StorageFailed,
+    UnknownDocument,
+    UnknownPage,
+    WrongEmbedder,
+)
+from ingest.library import Library
+from ingest.tokens import tokens
+from ingest.vectors import UntrustedVectors, Vectors
+from tests.books import Book, make_book
+from tests.fakes import HashingEmbedder
+
+EMBEDDER = HashingEmbedder()
+# Chroma takes seconds to import: the processes that these tests kill are forks of one that has done so.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["chromadb", "tests.test_library"])
+
+
+def book(folder: Path, name: str = "a.pdf", *pages: str) -> Book:
+    return make_book(folder / "books", name, pages or ("A fox ran.", "", "A dog slept."), EMBEDDER)
+
+
+def big_book(folder: Path, number: int) -> Book:
+    """About 130 chunks; nine of them are more than the 1,000 rows after which Chroma writes its index anew."""
+    words = [f"{chr(97 + number % 26)}{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}word" for i in range(130)]
+    return book(folder, f"{number}.pdf", *(f"Page of {word}, volume {number}, is about {word}." for word in words))
+
+
+def assert_whole(library: Library, expected: dict[str, Book]) -> None:
+    """What is listed is all there, in every store, and nothing else is in any of them."""
+    records = library.records()
+    store = library._opened_vectors()
+    ids: set[str] = set()
+    for record in records:
+        original = expected[record.id]
+        passages = library.all_passages(record.id)
+        assert [passage.chunk for passage in passages] == original.chunks and record.chunks == len(passages)
+        assert [library.page(record.id, page.number) for page in original.document.pages] == list(
+            original.document.pages
+        )
+        assert library.file(record.id).read_bytes() == original.file.read_bytes()
+        for i in random.sample(range(len(passages)), min(5, len(passages))):
+            [(_, cosine)] = library.nearest(original.vectors[i], 1, [record.id])
+            assert cosine == pytest.approx(1, abs=1e-4)
+            word = tokens(re.findall(r"\w+", passages[i].text)[-1])
+            assert passages[i].chunk.id in {id for id, _ in library.keywords(word, 200, [record.id])}
+        ids |= {passage.chunk.id for passage in passages}
+    assert store.ids() == ids == library._catalogue.chunk_ids() and store.count() == len(ids)
+    assert library._catalogue.unfinished() == []
+    assert {file.name for file in (library.folder / "files").iterdir()} == {f"{record.id}.pdf" for record in records}
+
+
+def test_what_is_added_is_found_by_words_and_by_meaning_also_after_a_restart(tmp_path: Path) -> None:
+    outline = [Heading("Part 1", 1, 1), Heading("Dogs", 2, 3)]
+    one = make_book(tmp_path / "b", "a.pdf", ["A fox ran.", "", "A dog slept."], EMBEDDER, outline=outline)
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        record = one.put(library)
+        assert record.status == "partial" and record.without_text == (2,)
+        assert one.put(library) == record  # a second time changes nothing
+        version = library.version()
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        assert library.version() == version and library.holds(record.id) == record and library.records() == [record]
+        found = library.passages(dict(library.nearest(EMBEDDER.query("dog slept"), 2)))
+        assert [passage.text for passage in found] == ["A dog slept.", "A fox ran."]
+        assert found[0].score > found[1].score and found[0].page == 3 and found[0].chunk.heading == "Part 1 › Dogs"
+        assert [id for id, _ in library.keywords(["fox"], 5)] == [one.chunks[0].id]
+        assert library.keywords(["part"], 5), "the context line is searched too"
+        assert library.passages({"unknown": 1.0}) == [] and library.nearest(EMBEDDER.query("x"), 5, []) == []
+        assert library.file(record.id).read_bytes() == one.file.read_bytes()
+        with pytest.raises(UnknownPage, match="3 pages"):
+            library.page(record.id, 4)
+        assert_whole(library, {record.id: one})
+
+
+def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with Library(tmp_path / "new" / "library", EMBEDDER) as library:
+        assert library.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_was_there_keeps_its_permissions_and_its_files(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "my thesis.pdf").write_text("precious")
+    tmp_path.chmod(0o755)
+    with Library(tmp_path, EMBEDDER):
+        pass
+    assert (tmp_path / "files" / "my thesis.pdf").exists() and tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_names_ids_and_beginnings_of_ids_find_a_document(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        first = book(tmp_path, "Caf\u00e9 Report.pdf", "One.").put(library)
+        second = book(tmp_path, "b.pdf", "Two.").put(library)
+        twin = book(tmp_path, "b.pdf", "Three.").put(library)
+        for wanted in ("Café Report.pdf", "cafe\u0301 report.PDF", first.id, first.id[:8]):
+            assert library.find(wanted) == first
+        with pytest.raises(AmbiguousDocument, match=twin.id[:8]):
+            library.find("b.pdf")
+        assert library.find(second.id) == second
+        for wrong in (first.id[:7], "", "c.pdf"):
+            with pytest.raises(UnknownDocument):
+                library.find(wrong)
+        with pytest.raises(UnknownDocument) as caught:
+            library.find("Cafe Report")
+        assert caught.value.params["nearest"] == ("Café Report.pdf",)
+
+
+def test_searches_stay_within_the_documents_that_were_named(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        books = [book(tmp_path, f"{n}.pdf", "The same words.", f"And {n}.") for n in range(5)]
+        records = [one.put(library) for one in books]
+        inside = {chunk.id for one in books[1:3] for chunk in one.chunks}
+        ids = [record.id for record in records[1:3]]
+        assert {id for id, _ in library.nearest(EMBEDDER.query("same words"), 50, ids)} == inside
+        assert {id for id, _ in library.keywords(["same", "and"], 50, ids)} == inside
+        assert len(library.nearest(EMBEDDER.query("same words"), 50)) == 10
+
+
+def test_removing_leaves_nothing_and_another_document_in_peace(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        keep, gone = book(tmp_path, "keep.pdf", "A fox ran."), book(tmp_path, "gone.pdf", "A wombat ran far away.")
+        keep.put(library)
+        record, version = gone.put(library), library.version()
+        assert library.remove(record.id) == record
+        assert library.version() != version and library.holds(record.id) is None
+        assert library.keywords(["wombat"], 5) == [] and library.all_passages(record.id) == []
+        assert [id for id, _ in library.nearest(gone.vectors[0], 5)] == [keep.chunks[0].id]
+        for call in (library.remove, library.file, library.find):
+            with pytest.raises(UnknownDocument):
+                call(record.id)
+        assert_whole(library, {keep.document.id: keep})
+        gone.put(library)  # and it can come again
+        assert_whole(library, {keep.document.id: keep, gone.document.id: gone})
+
+
+def test_a_failure_while_storing_leaves_nothing(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        good, bad = book(tmp_path, "good.pdf"), book(tmp_path, "bad.pdf")
+        good.put(library)
+        with pytest.raises(StorageFailed):  # Chroma refuses vectors of another length
+            library.add(bad.document, bad.chunks, np.ones((len(bad.chunks), 3), np.float32), bad.file)
+        bad.file.write_bytes(b"other bytes now")
+        with pytest.raises(FileUnreadable, match="changed"):
+            bad.put(library)
+        bad.file.unlink()
+        with pytest.raises(FileUnreadable):
+            bad.put(library)
+        assert_whole(library, {good.document.id: good})
+
+
+def test_a_library_remembers_its_embedder_until_it_is_empty(tmp_path: Path) -> None:
+    other = HashingEmbedder(dimensions=32, name="other")
+    one = book(tmp_path)
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        one.put(library)
+    with pytest.raises(WrongEmbedder, match=r"'hashing'.*'other'.*PAGEWISE_EMBEDDER=hashing"):
+        Library(tmp_path / "library", other)
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        library.remove(one.document.id)
+    with Library(tmp_path / "library", other) as library:
+        mine = make_book(tmp_path / "books", "m.pdf", ["A fox."], other)
+        mine.put(library)
+        assert len(library.nearest(other.query("fox"), 5)) == 1
+
+
+def test_the_same_name_with_vectors_of_another_length_is_another_embedder(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        book(tmp_path).put(library)
+    other = HashingEmbedder(dimensions=32)
+    with Library(tmp_path / "library", other) as library, pytest.raises(WrongEmbedder):
+        library.nearest(other.query("fox"), 1)
+
+
+def test_lost_vectors_are_made_anew_from_the_stored_text(tmp_path: Path) -> None:
+    books = {one.document.id: one for one in (book(tmp_path), book(tmp_path, "b.pdf", "Another one."))}
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        for one in books.values():
+            one.put(library)
+    shutil.rmtree(tmp_path / "library" / "chroma")
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        late = book(tmp_path, "late.pdf", "Added before the loss was noticed.")
+        late.put(library)
+        library.nearest(EMBEDDER.query("fox"), 1)
+        assert_whole(library, books | {late.document.id: late})
+
+
+def test_an_index_cut_off_by_a_kill_is_made_anew(tmp_path: Path) -> None:
+    books = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(9))}
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        for one in books.values():
+            one.put(library)
+        library.nearest(EMBEDDER.query("x"), 1)
+        mark = library.folder / "chroma.open"
+        assert mark.exists()
+    assert not mark.exists()
+    (index,) = (tmp_path / "library" / "chroma").rglob("data_level0.bin")
+    with index.open("rb+") as file:
+        file.truncate(index.stat().st_size // 2)
+    mark.touch()
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        library.nearest(EMBEDDER.query("x"), 1)
+        assert_whole(library, books)
+
+
+def test_a_stored_configuration_that_builds_a_model_is_refused(tmp_path: Path) -> None:
+    import chromadb
+    from chromadb.utils.embedding_functions import DefaultEmbeddingFunction
+
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        book(tmp_path).put(library)
+        name = library._opened_vectors()._name
+    client = chromadb.PersistentClient(str(tmp_path / "hostile"))
+    client.create_collection(
+        name,
+        embedding_function=DefaultEmbeddingFunction(),  # type: ignore[arg-type]
+        metadata={"embedder": EMBEDDER.name, "dimensions": EMBEDDER.dimensions},
+    )
+    client.close()  # type: ignore[attr-defined]
+    shutil.rmtree(tmp_path / "library" / "chroma")
+    shutil.move(tmp_path / "hostile", tmp_path / "library" / "chroma")
+    with Library(tmp_path / "library", EMBEDDER) as library, pytest.raises(UntrustedVectors, match="default"):
+        library.nearest(EMBEDDER.query("fox"), 1)
+
+
+def test_a_file_where_the_folder_should_be_is_our_error(tmp_path: Path) -> None:
+    (tmp_path / "library").write_text("in the way")
+    with pytest.raises(StorageFailed):
+        Library(tmp_path / "library", EMBEDDER)
+
+
+def test_a_damaged_chroma_folder_is_our_error(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        book(tmp_path).put(library)
+    (tmp_path / "library" / "chroma" / "chroma.sqlite3").write_bytes(b"no database" * 1000)
+    with Library(tmp_path / "library", EMBEDDER) as library, pytest.raises(StorageFailed, match="Chroma"):
+        library.nearest(EMBEDDER.query("fox"), 1)
+
+
+def test_threads_may_add_search_and_remove_at_once(tmp_path: Path) -> None:
+    books = [book(tmp_path, f"{n}.pdf", *(f"Page {p} of {n}." for p in range(8))) for n in range(6)]
+    faults: list[BaseException] = []
+    with Library(tmp_path / "library", EMBEDDER) as library:
+
+        def work(mine: list[Book]) -> None:
+            try:
+                for one in mine:
+                    one.put(library)
+                    for id, _ in library.nearest(EMBEDDER.query("page 3"), 5) + library.keywords(["page"], 5):
+                        for passage in library.passages({id: 1.0}):
+                            assert passage.text.startswith("Page")
+                library.remove(mine[0].document.id)
+            except BaseException as fault:
+                faults.append(fault)
+
+        threads = [threading.Thread(target=work, args=(books[i::3],)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert faults == []
+        assert len(library.records()) == 3
+        assert_whole(library, {one.document.id: one for one in books})
+
+
+# -- other processes
+
+
+def _hold(folder: Path, ready: Connection) -> None:
+    with Library(folder, HashingEmbedder()):
+        ready.send(os.getpid())
+        time.sleep(60)
+
+
+def test_a_second_process_is_told_who_has_the_library_and_what_to_do(tmp_path: Path) -> None:
+    here, there = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=_hold, args=(tmp_path / "library", there))
+    process.start()
+    try:
+        pid = here.recv()
+        with pytest.raises(LibraryBusy, match=rf"process {pid}.*chroma run.*PAGEWISE_CHROMA_URL"):
+            Library(tmp_path / "library", EMBEDDER)
+    finally:
+        process.kill()  # the dead cannot keep the lock
+        process.join()
+    Library(tmp_path / "library", EMBEDDER).close()
+
+
+def _add_and_remove(folder: Path, books: Path, url: str, seed: int, ready: Connection | None) -> None:
+    """Adds what is missing; where nothing is, removes something: never idle."""
+    chance = random.Random(seed)
+    mine = [big_book(books, number) for number in range(seed % 2 if url else 0, 9, 2 if url else 1)]
+    with Library(folder, HashingEmbedder(), url) as library:
+        if ready is not None:
+            library.nearest(EMBEDDER.query("x"), 1)  # Chroma is open
+            ready.send("open")
+        while True:
+            chance.shuffle(mine)
+            for one in mine:
+                one.put(library)
+            if ready is None:
+                return
+            for one in mine[: chance.randrange(1, len(mine))]:
+                library.remove(one.document.id)
+
+
+def test_a_kill_at_any_moment_leaves_every_document_whole_or_absent(tmp_path: Path) -> None:
+    folder, chance = tmp_path / "library", random.Random(20)
+    expected = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(9))}
+    for seed in range(10):
+        here, there = PROCESSES.Pipe()
+        process = PROCESSES.Process(target=_add_and_remove, args=(folder, tmp_path, "", seed, there))
+        process.start()
+        assert here.recv() == "open"
+        time.sleep(chance.uniform(0, 1.2))
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        with Library(folder, EMBEDDER) as library:
+            assert_whole(library, expected)
+    _add_and_remove(folder, tmp_path, "", 0, None)  # the next run finishes
+    with Library(folder, EMBEDDER) as library:
+        assert len(library.records()) == 9
+        assert_whole(library, expected)
+
+
+# -- a Chroma server
+
+
+@pytest.fixture(scope="module")
+def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("chroma")), "run", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "--path", str(folder / "data")], stdout=log, stderr=log)
+    try:
+        url, until = f"http://127.0.0.1:{port}", time.monotonic() + 60
+        while True:
+            try:
+                Vectors(folder, url, "probe-probe").close()
+                break
+            except ChromaUnreachable:
+                assert server.poll() is None and time.monotonic() < until, (folder / "log").read_text()
+                time.sleep(0.2)
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_two_processes_write_through_a_server_while_a_third_reads(tmp_path: Path, chroma_url: str) -> None:
+    folder = tmp_path / "library"
+    expected = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(9))}
+    writers = [
+        PROCESSES.Process(target=_add_and_remove, args=(folder, tmp_path, chroma_url, seed, None)) for seed in (0, 1)
+    ]
+    with Library(folder, EMBEDDER, chroma_url) as library:
+        for writer in writers:
+            writer.start()
+        seen: list[Record] = []
+        while any(writer.is_alive() for writer in writers):
+            whole = {record.id for record in library.records()}
+            vector = random.choice(list(expected.values())).vectors[0]
+            for passage in library.passages(dict(library.nearest(vector, 3))):
+                assert passage.chunk in expected[passage.document].chunks
+            assert whole <= {record.id for record in library.records()}
+            time.sleep(0.05)
+        assert [writer.exitcode for writer in writers] == [0, 0]
+        seen = library.records()
+        assert len(seen) == 9
+        assert_whole(library, expected)
+    with pytest.raises(WrongEmbedder):
+        Library(folder, HashingEmbedder(name="other"), chroma_url)
+
+
+def test_a_writer_killed_in_server_mode_is_cleared_by_the_next_writer(tmp_path: Path, chroma_url: str) -> None:
+    folder = tmp_path / "library"
+    expected = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(9))}
+    with Library(folder, EMBEDDER, chroma_url) as library:
+        for seed in range(4):
+            here, there = PROCESSES.Pipe()
+            process = PROCESSES.Process(target=_add_and_remove, args=(folder, tmp_path, chroma_url, seed * 2, there))
+            process.start()
+            assert here.recv() == "open"
+            time.sleep(0.3 + seed * 0.17)
+            process.kill()
+            process.join()
+            time.sleep(0.5)  # the server finishes what the dead had asked of it
+            one = big_book(tmp_path, 8)
+            one.put(library)
+            library.remove(one.document.id)
+            with Library(folder, EMBEDDER, chroma_url) as fresh:
+                assert_whole(fresh, expected)
+
+
+def test_two_libraries_share_a_server_without_mixing(tmp_path: Path, chroma_url: str) -> None:
+    with (
+        Library(tmp_path / "one" / "library", EMBEDDER, chroma_url) as first,
+        Library(tmp_path / "two" / "library", EMBEDDER, chroma_url) as second,
+    ):
+        mine, other = book(tmp_path, "a.pdf", "The fox."), book(tmp_path, "b.pdf", "The fox ran.")
+        mine.put(first)
+        other.put(second)
+        assert [id for id, _ in first.nearest(EMBEDDER.query("fox"), 5)] == [mine.chunks[0].id]
+
+
+def test_a_folder_with_an_embedded_owner_is_not_opened_through_a_server(tmp_path: Path, chroma_url: str) -> None:
+    with Library(tmp_path / "library", EMBEDDER), pytest.raises(LibraryBusy):
+        Library(tmp_path / "library", EMBEDDER, chroma_url)
+
+
+def test_no_server_is_said_with_its_address(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        with pytest.raises(ChromaUnreachable, match=url):
+            Library(tmp_path / "library", EMBEDDER, url)
