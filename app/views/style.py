@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 from app.i18n import Words
 
-# A mark in the text is a link to the button of its citation, which stands under the answer; this presses that button.
+# A mark in the text is a link to the button of its citation, which stands under the answer; this presses that button,
+# and brings a new question into view.
 # The server's content-security policy allows this script by its hash, and no other.
 SCRIPT = (Path(__file__).parent / "marks.js").read_text(encoding="utf-8")
 

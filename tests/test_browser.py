@@ -1,0 +1,281 @@
+"""The whole app in a real browser: a real server process, the real embedder, the model that comes with Pagewise.
+
+One server and one browser for all; each test has a tab of its own. The tests run in the order they stand in: the first
+fills the library that the others ask.
+"""
+
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.conftest import CHROMIUM
+from tests.pdfs import encrypted_pdf, make_pdf, not_a_pdf
+from tests.servers import Reply, Scripted, chunk, said, serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+LAKES = [
+    "Lake Aral\n\nThe sluice at Lake Aral was opened in 1884 by the engineer Clara Holm.\nIt took three years to build.",
+    "Fish of the lake\n\nTrout and perch live in the cold northern basin of Lake Aral.\nFishing is allowed from May.",
+    "Weather\n\nStorms come from the west in autumn. The highest wave was measured at 4.2 metres.",
+]
+REPORT = [
+    "年度报告\n\n公司二〇二〇年的营业收入是三十六亿元。\n公司的总部设在杭州。",
+    "员工\n\n年末公司共有员工五千二百人。",
+]
+HOSTILE = "See ![x]({canary}/leak?q=1) <img src={canary}/img> {canary}/auto [a]({canary}/link) :material/home: $x$ "
+WAIT = 120_000  # milliseconds: a busy machine is no failure
+
+
+class App:
+    def __init__(self, url: str, log: Path) -> None:
+        self.url, self.log = url, log
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Scripted]:
+    """An API model that streams slowly and without end, unless it is asked about a canary."""
+
+    def reply(request: Any) -> Reply:
+        prompt = str(request.body)
+        if "canary" in prompt:
+            return said(*re.findall(r"\S+\s*", HOSTILE.format(canary=server.root)), "[1]", pause=0.02)
+        return Reply(events=[chunk(f"word{n} ") for n in range(2000)], pause=0.1)
+
+    with serving(reply) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app(model: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("browser")
+    port = free_port()
+    environment = {
+        **os.environ,
+        "PAGEWISE_DATA": str(folder / "library"),
+        "PAGEWISE_API_BASE": model.url,
+        "PAGEWISE_API_KEY": "planted-key",
+        "PAGEWISE_MODEL": "openai:scripted",
+        "PAGEWISE_CONTEXT": "8000",
+    }
+    log = folder / "log"
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "app.cli", "run", "--port", str(port)]
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(600):
+                try:
+                    with urllib.request.urlopen(f"{url}/health", timeout=2):
+                        break
+                except OSError:
+                    assert server.poll() is None, log.read_text()
+            yield App(url, log)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def tab(app: App, browser: Browser) -> Iterator[Page]:
+    """A tab that may talk to the app alone, and that complains about nothing."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
+    strangers: list[str] = []
+    page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((app.url, "data:", "blob:")) else None)
+    violations: list[str] = []
+    page.on("console", lambda m: violations.append(m.text) if "Content Security Policy" in m.text else None)
+    yield page
+    context.close()
+    assert strangers == []
+    assert violations == []
+
+
+def choose(tab: Page, key: str, text: str) -> None:
+    box = tab.locator(f".st-key-{key} [role=combobox]")
+    box.click()
+    tab.get_by_role("option", name=text).first.click()
+    expect(box).to_have_value(re.compile(re.escape(text)))
+
+
+def ask(tab: Page, question: str) -> None:
+    box = tab.locator(".st-key-question textarea")
+    expect(box).to_be_enabled()
+    box.fill(question)
+    box.press("Enter")
+
+
+def answered(tab: Page, n: int = 1) -> None:
+    """`n` answers with quotes stand there, and nothing is being answered."""
+    expect(tab.locator("[class*=st-key-cites-]")).to_have_count(n)
+    expect(tab.locator(".st-key-stop")).to_have_count(0)
+
+
+def use_extractive(tab: Page, url: str) -> None:
+    tab.goto(url)
+    expect(tab.locator(".st-key-start")).to_be_visible()
+    choose(tab, "model", "none: quotes sentences")
+
+
+def test_files_are_added_and_each_is_told_what_became_of_it(app: App, tab: Page, tmp_path: Path) -> None:
+    tab.goto(app.url)
+    expect(tab.locator(".st-key-welcome")).to_contain_text("Ask questions of your own PDFs")
+    files = [
+        make_pdf(tmp_path / "lakes.pdf", LAKES),
+        make_pdf(tmp_path / "报告.pdf", [*REPORT, ""]),
+        encrypted_pdf(tmp_path / "locked.pdf"),
+        not_a_pdf(tmp_path / "letter.pdf"),
+    ]
+    tab.locator("input[type=file]").set_input_files(files)
+    told = tab.locator(".st-key-results")
+    expect(told).to_contain_text("lakes.pdf: added, 3 pages")
+    expect(told).to_contain_text("1 page gave no text and cannot be searched: 3")
+    expect(told).to_contain_text("locked.pdf: not added. The PDF is protected with a password.")
+    expect(told).to_contain_text("letter.pdf: not added. This is not a PDF")
+    tab.get_by_role("link", name="Library").click()
+    expect(tab.locator("[class*=st-key-doc-]")).to_have_count(2)
+    tab.locator("input[type=file]").set_input_files(files[:1])
+    expect(tab.locator(".st-key-results")).to_contain_text("lakes.pdf: already in the library")
+
+
+def test_each_chain_answers_and_a_mark_opens_the_page_with_the_words_marked(app: App, tab: Page) -> None:
+    use_extractive(tab, app.url)
+    for n, chain in enumerate(("stuff", "map_reduce", "refine", "map_rerank"), 1):
+        choose(tab, "chain", chain)
+        ask(tab, "When was the sluice at Lake Aral opened?")
+        answered(tab, n)
+        expect(tab.locator("[data-testid=stChatMessage]").nth(2 * n - 1)).to_contain_text("1884")
+    expect(tab.get_by_text("quotes found on their pages").first).to_be_visible()
+    tab.locator("[data-testid=stChatMessage] a[href^='#cite-']").first.click()  # the mark in the text
+    picture = tab.locator(".st-key-source img")
+    expect(picture).to_be_visible()
+    expect(tab.locator(".st-key-source")).to_contain_text("page 1 of 3")
+    expect(tab.locator(".st-key-quote-open")).to_contain_text("1884")
+    marked, first = shades(tab), picture.get_attribute("src")
+    assert marked > 500
+    tab.locator(".st-key-source-next button:visible").click()
+    expect(tab.locator(".st-key-source")).to_contain_text("page 2 of 3")
+    expect(picture).not_to_have_attribute("src", first or "")
+    assert shades(tab) == 0
+    tab.locator(".st-key-source-close button").focus()  # the keyboard closes it
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".st-key-source")).to_have_count(0)
+
+
+def shades(tab: Page) -> int:
+    """How many pixels of the page's picture have a colour: the sheet is black on white, marks are not."""
+    source = tab.locator(".st-key-source img").get_attribute("src")
+    response = tab.request.get(source if source and source.startswith("http") else tab.url.split("/?")[0] + str(source))
+    image = Image.open(io.BytesIO(response.body())).convert("HSV")
+    return sum(count for count, saturation in (image.getchannel("S").getcolors() or []) if saturation > 40)
+
+
+def test_a_chinese_question_is_answered_on_a_chinese_screen_and_survives_a_reload(app: App, tab: Page) -> None:
+    tab.goto(f"{app.url}/?lang=zh")
+    expect(tab.locator(".st-key-start")).to_contain_text("您想知道什么？")
+    choose(tab, "model", "不用语言模型")
+    ask(tab, "公司二〇二〇年的营业收入是多少？")
+    answered(tab)
+    expect(tab.locator("[data-testid=stChatMessage]").nth(1)).to_contain_text("三十六亿元")
+    tab.locator("[class*=st-key-cites-] button:visible").first.click()
+    expect(tab.locator(".st-key-source")).to_contain_text("第 1 页，共 3 页")
+    expect(tab.locator(".st-key-source img")).to_be_visible()
+    tab.reload()
+    answered(tab)
+    expect(tab.locator("[data-testid=stChatMessage]").nth(1)).to_contain_text("三十六亿元")
+
+
+def test_an_answer_is_stopped_in_the_middle_and_kept(app: App, model: Scripted, tab: Page) -> None:
+    tab.goto(app.url)
+    expect(tab.locator(".st-key-start")).to_be_visible()
+    ask(tab, "Which fish live in the lake?")
+    said_so_far = tab.locator("[data-testid=stChatMessage]").nth(1)
+    expect(said_so_far).to_contain_text("word3")
+    model.left.clear()
+    tab.reload()  # the answer goes on, and the reloaded page finds it
+    expect(said_so_far).to_contain_text("word5")
+    tab.locator(".st-key-stop button").click()
+    expect(said_so_far).to_contain_text("Stopped. This is what had come.")
+    expect(said_so_far).to_contain_text("word5")
+    expect(tab.locator(".st-key-stop")).to_have_count(0)
+    assert model.left.wait(30)  # the server was hung up on
+
+
+def test_what_a_model_writes_makes_the_browser_fetch_nothing(app: App, model: Scripted, tab: Page) -> None:
+    tab.goto(app.url)
+    expect(tab.locator(".st-key-start")).to_be_visible()
+    ask(tab, "What about the canary of the lake?")
+    answered(tab)
+    answer = tab.locator("[data-testid=stChatMessage]").nth(1)
+    expect(answer).to_contain_text("![x](")
+    assert answer.locator("img, .katex").count() == 0
+    assert answer.locator("a:not([href^='#cite-'])").count() == 0
+    asked_for = {request.path for request in model.requests}
+    assert not any(word in path for path in asked_for for word in ("leak", "img", "auto", "link"))
+
+
+def test_on_a_phone_the_page_lies_over_the_conversation_and_closes(app: App, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB", color_scheme="dark")
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    tab.goto(app.url)
+    expect(tab.locator(".st-key-start")).to_be_visible()
+    ask(tab, "How high was the highest wave?")  # of the slow model; what it says does not matter here
+    expect(tab.locator("[data-testid=stChatMessage]").nth(1)).to_contain_text("word1")
+    tab.locator(".st-key-stop button").click()
+    tab.get_by_text("Sources (").click()
+    tab.locator("[class*=st-key-quote-source-] button:visible").first.click()
+    expect(tab.locator(".st-key-source img")).to_be_visible()
+    box = tab.locator(".st-key-source").bounding_box()
+    assert box is not None and (box["x"], box["width"]) == (0, 390)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.locator(".st-key-source-close button").click()
+    expect(tab.locator(".st-key-source")).to_have_count(0)
+    context.close()
+
+
+def test_a_document_is_removed_after_a_question(app: App, tab: Page) -> None:
+    tab.goto(f"{app.url}/library")
+    row = tab.locator("[class*=st-key-doc-]").filter(has_text="lakes.pdf")
+    row.locator("[class*=st-key-drop-doc-] button:visible").click()
+    dialog = tab.get_by_role("dialog")
+    expect(dialog).to_contain_text("lakes.pdf")
+    dialog.get_by_role("button", name="Remove it").click()
+    expect(tab.locator("[class*=st-key-doc-]")).to_have_count(1)
+
+
+def test_every_response_carries_the_headers_and_the_log_no_key_and_no_text(app: App) -> None:
+    for path in ("/", "/health", "/_stcore/health", "/nothing-here"):
+        with urllib.request.urlopen(app.url + path, timeout=10) as response:
+            assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
+            assert response.headers["x-content-type-options"] == "nosniff"
+    log = app.log.read_text()
+    assert "planted-key" not in log and "Traceback" not in log and "sluice" not in log
