@@ -1,0 +1,301 @@
+"""Taking files in: every file ends in one true result, nothing stops the others, the script says it all in JSON."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest.__main__ import main, run
+from ingest.document import Document
+from ingest.errors import FileUnreadable, LibraryBusy, PagewiseError, StorageFailed
+from ingest.library import Library
+from ingest.pipeline import Progress, Result, Upload, find_pdfs, ingest
+from ingest.split import split
+from ingest.worker import Limits
+from tests.fakes import HashingEmbedder
+from tests.pdfs import (
+    PICTURE,
+    blank_pdf,
+    empty_file,
+    encrypted_pdf,
+    garbage_pdf,
+    make_pdf,
+    no_pages_pdf,
+    not_a_pdf,
+    picture_pdf,
+)
+
+EMBEDDER = HashingEmbedder()
+LIMITS = Limits()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "library", EMBEDDER)
+
+
+def results(library: Library, *paths: Path) -> list[Result]:
+    uploads = [Upload(path.name, path) for path in paths]
+    return [event for event in ingest(uploads, library, LIMITS) if isinstance(event, Result)]
+
+
+def test_a_pdf_is_read_embedded_stored_and_found(library: Library, tmp_path: Path) -> None:
+    file = make_pdf(tmp_path / "report.pdf", ["Revenue rose by nine percent.", "公司2020年的营业收入是一亿元。"])
+    events = list(ingest([Upload("Report.pdf", file)], library, LIMITS))
+    stages = [event.stage for event in events if isinstance(event, Progress)]
+    assert sorted(set(stages), key=stages.index) == ["reading", "embedding", "storing"]
+    assert all(0 <= event.done <= event.total for event in events if isinstance(event, Progress))
+    result = events[-1]
+    assert isinstance(result, Result) and sum(isinstance(event, Result) for event in events) == 1
+    assert (result.name, result.status, result.pages, result.reason) == ("Report.pdf", "added", 2, "")
+    assert result.chunks == 2 and result.error is None
+    (passage,) = library.passages(dict(library.keywords(["营业", "收入"], 1)))
+    assert passage.page == 2 and passage.name == "Report.pdf"
+    file.unlink()
+    assert library.file(result.id).is_file(), "the library has its own copy"
+
+
+def test_every_file_has_its_own_true_end(library: Library, tmp_path: Path) -> None:
+    good = make_pdf(tmp_path / "good.pdf", ["Good text."])
+    part = make_pdf(tmp_path / "part.pdf", ["One.", PICTURE, "", PICTURE, "Five."])
+    (tmp_path / "folder.pdf").mkdir()
+    os.mkfifo(tmp_path / "pipe.pdf")
+    found = results(
+        library,
+        empty_file(tmp_path / "empty.pdf"),
+        good,
+        not_a_pdf(tmp_path / "not.pdf"),
+        garbage_pdf(tmp_path / "garbage.pdf"),
+        encrypted_pdf(tmp_path / "locked.pdf"),
+        no_pages_pdf(tmp_path / "none.pdf"),
+        picture_pdf(tmp_path / "scan.pdf", 3),
+        blank_pdf(tmp_path / "blank.pdf"),
+        part,
+        tmp_path / "missing.pdf",
+        tmp_path / "folder.pdf",
+        tmp_path / "pipe.pdf",
+    )
+    ends = {result.name: (result.status, result.error.key if result.error else "") for result in found}
+    garbage = ends.pop("garbage.pdf")
+    assert garbage[0] == "failed" and garbage[1] in ("Broken", "ReaderCrashed", "NoPages")
+    assert ends == {
+        "empty.pdf": ("failed", "EmptyFile"),
+        "good.pdf": ("added", ""),
+        "not.pdf": ("failed", "NotAPdf"),
+        "locked.pdf": ("failed", "Encrypted"),
+        "none.pdf": ("failed", "NoPages"),
+        "scan.pdf": ("failed", "NoText"),
+        "blank.pdf": ("failed", "NoText"),
+        "part.pdf": ("partial", ""),
+        "missing.pdf": ("failed", "FileUnreadable"),
+        "folder.pdf": ("failed", "FileUnreadable"),
+        "pipe.pdf": ("failed", "FileUnreadable"),
+    }
+    assert all(result.reason for result in found if result.status != "added")
+    partial = next(result for result in found if result.name == "part.pdf")
+    assert partial.without_text == (2, 3, 4)
+    assert "Page 3 gave no text (blank)" in partial.reason and "Pages 2, 4 gave no text" in partial.reason
+    assert {record.name for record in library.records()} == {"good.pdf", "part.pdf"}
+
+
+def test_the_same_bytes_cost_nothing_the_second_time(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_pdf(tmp_path / "first.pdf", ["The same."])
+    twin = tmp_path / "twin.pdf"
+    twin.write_bytes(first.read_bytes())
+    bad, bad_twin = not_a_pdf(tmp_path / "bad.pdf"), tmp_path / "bad twin.pdf"
+    bad_twin.write_bytes(bad.read_bytes())
+    one, two, three, four = results(library, first, twin, bad, bad_twin)
+    assert (one.status, two.status) == ("added", "already there")
+    assert two.name == "twin.pdf" and "first.pdf" in two.reason and (two.id, two.chunks) == (one.id, one.chunks)
+    assert (three.status, four.status) == ("failed", "failed") and four.reason == three.reason
+
+    def no_reading(*_: object, **__: object) -> None:
+        raise AssertionError("a page was read")
+
+    monkeypatch.setattr("ingest.sandbox.read", no_reading)
+    again, renamed = results(library, first), results(library, twin)
+    assert again[0].status == "already there" and again[0].reason == ""
+    assert renamed[0].status == "already there" and "first.pdf" in renamed[0].reason
+    assert len(library.records()) == 1
+
+
+def test_an_unforeseen_fault_is_one_files_failure(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def faulty(document: Document, *rest: object) -> object:
+        if document.name == "b.pdf":
+            raise ZeroDivisionError("oops")
+        return split(document, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ingest.pipeline.split", faulty)
+    files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "abc"]
+    assert [result.status for result in results(library, *files)] == ["added", "failed", "added"]
+
+
+def test_a_full_disk_is_said_for_each_file_and_leaves_nothing(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: object, id: str, file: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.files.Files.put", full)
+        files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "ab"]
+        found = results(library, *files)
+    assert [type(result.error) for result in found] == [StorageFailed, StorageFailed]
+    assert "No space left" in found[0].reason and library.records() == []
+    assert [result.status for result in results(library, *files)] == ["added", "added"]
+
+
+def test_a_name_is_text_to_show_and_never_a_path(library: Library, tmp_path: Path) -> None:
+    hostile = [
+        "../../x.pdf",
+        "..\\y.pdf",
+        "z\0\n\x1b[31m.pdf",
+        "a" * 300 + ".pdf",
+        "fdp.\u202eexe",
+        "<img src=x>.pdf",
+        "",
+    ]
+    file = tmp_path / "one.pdf"
+    before = {path for path in tmp_path.rglob("*") if "library" not in path.parts}
+    for number, name in enumerate(hostile):
+        make_pdf(file, [f"Number {number}."])
+        *_, result = ingest([Upload(name, file)], library, LIMITS)
+        assert isinstance(result, Result) and result.status == "added", name
+        assert result.name.isprintable() and 0 < len(result.name) <= 255 and "/" not in result.name
+        assert library.find(result.name).id == result.id
+    assert {path for path in tmp_path.rglob("*") if "library" not in path.parts} - before == {file}
+    names = {path.name for path in (library.folder / "files").iterdir()}
+    assert names == {f"{record.id}.pdf" for record in library.records()} and len(names) == len(hostile)
+
+
+def test_stopping_in_the_middle_keeps_what_is_whole(library: Library, tmp_path: Path) -> None:
+    files = [
+        make_pdf(
+            tmp_path / f"{n}.pdf",
+            [f"The {word} of volume {n}." for word in ("cat", "dog", "fox", "owl", "elk", "bee", "ant")],
+        )
+        for n in range(2)
+    ]
+    events = ingest([Upload(path.name, path) for path in files], library, LIMITS)
+    for event in events:
+        if isinstance(event, Progress) and event.name == "1.pdf":
+            break
+    events.close()
+    assert [record.name for record in library.records()] == ["0.pdf"]
+    assert [result.status for result in results(library, *files)] == ["already there", "added"]
+
+
+def test_folders_are_searched_and_files_taken_as_given(tmp_path: Path) -> None:
+    for name in ("b.PDF", "a.pdf", "deep/er/c.Pdf", "deep/notes.txt", "odd"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "deep" / "loop").symlink_to(tmp_path)
+    assert [upload.name for upload in find_pdfs([tmp_path])] == ["a.pdf", "b.PDF", "c.Pdf"]
+    given = find_pdfs([tmp_path / "odd", tmp_path / "a.pdf", tmp_path / "a.pdf", tmp_path / "deep"])
+    assert [upload.name for upload in given] == ["a.pdf", "c.Pdf", "odd"]
+    with pytest.raises(FileUnreadable, match="nowhere"):
+        find_pdfs([tmp_path / "a.pdf", tmp_path / "nowhere"])
+
+
+# -- the script
+
+
+def told(paths: list[Path], open_library: object, as_json: bool = True) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = run(paths, open_library, LIMITS, as_json=as_json, out=out, err=err)  # type: ignore[arg-type]
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_the_json_has_every_file_and_the_code_says_whether_one_failed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make_pdf(tmp_path / "in" / "a.pdf", ["Text.", ""])
+    (tmp_path / "in" / "b.PDF").write_bytes((tmp_path / "in" / "a.pdf").read_bytes())
+
+    def opened() -> Library:
+        return Library(tmp_path / "library", EMBEDDER)
+
+    code, out, err = told([tmp_path / "in"], opened)
+    value = json.loads(out)
+    assert code == 0 and set(value) == {"documents", "seconds"}
+    first, second = value["documents"]
+    assert first | {"id": "", "reason": ""} == {
+        "document": "a.pdf",
+        "id": "",
+        "status": "partial",
+        "pages": 2,
+        "pages_without_text": 1,
+        "without_text": [2],
+        "chunks": 1,
+        "reason": "",
+    }
+    assert second["document"] == "b.PDF" and second["status"] == "already there" and second["id"] == first["id"]
+    assert "a.pdf: partial" in err and "b.PDF: already there" in err and "\r" not in err
+    not_a_pdf(tmp_path / "in" / "c.pdf")
+    code, out, _ = told([tmp_path / "in"], opened)
+    assert code == 1 and [entry["status"] for entry in json.loads(out)["documents"]][-1] == "failed"
+    assert json.loads(out)["documents"][-1]["reason"]
+    code, out, _ = told([tmp_path / "in"], opened, as_json=False)
+    assert code == 1 and out.startswith("3 files in ") and "2 already there, 1 failed" in out
+
+
+def test_a_missing_path_is_wrong_use_and_nothing_is_begun(tmp_path: Path) -> None:
+    code, out, err = told([tmp_path / "nowhere"], lambda: pytest.fail("the library was opened"))
+    assert code == 2 and out == "" and "nowhere" in err
+
+
+def test_a_library_that_cannot_be_opened_fails_every_file_and_the_json_is_still_printed(tmp_path: Path) -> None:
+    file = make_pdf(tmp_path / "a.pdf", ["Text."])
+
+    def busy() -> Library:
+        raise LibraryBusy(folder="there", owner=42)
+
+    code, out, err = told([file], busy)
+    (entry,) = json.loads(out)["documents"]
+    assert code == 1 and entry["status"] == "failed" and "process 42" in entry["reason"] and "process 42" in err
+
+
+def test_ctrl_c_prints_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "ab"]
+
+    def pressed(document: Document, *rest: object) -> object:
+        if document.name == "b.pdf":
+            raise KeyboardInterrupt
+        return split(document, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ingest.pipeline.split", pressed)
+    code, out, err = told(files, lambda: Library(tmp_path / "library", EMBEDDER))
+    assert code == 130 and [entry["document"] for entry in json.loads(out)["documents"]] == ["a.pdf"]
+    assert "Stopped" in err
+
+
+def test_the_script_runs_as_a_module_with_the_real_embedder(tmp_path: Path) -> None:
+    file = make_pdf(tmp_path / "a.pdf", ["Dogs bark at night."])
+    command = [sys.executable, "-m", "ingest", str(file), "--json", "--data", str(tmp_path / "library")]
+    root = Path(__file__).parents[1]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (entry,) = json.loads(ended.stdout)["documents"]
+    assert entry["status"] == "added" and entry["chunks"] == 1
+    assert ended.stderr.splitlines() == ["a.pdf: added, 1 pages, 1 passages"]
+
+
+def test_wrong_use_and_wrong_settings_end_with_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+    monkeypatch.setenv("PAGEWISE_EMBEDER", "x")
+    assert main([str(tmp_path)]) == 2
+
+
+def test_every_result_that_failed_carries_its_error(library: Library, tmp_path: Path) -> None:
+    (result,) = results(library, not_a_pdf(tmp_path / "x.pdf"))
+    assert isinstance(result.error, PagewiseError) and str(result.error) == result.reason
