@@ -175,8 +175,7 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
             with closed(chain.run(task, sources, meter)) as events:
                 for event in events:
                     if isinstance(event, Token):
-                        if text := reader.feed(event.text):
-                            yield Token(text)
+                        yield Token(reader.feed(event.text))
                         continue
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text

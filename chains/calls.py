@@ -41,10 +41,13 @@ def closed(events: Iterator[T]) -> Iterator[Iterator[T]]:
 
 
 def tokens(model: Model, prompt: Prompt) -> Iterator[Token]:
-    """One reply as it comes. Raises ModelError, also in the middle."""
+    """One reply as it comes; "" while the model is still reading, so that closing takes effect then too.
+
+    Raises ModelError, also in the middle.
+    """
     with closed(model.stream(prompt)) as stream:
         for piece in stream:
-            if isinstance(piece, str) and piece:
+            if isinstance(piece, str):
                 yield Token(piece)
 
 

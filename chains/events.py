@@ -35,7 +35,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Token:
-    """The next piece of the answer's text, fit for the screen: marks are whole ("[2]") and lead to given sources."""
+    """The next piece of the answer's text, fit for the screen: marks are whole ("[2]") and lead to given sources.
+
+    "" says only that the model is at work; every event is a moment at which closing the iterator takes effect.
+    """
 
     text: str
 

@@ -112,6 +112,8 @@ def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> 
                 elif not _worse(held, draft, given) and (marks(held, given) or len(held) > HEARD):
                     live = True
                     yield Token(held)
+                else:
+                    yield Token("")
     except ModelError as error:
         yield Step("lost", text=str(error))
         if live:  # the screen has half of a new draft: what was whole is given after it

@@ -93,7 +93,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk found again, with whose it is and how well it fits (higher is better; only comparable within one result)."""
+    """A chunk found again, with whose it is and how well it fits (0 to 1; comparable within one result)."""
 
     chunk: Chunk
     name: str  # the document's
@@ -136,7 +136,7 @@ class Record:
 
 
 def context_line(title: str, heading: str) -> str:
-    """What a chunk does not say of itself: whose it is and where it stands. Put before its text to embed and to index."""
+    """What a chunk does not say of itself: whose it is and where it stands. Put before its text in both indexes."""
     return " › ".join(part for part in (title, heading) if part)
 
 
@@ -163,7 +163,7 @@ def layout(pages: Sequence[Page]) -> list[tuple[int, str, int, int]]:
 
 
 def display_name(raw: str) -> str:
-    """A file's name as it may be shown: its last part, on one line, composed (NFC), at most NAME_CHARS long, never empty.
+    """A file's name as it may be shown: its last part, on one line, in NFC, at most NAME_CHARS long, never empty.
 
     Taken out: folders, control characters, and what turns the direction of writing, which makes "fdp.exe" of "exe.pdf".
     A name that is too long loses its middle and keeps its ending.

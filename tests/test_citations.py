@@ -19,7 +19,11 @@ def source(n: int = 1, first: str = PAGE_3, second: str = PAGE_4) -> Source:
     return Source(n, Passage(Chunk("c", "d", 0, 0, len(text), text, "", spans), "a.pdf", "A", 1.0))
 
 
-@given(st.lists(st.sampled_from(['[1]', '[2: "a b"]', "[9]", "[", "]", " ", "a", "é", "。", "[sic]", "【1】", '"', ":", "\n"])))
+@given(
+    st.lists(
+        st.sampled_from(["[1]", '[2: "a b"]', "[9]", "[", "]", " ", "a", "é", "。", "[sic]", "【1】", '"', ":", "\n"])
+    )
+)
 def test_a_stream_reads_as_its_whole(pieces: list[str]) -> None:
     text = "".join(pieces)
     whole = read(text, {1, 2})
@@ -69,12 +73,12 @@ def test_marks_to_sources_never_given_are_dropped_and_counted() -> None:
         ("The firm made 5.0 million in 2018 [1].", "exact", 3, "The firm made 5.0 million in 2018"),
         ('Earnings were fine [1: "made 5.0 million in 2018"].', "exact", 3, "made 5.0 million in 2018"),
         ('A mill was sold [1: "the firm sold its mill"].', "exact", 4, "the firm sold its mill"),
-        ("营业收入为15.82亿元[1: \"2020年的营业收入为15.82亿元\"]。", "exact", 4, "2020 年的营业收入为 15.82 亿元"),
+        ('营业收入为15.82亿元[1: "2020年的营业收入为15.82亿元"]。', "exact", 4, "2020 年的营业收入为 15.82 亿元"),
         ('Both [1: "firm made … in 2018"].', "exact", 3, "firm made 5.0 million in 2018"),
         ("In the north the firm's costs rose [1].", "near", 3, "Its costs rose sharply in the north."),
         ('It rose [1: "costs rose very sharply in the north"].', "near", 3, "Its costs rose sharply in the north."),
         ("Whales sing in winter seas [1].", "none", 3, ""),
-        ('The firm made 50 million [1: "firm made 50 million"].', "near", 3, 'The firm made 5.0 million in 2018.[12]'),
+        ('The firm made 50 million [1: "firm made 50 million"].', "near", 3, "The firm made 5.0 million in 2018.[12]"),
     ],
 )
 def test_each_quote_is_the_pages_own_words_or_said_not_to_be(written: str, match: str, page: int, quote: str) -> None:
@@ -84,7 +88,7 @@ def test_each_quote_is_the_pages_own_words_or_said_not_to_be(written: str, match
     assert citation.quote.startswith(quote) if quote else citation.quote == ""
 
 
-@given(st.text("The firm made 5.0 million in 2018. 营业收入 rose sharply\n\"“[]:1…", max_size=80))
+@given(st.text('The firm made 5.0 million in 2018. 营业收入 rose sharply\n"“[]:1…', max_size=80))
 def test_a_verified_quote_stands_on_one_page(words: str) -> None:
     for citation in cite(read(f'{words} [1: "{words}"] and {words} [1]', {1}), [source()]):
         page = {3: PAGE_3, 4: PAGE_4}[citation.page]

@@ -9,7 +9,9 @@ from ingest.document import Document, Heading, Page, context_line, layout, spans
 from ingest.split import running_lines, split
 from tests.fakes import HashingEmbedder
 
-WORD = st.sampled_from(["Revenue", "rose", "to", "5.2", "million", "in", "2018.", "Costs", "fell;", "净利润", "增长。", "——"])
+WORD = st.sampled_from(
+    ["Revenue", "rose", "to", "5.2", "million", "in", "2018.", "Costs", "fell;", "净利润", "增长。", "——"]
+)
 TEXT = st.lists(st.one_of(WORD, st.just("\n"), st.just("\n\n"), st.just("x" * 90)), max_size=160).map(" ".join)
 count = HashingEmbedder().count
 
@@ -73,7 +75,12 @@ def test_chinese_is_cut_at_its_full_stops() -> None:
 
 
 def test_running_headers_and_page_numbers_are_left_out() -> None:
-    facts = ["Sales rose in the north.", "Costs fell in the south.", "Staff grew in the east.", "Debt sank in the west."]
+    facts = [
+        "Sales rose in the north.",
+        "Costs fell in the south.",
+        "Staff grew in the east.",
+        "Debt sank in the west.",
+    ]
     pages = [f"Annual Report 2020\n{n} / 195\n{fact}\nConfidential" for n, fact in enumerate(facts, 1)]
     assert [chunk.text for chunk in split(document(pages), count, 256)] == facts
 

@@ -45,7 +45,7 @@ class Model(Protocol):
         """Tokens of the rendered prompt: exact by its own tokenizer, or an estimate that never undercounts."""
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
-        """Pieces of the reply as they come, then exactly one Finish.
+        """Pieces of the reply as they come, then exactly one Finish. A piece may be "": the model is still at work.
 
         Closing the iterator stops the work. Raises chains.errors.ModelError, also in the middle.
         """

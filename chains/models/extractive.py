@@ -34,7 +34,7 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Evidence below which nothing answers. By words alone it refuses 5 of 100 questions that the documents do answer, and
 # 68 (English) and 85 (Chinese) of 100 that only other documents do.
 BELIEVED = 0.34
-_BESIDE = 0.8  # a further sentence must be at least so near to the best one's score
+_BESIDE = 0.5  # a further sentence must reach this share of the best one's score
 
 
 class Extractive:

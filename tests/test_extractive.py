@@ -1,0 +1,192 @@
+"""The extractive model: its own words are the page's words, it says when nothing answers, and the chains differ with it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chains.answer import CHAINS
+from chains.citations import cite, read
+from chains.models.base import Finish
+from chains.models.extractive import Extractive, condensed
+from chains.prompts import Prompt, Role, Turn
+from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
+from chains.scores import read as read_vote
+from chains.tasks import Task
+from ingest.fold import fold
+from tests.fakes import HashingEmbedder
+from tests.sources import source, sources, steps, text
+
+RIVER = [
+    "The Elbe rises in the Giant Mountains. It flows for 1,094 kilometres to the North Sea.",
+    "Hamburg is a port. The harbour of Hamburg was founded in 1189 by a charter of Barbarossa.",
+    "Bread is baked from flour. The baker rises early.",
+    "Dresden lies on the Elbe. Its Church of Our Lady was rebuilt in 2005.",
+]
+COMPANY = [
+    "公司总部设在呼和浩特。公司现有员工一千人。",
+    "报告期内公司实现营业收入15.82亿元，同比增长40.39%。研发投入为1.14亿元。",
+    "董事会由九名董事组成。",
+]
+
+
+def prompt(role: Role, question: str, texts: list[str], **more: object) -> Prompt:
+    language = "zh" if any("\u4e00" <= c <= "\u9fff" for c in question) else "en"
+    return Prompt(role, "question", question, language, 300, sources=tuple(sources(*texts)), **more)  # type: ignore[arg-type]
+
+
+def reply(asked: Prompt, model: Extractive | None = None) -> str:
+    *pieces, finish = (model or Extractive()).stream(asked)
+    assert isinstance(finish, Finish)
+    return "".join(str(piece) for piece in pieces)
+
+
+def run(chain: str, task: Task, texts: list[str]) -> list[object]:
+    return list(CHAINS[chain].run(task, sources(*texts), Extractive()))
+
+
+@pytest.mark.parametrize("model", [Extractive(), Extractive(HashingEmbedder())])
+@pytest.mark.parametrize(
+    ("question", "texts", "answer", "n"),
+    [
+        ("When was the harbour of Hamburg founded?", RIVER, "1189", 2),
+        ("How long is the Elbe?", RIVER, "1,094 kilometres", 1),
+        ("公司的营业收入是多少？", COMPANY, "15.82亿元", 2),
+        ("研发投入是多少？", COMPANY, "1.14亿元", 2),
+    ],
+)
+def test_the_sentence_that_answers_is_given_with_its_source(
+    model: Extractive, question: str, texts: list[str], answer: str, n: int
+) -> None:
+    written = reply(prompt("answer", question, texts), model)
+    assert answer in written
+    assert f"[{n}]" in written
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task("question", "Who composed the opera about the flying Dutchman?", "en"),
+        Task("question", "火星的卫星叫什么名字？", "zh"),
+    ],
+)
+def test_what_no_source_answers_is_refused_by_every_chain(chain: str, task: Task) -> None:
+    assert is_refusal(text(run(chain, task, COMPANY if task.language == "zh" else RIVER)))
+
+
+@given(
+    st.lists(st.text('abc d.?!\n[]:1"中。，é', max_size=60), min_size=1, max_size=4), st.sampled_from(["answer", "map"])
+)
+def test_every_sentence_it_writes_stands_on_its_page(texts: list[str], role: Role) -> None:
+    asked = prompt(role, " ".join(texts)[:40] or "a", texts)
+    written = reply(asked)
+    if is_nothing(written):
+        return
+    reader = read(written, {s.n for s in asked.sources})
+    assert reader.dropped == 0
+    citations = cite(reader, asked.sources)
+    assert citations
+    for citation in citations:
+        page = next(s.text for s in asked.sources if s.n == citation.n)
+        assert citation.verified
+        assert fold(citation.quote).text in fold(page).text
+
+
+def test_map_reduce_reads_every_source_and_joins_what_they_say() -> None:
+    events = run("map_reduce", Task("question", "Which towns lie on the Elbe or have a harbour?", "en"), RIVER)
+    assert {s.n for step in steps(events, "read") for s in step.sources} == {1, 2, 3, 4}
+    assert "[3]" not in text(events)
+
+
+def test_the_draft_of_refine_changes_as_it_reads() -> None:
+    texts = ["The harbour is old.", "Boats come in.", "Ships go out.", *RIVER[1:2], "Nothing else is here."]
+    task = Task("question", "When was the harbour of Hamburg founded?", "en")
+    events = run("refine", task, ["Hamburg has a harbour, which is old.", *texts])
+    drafts = [step.text for step in steps(events, "drafted")]
+    assert drafts
+    assert "1189" not in drafts[0]
+    assert "1189" in text(events)
+
+
+def test_map_rerank_answers_from_the_one_best_source() -> None:
+    events = run("map_rerank", Task("question", "When was the harbour of Hamburg founded?", "en"), RIVER)
+    assert {citation.n for citation in read(text(events), {1, 2, 3, 4}).claims} == {2}
+    scores = {step.sources[0].n: int(step.text) for step in steps(events, "scored")}
+    assert max(scores, key=lambda n: scores[n]) == 2
+
+
+def test_the_score_is_read_as_it_was_written() -> None:
+    for question, texts in (
+        ("When was the harbour of Hamburg founded?", RIVER[1:2]),
+        ("公司的营业收入是多少？", COMPANY[1:2]),
+    ):
+        vote = read_vote(reply(prompt("rerank", question, texts)))
+        assert (vote.score() or 0) > 40
+        assert "/100" not in vote.answer
+
+
+def test_a_draft_that_nothing_improves_is_left() -> None:
+    question = "When was the harbour of Hamburg founded?"
+    draft = reply(prompt("answer", question, RIVER[1:2]))
+    assert is_unchanged(reply(prompt("refine", question, ["Bread is baked from flour."], draft=draft)))
+
+
+def test_a_summary_takes_from_the_whole_text() -> None:
+    chapters = [
+        f"Chapter {n} tells how the miller of Brook {n} sold his mill and moved to the town." for n in range(1, 41)
+    ]
+    for chain in ("stuff", "map_reduce", "refine"):
+        written = text(run(chain, Task("summary", "The mill", "en", 700), chapters))
+        places = {claim.n for claim in read(written, range(1, 41)).claims}
+        assert len(places) >= 1
+        assert written
+    spread = {claim.n for claim in read(text(run("stuff", Task("summary", "M", "en"), RIVER * 3)), range(1, 13)).claims}
+    assert min(spread) <= 4
+
+
+def test_no_source_is_a_refusal() -> None:
+    assert reply(prompt("answer", "Why?", [])) == NOT_FOUND["en"]
+    assert is_nothing(reply(prompt("map", "为什么？", [])))
+
+
+def test_the_reply_keeps_to_its_length() -> None:
+    long = [
+        f"The harbour of Hamburg number {n} was founded in {1100 + n} by many people of the town." for n in range(9)
+    ]
+    asked = Prompt("answer", "question", "When was the harbour of Hamburg founded?", "en", 30, tuple(sources(*long)))
+    *pieces, finish = Extractive().stream(asked)
+    assert isinstance(finish, Finish)
+    assert finish.usage.output_tokens <= 30 or len(pieces) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "holds"),
+    [
+        ("And who built it?", "When was the harbour of Hamburg founded?", "harbour of Hamburg"),
+        ("那净利润呢？", "公司2020年的营业收入是多少？", "2020年"),
+    ],
+)
+def test_a_follow_up_gets_the_subject_it_leaves_out(question: str, before: str, holds: str) -> None:
+    rewritten = condensed(question, [Turn(before, "In 1189.")])
+    assert holds in rewritten
+    assert rewritten.startswith(question.rstrip("?？"))
+
+
+def test_a_question_that_stands_alone_is_left_as_it_is() -> None:
+    question = "How many kilometres does the river Elbe flow to the sea?"
+    assert condensed(question, [Turn("When was Hamburg founded?", "In 1189.")]) == question
+    assert condensed(question, []) == question
+
+
+def test_a_quote_never_crosses_a_page() -> None:
+    from dataclasses import replace
+
+    from ingest.document import Span
+
+    one = source(1, "The harbour of Hamburg was founded\nin 1189 by a charter.")
+    cut = len("The harbour of Hamburg was founded")
+    chunk = replace(one.passage.chunk, spans=(Span(1, "1", 0, cut), Span(2, "2", cut + 1, len(one.text))))
+    given = (replace(one, passage=replace(one.passage, chunk=chunk)),)
+    asked = Prompt("answer", "question", "When was the harbour of Hamburg founded?", "en", 300, given)
+    for citation in cite(read(reply(asked), {1}), given):
+        assert citation.verified
