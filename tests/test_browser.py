@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 LAKES = [
-    "Lake Aral\n\nThe sluice at Lake Aral was opened in 1884 by the engineer Clara Holm.\nIt took three years to build.",
+    "Lake Aral\n\nThe sluice at Lake Aral was opened in 1884 by the engineer Clara Holm.\nIt took three years.",
     "Fish of the lake\n\nTrout and perch live in the cold northern basin of Lake Aral.\nFishing is allowed from May.",
     "Weather\n\nStorms come from the west in autumn. The highest wave was measured at 4.2 metres.",
 ]
@@ -194,8 +194,8 @@ def shades(tab: Page) -> int:
     """How many pixels of the page's picture have a colour: the sheet is black on white, marks are not."""
     source = tab.locator(".st-key-source img").get_attribute("src")
     response = tab.request.get(source if source and source.startswith("http") else tab.url.split("/?")[0] + str(source))
-    image = Image.open(io.BytesIO(response.body())).convert("HSV")
-    return sum(count for count, saturation in (image.getchannel("S").getcolors() or []) if saturation > 40)
+    saturation = Image.open(io.BytesIO(response.body())).convert("HSV").getchannel("S")
+    return sum(saturation.histogram()[40:])
 
 
 def test_a_chinese_question_is_answered_on_a_chinese_screen_and_survives_a_reload(app: App, tab: Page) -> None:

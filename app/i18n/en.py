@@ -109,6 +109,8 @@ TEXTS = {
     "library.empty": "Nothing here yet. Add your first PDF above.",
     "library.name": "Name",
     "library.pages": "Pages",
+    "library.count.one": "{n} page",
+    "library.count.other": "{n} pages",
     "library.state": "State",
     "library.added": "Added",
     "library.complete": "complete",

@@ -100,6 +100,8 @@ TEXTS = {
     "library.empty": "这里还没有文档。请在上面添加第一份 PDF。",
     "library.name": "名称",
     "library.pages": "页数",
+    "library.count.one": "{n} 页",
+    "library.count.other": "{n} 页",
     "library.state": "状态",
     "library.added": "添加时间",
     "library.complete": "完整",

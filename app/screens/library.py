@@ -13,7 +13,7 @@ from ingest.document import Record
 from ingest.errors import PagewiseError
 
 _ROWS = 20  # on one page of the table
-_WIDTHS = (5, 1, 3, 2, 2)
+_WIDTHS = (5, 1.5, 3, 2.5, 2)
 
 
 def draw(desk: Desk, ask: Page) -> None:
@@ -72,7 +72,7 @@ def _row(desk: Desk, ask: Page, record: Record) -> None:
             on_click=partial(show, Opened(record.id, record.name, 1)),
         )
         if not narrow:
-            columns[1].markdown(str(record.pages))
+            columns[1].markdown(words.count("library.count", record.pages))
             columns[2].markdown(state(words, record))
             columns[3].markdown(f"{record.added.astimezone():%Y-%m-%d %H:%M}")
         with columns[-1], st.container(horizontal=True, gap="small", wrap=False):
