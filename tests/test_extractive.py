@@ -1,4 +1,6 @@
-"""The extractive model: its own words are the page's words, it says when nothing answers, and the chains differ with it."""
+"""The extractive model: its words are the page's, it says when nothing answers, and the chains differ with it."""
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from chains.prompts import Prompt, Role, Turn
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
 from chains.scores import read as read_vote
 from chains.tasks import Task
+from ingest.document import Span
 from ingest.fold import fold
 from tests.fakes import HashingEmbedder
 from tests.sources import source, sources, steps, text
@@ -126,9 +129,9 @@ def test_the_score_is_read_as_it_was_written() -> None:
 
 
 def test_a_draft_that_nothing_improves_is_left() -> None:
-    question = "When was the harbour of Hamburg founded?"
-    draft = reply(prompt("answer", question, RIVER[1:2]))
-    assert is_unchanged(reply(prompt("refine", question, ["Bread is baked from flour."], draft=draft)))
+    asked = prompt("refine", "When was the harbour of Hamburg founded?", [*RIVER[1:2], "Bread is baked from flour."])
+    draft = reply(replace(asked, role="answer", sources=asked.sources[:1]))
+    assert is_unchanged(reply(replace(asked, draft=draft, sources=asked.sources[1:])))
 
 
 def test_a_summary_takes_from_the_whole_text() -> None:
@@ -179,10 +182,6 @@ def test_a_question_that_stands_alone_is_left_as_it_is() -> None:
 
 
 def test_a_quote_never_crosses_a_page() -> None:
-    from dataclasses import replace
-
-    from ingest.document import Span
-
     one = source(1, "The harbour of Hamburg was founded\nin 1189 by a charter.")
     cut = len("The harbour of Hamburg was founded")
     chunk = replace(one.passage.chunk, spans=(Span(1, "1", 0, cut), Span(2, "2", cut + 1, len(one.text))))
