@@ -18,6 +18,7 @@ _END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？；]+[”’」』）\
 _BULLET = re.compile(
     r"[ \t]*(?:[•●▪■◆–—*·-]|\(?\d{1,3}[.)、．]|（?[一二三四五六七八九十]{1,3}[）、]|\(?[a-z]\))[ \t]*\S?"
 )
+_HEADS = re.compile(r"[^\W\d_a-zà-öø-ÿ]")  # a capital, or a character of a script without them
 _NUMBER = re.compile(r"[\d%$€£¥)）]\s*$|^\s*[$€£¥(]?\d")
 
 
@@ -47,7 +48,7 @@ def _is_abbreviation(text: str, dot: int) -> bool:
     before = word[0].lower() if word else ""
     if before in _ABBREVIATIONS or (len(before) == 1 and before.isalpha() and before != "i"):
         return True
-    after = text[dot + 1 : dot + 3].lstrip()
+    after = text[dot + 1 : dot + 3].lstrip(" ")
     return bool(after) and after[0].islower()  # "approx. three": a sentence does not begin in lower case
 
 
@@ -62,6 +63,6 @@ def _line_ends(text: str) -> Iterator[int]:
         if (
             _BULLET.match(following)
             or (_NUMBER.search(line) and (short or _NUMBER.search(following)))
-            or (short and following[:1].isupper() and not line.rstrip().endswith((",", "，", "、")))
+            or (short and _HEADS.match(following) and not line.rstrip().endswith((",", "，", "、", "-")))
         ):
             yield at

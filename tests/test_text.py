@@ -29,6 +29,14 @@ def test_sentences_joined_are_the_text(text: str) -> None:
         ("他来了。“好的。”她说！真的？", ["他来了。", "“好的。”", "她说！", "真的？"]),
         ("wrapped\nprose goes on.\nAnd more", ["wrapped\nprose goes on.", "And more"]),
         ("Total assets 12 13\nGoodwill 5 6", ["Total assets 12 13", "Goodwill 5 6"]),
+        (
+            "It is right for most questions.\nmap_reduce\nreads each.",
+            ["It is right for most questions.", "map_reduce\nreads each."],
+        ),
+        (
+            "主要业务\n公司主营兽用疫苗的研发与销售，产品覆盖全国各地。",
+            ["主要业务", "公司主营兽用疫苗的研发与销售，产品覆盖全国各地。"],
+        ),
         ("A heading\n\nThen a paragraph.", ["A heading", "Then a paragraph."]),
     ],
 )

@@ -40,6 +40,7 @@ _TIME = re.compile(
     r"\b1\d{3}\b|\b20\d{2}\b|\b\d{1,2}(?:st|nd|rd|th)\b|centur|\b(?:January|February|March|April|May|June|July|"
     r"August|September|October|November|December)\b|\d+\s*[年月日]|世纪|年代"
 )
+_HEADING = re.compile(r"[^\d.!?。！？；;:：]{1,80}$")
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'’-]+")
 # What a question asks for, and how a sentence shows that it has some.
 _KINDS: Sequence[tuple[re.Pattern[str], re.Pattern[str]]] = (
@@ -166,7 +167,7 @@ def fits(question: str, given: Sequence[Sentence], similarity: Similarity | None
             if kind is _NUMBER:  # a row whose label is what was asked for, before a long sentence that mentions it
                 label = {word for word in tokens(sentence.text) if not word[0].isdigit()}
                 bonus += FOCUS * len(held[i] & label) / max(3, len(label))
-        if sentence.text.endswith(("?", "？")):  # a question answers none
+        if sentence.text.endswith(("?", "？")) or _HEADING.match(sentence.text):  # a question or heading answers none
             bonus /= 2
         fitting.append(Fit(evidence * bonus + 0.28 * sentence.prior, evidence))
     return fitting
