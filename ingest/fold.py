@@ -45,7 +45,8 @@ def fold(text: str) -> Folded:
         if i in skip or _INVISIBLE.match(character) or (i and unicodedata.combining(character)):
             continue  # an accent of its own is folded with the letter before it
         if character.isspace():
-            if characters and characters[-1] != " " and not _CJK.match(characters[-1]):
+            # Told by the original: a full-width bracket folds to one that could be English.
+            if characters and characters[-1] != " " and not _CJK.match(text[origin[-1]]):
                 characters.append(" ")
                 origin.append(i)
             continue
@@ -58,7 +59,7 @@ def fold(text: str) -> Folded:
         for piece in became:
             if piece == " " and (not characters or characters[-1] == " "):
                 continue
-            if characters and characters[-1] == " " and _CJK.match(piece):
+            if characters and characters[-1] == " " and _CJK.match(character):
                 characters.pop()
                 origin.pop()
             characters.append(piece)

@@ -100,6 +100,7 @@ def test_what_stands_in_a_text_is_found_there(before: str, quote: str, after: st
         ("efficient", "an eﬃcient way"),
         ("营业收入是", "公司 营 业\n收入是 5"),
         ("2020年", "于２０２０ 年度"),
+        ("蚝鱼（雌），为鹦哥鱼", "蚝鱼（雌） ，为\n鹦哥鱼"),
         ("a-b", "a–b"),
         (unicodedata.normalize("NFD", "café"), "the café"),
     ],

@@ -34,6 +34,7 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Evidence below which nothing answers. By words alone it refuses 5 of 100 questions that the documents do answer, and
 # 68 (English) and 85 (Chinese) of 100 that only other documents do.
 BELIEVED = 0.34
+NOTED = 0.6  # share of that which is enough for a note: one source knows less than all, and the reduce judges again
 _BESIDE = 0.5  # a further sentence must reach this share of the best one's score
 
 
@@ -81,9 +82,9 @@ class Extractive:
             if best is not None:
                 chosen = _chosen(given, order, [fit.score for fit in fitting], NOTE_SENTENCES)
                 yield from _written(chosen, prompt)
-            score = round(100 * _believed(evidence) * (0.7 + 0.3 * (given[0].prior if given else 0.0)))
+            score = round(_score(evidence, given[0].prior if given else 0.0))
             yield f"\n得分：{score}/100" if prompt.language == "zh" else f"\nScore: {score}/100"
-        elif best is None or evidence < BELIEVED * (0.8 if prompt.role == "map" else 1.0):
+        elif best is None or evidence < BELIEVED * (NOTED if prompt.role == "map" else 1.0):
             yield (
                 NOTHING[prompt.language]
                 if prompt.role == "map"
@@ -171,9 +172,11 @@ def _written(chosen: Sequence[Sentence], prompt: Prompt) -> Iterator[str]:
         yield f"{gap if i else ''}{sentence.text} [{sentence.n}]"
 
 
-def _believed(evidence: float) -> float:
-    """Evidence as a share of what it can reach; BELIEVED lies at what a chain still accepts (20 of 100)."""
-    return min(1.0, max(0.0, 0.2 + (evidence - BELIEVED) / (1 - BELIEVED) * 1.1))
+def _score(evidence: float, prior: float) -> float:
+    """0 to 100. What is believed reaches 20, which a chain still accepts; of equals the better found is first."""
+    if evidence < BELIEVED:
+        return 20 * 0.9 * evidence / BELIEVED
+    return 20 + 80 * (evidence - BELIEVED) / (1 - BELIEVED) * (0.7 + 0.3 * prior)
 
 
 _LEANS = re.compile(
