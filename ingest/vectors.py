@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from chromadb.api.types import Metadata, QueryResult
 
 _HARMLESS = (None, "legacy", "unknown")  # what Chroma writes where there is no embedding function
-# With Chroma's own 16 neighbours and 100 candidates, 1 in 100 of 1,170 look-alike vectors (pages of one form) was not
-# found by itself; with these none was, also after documents had gone. Building takes three times as long: 4 ms more a
-# vector, where making one takes 40.
+# With Chroma's own 16 neighbours and 100 candidates, 92 of 1,170 look-alike vectors (pages of one form) were not found
+# by themselves, and .87 of the ten nearest of 6,000 random ones; with these none and .998. Building takes a third more.
 _INDEX: "CreateHNSWConfiguration" = {
     "space": "cosine",
     "max_neighbors": 32,
