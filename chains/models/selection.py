@@ -16,7 +16,7 @@ Similarity = Callable[[str, Sequence[str]], Sequence[float]]
 
 _SHORTEST, _LONGEST = 12, 600  # characters (a Chinese one counts three) of a sentence that can be quoted
 FOCUS = 0.4
-_COMPARED = 32  # the sentences that share most words with the question are compared by meaning too
+_COMPARED = 16  # the sentences that share most words with the question are compared by meaning too: a third of a second
 
 # Words of a question that say nothing of its subject.
 _ASKING = frozenset(
