@@ -35,7 +35,7 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
 NOTED = 0.6  # share of that which is enough for a note: one source knows less than all, and the reduce judges again
-_BESIDE = 0.5  # a further sentence must reach this share of the best one's score
+_BESIDE = 0.4  # a further sentence must reach this share of the best one's score
 
 
 class Extractive:
