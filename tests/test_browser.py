@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,9 @@ def app(model: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
                         break
                 except OSError:
                     assert server.poll() is None, log.read_text()
+                    time.sleep(0.2)
+            else:
+                raise AssertionError(f"the app did not start: {log.read_text()}")
             yield App(url, log)
         finally:
             server.terminate()

@@ -114,7 +114,8 @@ def one_line(text: str) -> str:
 def subject_words(question: str) -> list[str]:
     """The search tokens of a question that say what it is about; all of them where none is left."""
     words = list(dict.fromkeys(tokens(question)))
-    kept = [w for w in words if w not in _ASKING and not _ASKING_HAN.search(w)]
+    asked = {word for asks, _ in _KINDS for match in asks.finditer(question.lower()) for word in tokens(match[0])}
+    kept = [w for w in words if w not in _ASKING and w not in asked and not _ASKING_HAN.search(w)]
     return kept or words
 
 
