@@ -19,6 +19,7 @@ from ingest.errors import PagewiseError
 PREFIX = "PAGEWISE_"
 FILE = "pagewise.toml"
 KEY_FALLBACK = "OPENAI_API_KEY"
+MODEL = r"^\s*(extractive|[a-z][a-z0-9_]*:\s*\S.*)$"
 
 
 class SettingsError(PagewiseError):
@@ -52,7 +53,7 @@ class Settings(BaseModel):
     data: Path = Field(default_factory=_default_data, description="The folder that the library lives in.")
     model: str = Field(
         "extractive",
-        min_length=1,
+        pattern=MODEL,
         description="Who answers: `extractive`, `openai:<model>`, `local:<folder or hub id>`, or `<provider>:<model>`.",
     )
     api_base: str = Field(
@@ -99,9 +100,19 @@ class Settings(BaseModel):
         """`~` is the person's home; a relative folder is fixed now, so that a later change of folder moves nothing."""
         return Path(os.path.abspath(value.expanduser()))
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: object) -> object:
+        """TOML's true is no number, though Python counts it as 1."""
+        if isinstance(value, bool):
+            raise ValueError("it is true or false")
+        return value
+
     @field_validator("data", mode="before")
     @classmethod
     def _not_empty(cls, value: object) -> object:
+        if not isinstance(value, str | Path):
+            raise ValueError("it is no folder")
         if isinstance(value, str) and not value.strip():
             raise ValueError("it is empty")
         return value
@@ -119,6 +130,8 @@ def allowed(field: str) -> str:
         return ", ".join(schema["enum"])
     if schema.get("type") not in ("integer", "number"):
         if schema.get("pattern"):
+            if field == "model":
+                return "extractive, or a provider and its model: openai:gpt-5-mini"
             return "an address that begins with http:// or https://, or nothing"
         return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"
@@ -190,8 +203,9 @@ def _known(field: str, written: str, where: str) -> str:
     """The field, or UnknownSetting that names the nearest right one as the person would write it."""
     if field in Settings.model_fields and written in (field, variable(field)):
         return field
-    near = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.0)[0]
-    close = difflib.get_close_matches(field, [near], cutoff=0.5)
-    name = variable(near) if written.startswith(PREFIX) else near
+    plain = field.lower().removeprefix(PREFIX.lower())  # in the file the names stand without it
+    near = difflib.get_close_matches(plain, Settings.model_fields, n=1, cutoff=0.0)[0]
+    close = difflib.get_close_matches(plain, [near], cutoff=0.5)
+    name = variable(near) if where == "in the environment" else near
     hint = f"Did you mean {name!r}?" if close else f"The nearest there is: {name!r}."
     raise UnknownSetting(name=written, where=where, hint=hint + " The README lists them all.")

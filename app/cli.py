@@ -172,7 +172,7 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         if args.file is not None:
             return _each_line(args, out, one)
         if args.json:
-            value, code = one(Line(None, args.question, args.documents))
+            value, code = one(Line(1, None, args.question, args.documents))
             write_json(out, value)
             return code
         found = retrieve(args.question, lib, settings.passages, _ids(lib, args.documents))
@@ -210,7 +210,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         if args.file is not None:
             return _each_line(args, out, one)
         screen = Screen(None if args.json else out, sys.stderr)
-        line = Line(None, args.question, args.documents)
+        line = Line(1, None, args.question, args.documents)
         answer = _follow(events(line), args.question, chain, mind, screen.show)
         if args.json:
             write_json(out, answer_json(args.question, answer))
@@ -276,17 +276,17 @@ def _each_line(args: argparse.Namespace, out: TextIO, one: Callable[[Line], tupl
     from app.output import write_json
 
     worst = 0
-    for number, line in enumerate(lines(args.file, args.documents), 1):
+    for line in lines(args.file, args.documents):
         value: dict[str, object]
         if line.error:
-            value, code = {"error": f"line {number}: {line.error}"}, 1
+            value, code = {"error": f"line {line.number}: {line.error}"}, 1
         else:
             try:
                 value, code = one(line)
             except PagewiseError as error:
                 value, code = {"question": line.question, "error": str(error)}, 1
         write_json(out, {"id": line.id, **value})
-        print(f"· {number} done", file=sys.stderr)
+        print(f"· line {line.number} done", file=sys.stderr)
         if code == INTERRUPTED:
             return code
         worst = max(worst, code)

@@ -12,6 +12,7 @@ from ingest.errors import FileUnreadable
 class Line:
     """One line of --from: a question with its id, or what is wrong with the line."""
 
+    number: int  # in the file, from 1
     id: object
     question: str = ""
     documents: tuple[str, ...] | None = None
@@ -22,26 +23,26 @@ def lines(file: str, documents: Sequence[str] | None) -> Iterator[Line]:
     """The lines of a JSONL file as they come, so that a pipe is answered line by line. Blank lines are skipped."""
     try:
         with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
-            for raw in source:
+            for number, raw in enumerate(source, 1):
                 if raw.strip():
-                    yield _line(raw, documents)
+                    yield _line(number, raw, documents)
     except OSError as error:
         raise FileUnreadable(detail=f"{file}: {error.strerror or error}") from None
 
 
-def _line(raw: bytes, documents: Sequence[str] | None) -> Line:
+def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
     try:
         value = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        return Line(None, error=f"not JSON ({error})")
+        return Line(number, None, error=f"not JSON ({error})")
     if not isinstance(value, dict):
-        return Line(None, error="not a JSON object")
+        return Line(number, None, error="not a JSON object")
     name, question = value.get("id"), value.get("question")
     if not isinstance(question, str) or not question.strip():
-        return Line(name, error='no "question"')
+        return Line(number, name, error='no "question"')
     chosen = value.get("documents")
     if chosen is None:
         chosen = documents
     elif not isinstance(chosen, list) or not all(isinstance(document, str) for document in chosen):
-        return Line(name, error='"documents" is no list of names')
-    return Line(name, question.encode("utf-8", "replace").decode(), None if chosen is None else tuple(chosen))
+        return Line(number, name, error='"documents" is no list of names')
+    return Line(number, name, question.encode("utf-8", "replace").decode(), None if chosen is None else tuple(chosen))

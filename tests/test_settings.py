@@ -149,3 +149,24 @@ def test_the_chains_of_the_settings_are_those_that_there_are() -> None:
 def test_every_field_says_what_it_is(field: str) -> None:
     description = Settings.model_fields[field].description or ""
     assert description.endswith(".") and allowed(field)
+
+
+@pytest.mark.parametrize("spec", ["nonsense", "openai:", ":x", " ", "Extractive "])
+def test_a_model_that_cannot_be_one_is_refused(spec: str) -> None:
+    with pytest.raises(SettingsError, match="extractive, or a provider"):
+        load_settings({"model": spec}, {})
+
+
+@pytest.mark.parametrize(("name", "value"), [("passages", "true"), ("data", "5"), ("model", "false")])
+def test_a_value_of_another_kind_in_the_file_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    file = tmp_path / "pagewise.toml"
+    file.write_text(f"{name} = {value}\n")
+    with pytest.raises(SettingsError, match=name):
+        load_settings({}, {}, file)
+
+
+def test_a_variable_in_the_file_is_answered_with_the_name_to_write_there(tmp_path: Path) -> None:
+    file = tmp_path / "pagewise.toml"
+    file.write_text("PAGEWISE_PASSAGES = 3\n")
+    with pytest.raises(SettingsError, match="Did you mean 'passages'"):
+        load_settings({}, {}, file)

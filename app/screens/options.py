@@ -1,6 +1,7 @@
 """A model of one's own for this tab, and what this Pagewise is."""
 
 import importlib.metadata
+import re
 
 import streamlit as st
 
@@ -8,6 +9,7 @@ from app.choices import Own
 from app.session import Desk
 from app.views import safe, sidebar
 from app.views.answer import model_name
+from settings import MODEL
 
 
 def draw(desk: Desk) -> None:
@@ -52,7 +54,7 @@ def draw(desk: Desk) -> None:
 
 def _use(desk: Desk, spec: str, base: str, key: str) -> None:
     words = desk.words
-    if not spec:
+    if not re.match(MODEL, spec):
         st.error(words("options.no_spec"))
         return
     if base and not base.startswith(("http://", "https://")):

@@ -14,12 +14,13 @@ from chains.models.selection import (
     Similarity,
     centrality,
     fits,
+    is_heading,
     same,
     sentences_in,
     sentences_of,
-    subject_words,
 )
 from chains.prompts import Prompt, Turn
+from chains.question import subject_words, years
 from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED
 from ingest.embed import Embedder
 from ingest.tokens import language, tokens
@@ -34,6 +35,7 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Evidence below which nothing answers. Of 100 questions that the documents answer it refuses 2 in English and 5 in
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
+OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 NOTED = 0.6  # share of that which is enough for a note: one source knows less than all, and the reduce judges again
 _BESIDE = 0.4  # a further sentence must reach this share of the best one's score
 
@@ -78,6 +80,8 @@ class Extractive:
         order = sorted(range(len(given)), key=lambda i: (-fitting[i].score, given[i].place))
         best = fitting[order[0]] if order else None
         evidence = max((fit.evidence for fit in fitting), default=0.0)
+        if not years(prompt.question) <= _years_given(prompt):
+            evidence *= OTHER_YEAR
         if prompt.role == "rerank":
             if best is not None:
                 chosen = _chosen(given, order, [fit.score for fit in fitting], NOTE_SENTENCES)
@@ -100,7 +104,8 @@ class Extractive:
                 yield from _written(chosen, prompt)
 
     def _summary(self, prompt: Prompt) -> Iterator[str]:
-        given = _given(prompt)
+        read = _given(prompt)
+        given = [sentence for sentence in read if not is_heading(sentence.text)] or read
         if not given:
             yield NOTHING[prompt.language] if prompt.role == "map" else NOT_FOUND[prompt.language]
             return
@@ -109,7 +114,8 @@ class Extractive:
         chosen = _spread(given, scores, most)
         if prompt.draft:
             # The draft speaks for all that was read before: the new text gets the places of one part of the whole.
-            drafted = len(sentences_in(prompt.draft))
+            last = len(sentences_in(prompt.draft))
+            drafted = sum(sentence.place < last for sentence in given)
             new = _spread(given[drafted:], scores[drafted:], PART_SENTENCES)
             central = dict(zip((s.place for s in given), scores, strict=True))
             best = sorted((*given[:drafted], *new), key=lambda s: (-central[s.place], s.place))[:most]
@@ -138,6 +144,14 @@ def _given(prompt: Prompt) -> list[Sentence]:
         given += sentences_in(note, len(given))
     read = sentences_of(prompt.sources)
     return given + [Sentence(s.n, s.text, len(given) + s.place, s.prior) for s in read]
+
+
+def _years_given(prompt: Prompt) -> frozenset[str]:
+    """The years that anything given speaks of; a table's row has its year in a heading, or only in the file's name."""
+    texts = [prompt.draft, *prompt.notes]
+    for source in prompt.sources:
+        texts += [source.text, source.passage.name, source.passage.title, source.passage.chunk.heading]
+    return years("\n".join(texts))
 
 
 def _chosen(given: Sequence[Sentence], order: Sequence[int], scores: Sequence[float], most: int) -> list[Sentence]:

@@ -8,6 +8,7 @@ from math import log, sqrt
 
 from chains.citations import plain, read, shield
 from chains.prompts import Source
+from chains.question import ASKING, ASKING_HAN, KINDS, NUMBER, subject_words
 from ingest.sentences import sentences
 from ingest.tokens import tokens
 
@@ -18,52 +19,7 @@ _SHORTEST, _LONGEST = 12, 600  # characters (a Chinese one counts three) of a se
 FOCUS = 0.4
 _COMPARED = 16  # the sentences that share most words with the question are compared by meaning too: a third of a second
 
-# Words of a question that say nothing of its subject.
-_ASKING = frozenset(
-    tokens(
-        """a an and any are as at be been being by can could did do does doing for from give given had has have having
-        he her his how i if in is it its many me much my name of on or our please say says she should so some tell that
-        the their them there these they this those to was we were what what's when where which who whom whose why
-        will with would you your about into than then between during following according based provided mr mrs ms s t"""
-    )
-)
-_ASKING_HAN = re.compile(
-    "[的了吗呢是什么哪谁几多少何为怎样在有和与及其于之请问该被把对从到以而或这那些个时候因由也都就吧啊么如]"
-)
-
-_NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|hundred|thousand|million|billion)\b|"
-    "[一二三四五六七八九十百千万亿两]",
-    re.IGNORECASE,
-)
-_TIME = re.compile(
-    r"\b1\d{3}\b|\b20\d{2}\b|\b\d{1,2}(?:st|nd|rd|th)\b|centur|\b(?:January|February|March|April|May|June|July|"
-    r"August|September|October|November|December)\b|\d+\s*[年月日]|世纪|年代"
-)
 _HEADING = re.compile(r"[^\d.!?。！？；;:：]{1,80}$")
-_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'’-]+")
-# What a question asks for, and how a sentence shows that it has some.
-_KINDS: Sequence[tuple[re.Pattern[str], re.Pattern[str]]] = (
-    (
-        re.compile(
-            r"\bwhen\b|\b(?:what|which|in what) (?:\w+ )?(?:year|date|month|century|day|decade)\b"
-            "|何时|什么时候|哪一?[年月天日]|时间"
-        ),
-        _TIME,
-    ),
-    (
-        re.compile(
-            r"\bhow (?:many|much|long|old|far|high|large|tall|big|often|fast)\b"
-            r"|\bwhat (?:percent|number|amount|share|rate)|percentage"
-            "|多少|几[个人次种年月天岁条名位届]|多[大长高远久]|[率额数量]是"
-        ),
-        _NUMBER,
-    ),
-    (
-        re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|\bwhat (?:\w+ )?(?:name|city|country|state|company|team)\b|\bwhich\b"),
-        _NAME,
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -111,14 +67,6 @@ def one_line(text: str) -> str:
     )
 
 
-def subject_words(question: str) -> list[str]:
-    """The search tokens of a question that say what it is about; all of them where none is left."""
-    words = list(dict.fromkeys(tokens(question)))
-    asked = {word for asks, _ in _KINDS for match in asks.finditer(question.lower()) for word in tokens(match[0])}
-    kept = [w for w in words if w not in _ASKING and w not in asked and not _ASKING_HAN.search(w)]
-    return kept or words
-
-
 @dataclass(frozen=True)
 class Fit:
     """How well a sentence answers a question: `score` to order sentences by, `evidence` (0 to 1) to believe it by."""
@@ -157,7 +105,7 @@ def fits(question: str, given: Sequence[Sentence], similarity: Similarity | None
         order = sorted(range(len(given)), key=lambda i: (-worded[i] - 0.2 * given[i].prior, i))[:_COMPARED]
         for i, cosine in zip(order, similarity(question, [given[i].text for i in order]), strict=True):
             meant[i] = max(0.0, float(cosine))
-    kind = next((pattern for asks, pattern in _KINDS if asks.search(question.lower())), None)
+    kind = next((pattern for asks, pattern in KINDS if asks.search(question.lower())), None)
     said = set(tokens(question))
     fitting = []
     for sentence, by_words, meaning in zip(given, worded, meant, strict=True):
@@ -166,10 +114,10 @@ def fits(question: str, given: Sequence[Sentence], similarity: Similarity | None
         bonus = 1.0
         if kind is not None and any(not set(tokens(found)) <= said for found in kind.findall(sentence.text)):
             bonus += 0.2
-            if kind is _NUMBER:  # a row whose label is what was asked for, before a long sentence that mentions it
+            if kind is NUMBER:  # a row whose label is what was asked for, before a long sentence that mentions it
                 label = {word for word in tokens(sentence.text) if not word[0].isdigit()}
                 bonus += FOCUS * len(held[i] & label) / max(3, len(label))
-        if sentence.text.endswith(("?", "？")) or _HEADING.match(sentence.text):  # a question or heading answers none
+        if sentence.text.endswith(("?", "？")) or is_heading(sentence.text):  # a question or heading answers none
             bonus /= 2
         fitting.append(Fit(evidence * bonus + 0.28 * sentence.prior, evidence))
     return fitting
@@ -177,7 +125,7 @@ def fits(question: str, given: Sequence[Sentence], similarity: Similarity | None
 
 def centrality(given: Sequence[Sentence]) -> list[float]:
     """How central each is, 0 to 1: its cosine to the sum of all, by words weighted by rarity."""
-    bags = [Counter(w for w in tokens(s.text) if w not in _ASKING and not _ASKING_HAN.search(w)) for s in given]
+    bags = [Counter(w for w in tokens(s.text) if w not in ASKING and not ASKING_HAN.search(w)) for s in given]
     spread = Counter(word for bag in bags for word in bag)
     rarity = {w: log(1 + len(given) / n) for w, n in spread.items()}
     vectors = [{w: sqrt(n) * rarity[w] for w, n in bag.items()} for bag in bags]
@@ -192,6 +140,11 @@ def centrality(given: Sequence[Sentence]) -> list[float]:
         scores.append(prose * sum(v * middle[w] for w, v in vector.items()) / size)
     best = max(scores, default=0.0) or 1.0
     return [score / best for score in scores]
+
+
+def is_heading(text: str) -> bool:
+    """Whether it ends like no sentence and holds no figure, so that it says nothing by itself."""
+    return _HEADING.match(text) is not None
 
 
 def same(one: str, other: str) -> bool:
