@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from chains.events import Answer, Citation, Event, Step, Token
+from ingest.__main__ import some
 from ingest.document import Passage, Record
 
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
@@ -121,35 +122,31 @@ def list_json(records: Sequence[Record]) -> dict[str, object]:
 
 def step_text(step: Step) -> str:
     """A step in words."""
-    some = f"{step.done} of {step.total}"
+    of = f"{step.done} of {step.total}"
     match step.name:
         case "condensed":
             return f"searching for: {step.text}"
         case "searched":
             names = {source.passage.name for source in step.sources}
-            return f"found {_some(len(step.sources), 'passage')} in {_some(len(names), 'document')}"
+            return f"found {some(len(step.sources), 'passage')} in {some(len(names), 'document')}"
         case "planned":
-            return f"at most {_some(step.total, 'model call')}"
+            return f"at most {some(step.total, 'model call')}"
         case "cut":
-            return f"only {some} passages fit the model's window; --chain map_reduce reads all"
+            return f"only {of} passages fit the model's window; --chain map_reduce reads all"
         case "read":
-            return f"read {some}"
+            return f"read {of}"
         case "drafted":
-            return f"draft {some}"
+            return f"draft {of}"
         case "joined":
-            return f"joined {some} notes"
+            return f"joined {of} notes"
         case "scored":
-            return f"source {some} scored {step.text}"
+            return f"source {of} scored {step.text}"
         case "lost":
             return f"one reply could not be used: {step.text}"
         case "kept":
             return f"kept the earlier draft: {step.text}"
         case "verified":
-            return f"{some} quotes found word for word on their pages"
-
-
-def _some(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+            return f"{of} quotes found word for word on their pages"
 
 
 class Screen:
@@ -240,5 +237,5 @@ def list_lines(records: Sequence[Record]) -> Iterator[str]:
     width = max(len(record.name) for record in records)
     for record in records:
         gaps = f", {len(record.without_text)} without text" if record.without_text else ""
-        holds = f"{_some(record.pages, 'page')}{gaps}, {_some(record.chunks, 'passage')}"
+        holds = f"{some(record.pages, 'page')}{gaps}, {some(record.chunks, 'passage')}"
         yield f"{record.id[:8]}  {record.name:<{width}}  {holds}, added {record.added:%Y-%m-%d}"

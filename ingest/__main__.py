@@ -121,14 +121,19 @@ def _progress(event: Progress) -> str:
 
 
 def _line(result: Result) -> str:
-    counts = f", {result.pages} pages, {result.chunks} passages" if result.chunks else ""
+    counts = f", {some(result.pages, 'page')}, {some(result.chunks, 'passage')}" if result.chunks else ""
     return f"{result.name}: {result.status}{counts}{'. ' + result.reason if result.reason else ''}"
 
 
 def _summary(results: Sequence[Result], seconds: float) -> str:
     counts = {status: sum(result.status == status for result in results) for status in _STATUSES}
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "nothing to do"
-    return f"{len(results)} files in {seconds:.1f} s: {told}.\n"
+    return f"{some(len(results), 'file')} in {seconds:.1f} s: {told}.\n"
+
+
+def some(number: int, what: str) -> str:
+    """ "1 page", "2 pages"."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 _STATUSES = ("added", "partial", "already there", "failed")

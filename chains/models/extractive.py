@@ -36,7 +36,8 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
-NOTED = 0.6  # share of that which is enough for a note: one source knows less than all, and the reduce judges again
+# Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
+ENOUGH = {"map": 0.6, "reduce": 0.8}
 _BESIDE = 0.4  # a further sentence must reach this share of the best one's score
 
 
@@ -88,7 +89,7 @@ class Extractive:
                 yield from _written(chosen, prompt)
             score = round(_score(evidence, given[0].prior if given else 0.0))
             yield f"\n得分：{score}/100" if prompt.language == "zh" else f"\nScore: {score}/100"
-        elif best is None or evidence < BELIEVED * (NOTED if prompt.role == "map" else 1.0):
+        elif best is None or evidence < BELIEVED * ENOUGH.get(prompt.role, 1.0):
             yield (
                 NOTHING[prompt.language]
                 if prompt.role == "map"
