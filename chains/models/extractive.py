@@ -38,7 +38,7 @@ BELIEVED = 0.34
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}
-_BESIDE = 0.4  # a further sentence must reach this share of the best one's score
+_BESIDE = 0.5  # a further sentence must reach this share of the best one's score
 
 
 class Extractive:
@@ -158,8 +158,9 @@ def _years_given(prompt: Prompt) -> frozenset[str]:
 def _chosen(given: Sequence[Sentence], order: Sequence[int], scores: Sequence[float], most: int) -> list[Sentence]:
     """The best sentences, best first, none saying what another has said."""
     chosen: list[int] = []
-    for i in order:
-        if len(chosen) == most or (chosen and scores[i] < _BESIDE * scores[order[0]]):
+    said = [i for i in order if not is_heading(given[i].text)] or list(order)
+    for i in said:
+        if len(chosen) == most or (chosen and scores[i] < _BESIDE * scores[said[0]]):
             break
         if not any(same(given[i].text, given[j].text) for j in chosen):
             chosen.append(i)
