@@ -108,7 +108,7 @@ def _shape(line: str) -> str:
 
 
 def _body(page: str, running: frozenset[str]) -> tuple[int, int]:
-    """The range of a page's text inside of its running lines."""
+    """The range of a page's text inside of its running lines; all of a page that has nothing else."""
     start, end = 0, len(page)
     above, below = _edges(page)
     for a, b in above:
@@ -119,7 +119,7 @@ def _body(page: str, running: frozenset[str]) -> tuple[int, int]:
         if a < start or _shape(page[a:b]) not in running:
             break
         end = a
-    return start, max(start, end)
+    return (start, end) if page[start : max(start, end)].strip() else (0, len(page))
 
 
 def _pieces(text: str, start: int, end: int, count: Callable[[str], int], room: int) -> Iterator[tuple[int, int]]:

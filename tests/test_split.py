@@ -85,6 +85,11 @@ def test_running_headers_and_page_numbers_are_left_out() -> None:
     assert [chunk.text for chunk in split(document(pages), count, 256)] == facts
 
 
+def test_a_page_of_nothing_but_running_lines_keeps_them() -> None:
+    chunks = split(document([f"Page {n} of 9" for n in range(1, 10)]), count, 256)
+    assert [chunk.spans[0].page for chunk in chunks] == list(range(1, 10))
+
+
 def test_the_outline_gives_each_chunk_its_heading() -> None:
     outline = (Heading("Part I", 1, 1), Heading("Risks", 2, 2), Heading("Part II", 1, 3))
     chunks = split(document(["One.", "Two.", "Three."], outline), count, 256)
