@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-_CJK = re.compile(f"[{CJK}]")
+# Square brackets of full width also stand in English, for "[3]" that is no mark (chains/citations.py, shield).
+_CJK = re.compile(f"(?![［］])[{CJK}]")
 _SAME = str.maketrans(
     {**dict.fromkeys("‘’‚‛`´′", "'"), **dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‐‑‒–—―−﹣", "-")}
 )

@@ -113,5 +113,11 @@ def test_a_pages_own_brackets_are_not_taken_for_marks() -> None:
     assert cite(reader, [source()])[0].verified
 
 
+@pytest.mark.parametrize("page", ["It fell in 2018.[citation needed] Then it rose.", "He won [his] case [12] at last."])
+def test_a_copy_with_the_pages_own_brackets_is_exact(page: str) -> None:
+    (citation,) = cite(read(f"{shield(page)} [1]", {1}), [source(first=page)])
+    assert citation.verified
+
+
 def test_plain_text_has_no_marks() -> None:
     assert plain('It rose [1]. It fell [2: "fell"].') == "It rose. It fell."
