@@ -285,7 +285,7 @@ def test_the_script_runs_as_a_module_with_the_real_embedder(tmp_path: Path) -> N
     assert ended.returncode == 0, ended.stderr
     (entry,) = json.loads(ended.stdout)["documents"]
     assert entry["status"] == "added" and entry["chunks"] == 1
-    assert ended.stderr.splitlines() == ["a.pdf: added, 1 pages, 1 passages"]
+    assert ended.stderr.splitlines() == ["a.pdf: added, 1 page, 1 passage"]
 
 
 def test_wrong_use_and_wrong_settings_end_with_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
