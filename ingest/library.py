@@ -185,9 +185,12 @@ class Library:
     # -- search
 
     def keywords(
-        self, tokens: Sequence[str], k: int, documents: Sequence[str] | None = None
+        self, tokens: Sequence[str] | Mapping[str, float], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
-        """The `k` best chunks by BM25: (chunk id, score), higher is better. `documents`: ids; None: all."""
+        """The `k` best chunks by BM25: (chunk id, score), higher is better. `documents`: ids; None: all.
+
+        `tokens`: each counts once, or what the mapping says.
+        """
         return self._catalogue.keywords(tokens, k, documents)
 
     def nearest(

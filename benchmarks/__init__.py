@@ -1,0 +1,1 @@
+"""What Pagewise costs, measured: nothing of the program imports this."""
