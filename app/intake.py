@@ -48,7 +48,10 @@ def take_in(
     """Ingest's events. `temporary`: the files are removed however it ends."""
     try:
         with closing(ingest(uploads, library, limits)) as events:
-            yield from events
+            for event in events:
+                if isinstance(event, Result) and event.status != "failed":
+                    library.places.keep(event.id)  # whoever uploads a document wants it, whatever becomes of a file
+                yield event
     finally:
         if temporary:
             for folder in {upload.path.parent for upload in uploads}:

@@ -35,6 +35,7 @@ from ingest.errors import (
 )
 from ingest.files import Files
 from ingest.lock import OwnedLock
+from ingest.places import Places
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
@@ -60,6 +61,7 @@ class Library:
         self._vectors: Vectors | None = None
         self._checked_version = -1  # of the catalogue, when its chunks and the vectors were last compared
         self._closed = False
+        self.places = Places(folder / "places.sqlite3")  # of the files that documents were taken from
         with self._disk():
             folder.mkdir(0o700, parents=True, exist_ok=True)
             self._files = Files(folder / "files")
@@ -96,6 +98,7 @@ class Library:
                 return
             self._closed = True
             try:
+                self.places.close()
                 if self._vectors is not None:
                     self._vectors.close()
                 if hasattr(self, "_catalogue"):
@@ -140,7 +143,13 @@ class Library:
                 raise self._unknown(id)
             self._catalogue.dismiss(id)
             self._clear(id)
+            self.places.forget(id)
             return record
+
+    def rename(self, id: str, name: str) -> None:
+        """Another name to show. Its title, which is indexed with it, stays. Raises StorageFailed, LibraryBusy."""
+        with self._writing():
+            self._catalogue.rename(id, name)
 
     def version(self) -> int:
         """Changes whenever a document comes or goes, also by another process."""
