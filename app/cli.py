@@ -130,7 +130,7 @@ def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.wiring import library, limits
     from ingest.__main__ import run
 
-    how = {"as_json": args.json, "prune": args.prune, "watch": args.watch}
+    how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
     return run(args.paths, lambda: library(settings), limits(settings), out=out, err=sys.stderr, **how)
 
 

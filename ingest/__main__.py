@@ -21,6 +21,7 @@ from ingest.errors import PagewiseError
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
+from ingest.unlock import read_passwords
 from ingest.watch import changes
 from ingest.worker import Limits
 from settings import SettingsError, load_settings
@@ -45,6 +46,7 @@ def run(
     err: TextIO,
     prune: bool = False,
     watch: bool = False,
+    password_file: Path | None = None,
 ) -> int:
     """Takes the files in and tells how it goes; returns the exit code. The library is opened and closed here.
 
@@ -53,6 +55,7 @@ def run(
     batch = Batch()
     try:
         files = find_pdfs(paths)
+        passwords = read_passwords(password_file) if password_file else []
     except PagewiseError as error:
         print(f"pagewise: {error}", file=err)
         return 2
@@ -61,7 +64,7 @@ def run(
     code = 0
     try:
         with open_library() as library:
-            folder = Folder(paths, library, limits, prune=prune, patient=watch)
+            folder = Folder(paths, library, limits, prune=prune, patient=watch, passwords=passwords)
             _follow(folder.sync(files), batch, err)
             if watch:
                 _tell(batch, as_json, out)
@@ -115,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     out = sys.stdout
     with redirect_stdout(sys.stderr):  # what a library prints is no result
-        how = {"as_json": args.json, "prune": args.prune, "watch": args.watch}
+        how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
         return run(args.paths, open_library, limits, out=out, err=sys.stderr, **how)
 
 

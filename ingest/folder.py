@@ -12,15 +12,17 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import time_ns
 from typing import Literal
 
 from ingest.document import Record, display_name
-from ingest.errors import FileUnreadable, ReadError
+from ingest.errors import FileUnreadable, PagewiseError, ReadError
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, Upload, ingest
 from ingest.places import Place, Stamp
 from ingest.sandbox import check_file
+from ingest.unlock import is_encrypted, passwords_for, unlock
 from ingest.worker import Limits
 
 SETTLED = 2_000_000_000  # ns without a change, after which a watched file counts as wholly written
@@ -39,13 +41,23 @@ class Folder:
     """`paths`, given once, synced as often as one likes. Remembers what failed, and tries it again when it changed."""
 
     def __init__(
-        self, paths: Sequence[Path], library: Library, limits: Limits, *, prune: bool = False, patient: bool = False
+        self,
+        paths: Sequence[Path],
+        library: Library,
+        limits: Limits,
+        *,
+        prune: bool = False,
+        patient: bool = False,
+        passwords: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """`prune`: documents go whose file was in one of the folders and is gone. `patient`: leave growing files."""
+        """`prune`: documents go whose file was in one of the folders and is gone. `patient`: leave growing files.
+
+        `passwords`: (file name or "", password) to try on files that ask for one.
+        """
         self._folders = tuple(os.path.abspath(path) for path in paths if path.is_dir())
         self._own = os.path.join(os.path.abspath(library.folder), "")  # copies of documents, not documents
         self._library, self._places, self._limits = library, library.places, limits
-        self._prune, self._patient = prune, patient
+        self._prune, self._patient, self._passwords = prune, patient, passwords
         self._failed: dict[str, Stamp] = {}
         self._syncs = 0
         self._known: dict[str, list[Place]] = {}  # as it was when the sync began
@@ -86,9 +98,12 @@ class Folder:
             yield from self._take_out(there)
 
     def _take_in(self, new: Iterable[Upload]) -> Iterator[Progress | Result]:
-        found: list[Result] = []  # for contents that are there already
+        found: list[Result] = []  # for contents that are there already, or locked
         paths: dict[str, list[str]] = {}  # of the others, by document
-        with closing(ingest(self._unknown(new, found, paths), self._library, self._limits)) as events:
+        with (
+            TemporaryDirectory(prefix="unlocked-", dir=self._library.incoming()) as place,
+            closing(ingest(self._unknown(new, found, paths, Path(place)), self._library, self._limits)) as events,
+        ):
             for event in events:
                 while found:
                     yield found.pop(0)
@@ -97,7 +112,9 @@ class Folder:
                 yield event
         yield from found
 
-    def _unknown(self, new: Iterable[Upload], found: list[Result], paths: dict[str, list[str]]) -> Iterator[Upload]:
+    def _unknown(
+        self, new: Iterable[Upload], found: list[Result], paths: dict[str, list[str]], place: Path
+    ) -> Iterator[Upload]:
         """Those whose content is not there; their places are remembered. The others go to `found`."""
         for upload in new:
             path = os.path.abspath(upload.path)
@@ -115,12 +132,23 @@ class Folder:
                 paths.setdefault(id, []).append(path)
                 if steady:
                     self._failed[path] = stamp  # until it is in
-                yield upload
+                try:
+                    opened = self._opened(upload, id, place)
+                except PagewiseError as error:
+                    found.append(self._ended(failure(upload.name, id, error), [path]))
+                else:
+                    yield opened
                 continue
             found.append(self._recognised(upload, path, record))
             self._places.put(path, id, stamp, steady)
             self._failed.pop(path, None)
             self._due.append((path, id))
+
+    def _opened(self, upload: Upload, id: str, place: Path) -> Upload:
+        """The file, or where it asks for a password, a copy in `place` that does not. Raises PagewiseError."""
+        passwords = passwords_for(upload.name, self._passwords)
+        copy = unlock(upload.path, passwords, self._limits, place) if passwords and is_encrypted(upload.path) else None
+        return Upload(upload.name, copy, id) if copy else upload
 
     def _recognised(self, upload: Upload, path: str, record: Record) -> Result:
         """What is there under a name: moved where its former file is gone, else a copy, which changes nothing."""
@@ -171,6 +199,11 @@ class Folder:
         else:
             self._library.remove(document)
             yield Removed(record.name, document, reason)
+
+
+def failure(name: str, id: str, error: PagewiseError) -> Result:
+    """How it ended for a file that did not even come to the pipeline."""
+    return Result(display_name(name), id, "failed", 0, (), 0, str(error), error)
 
 
 def _identify(path: Path, limits: Limits) -> tuple[str, Stamp, bool]:

@@ -108,9 +108,12 @@ class Library:
 
     # -- documents come and go
 
-    def add(self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32], file: Path) -> Record:
+    def add(
+        self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32], file: Path, content: str = ""
+    ) -> Record:
         """Stores a document whole, with a copy of its file; `vectors` is (len(chunks), dimensions).
 
+        `content`: the SHA-256 of the file's bytes, where it is not the id: of a copy without its password.
         A document that is already there is left as it is. Raises FileUnreadable, StorageFailed, LibraryBusy,
         ChromaUnreachable; then nothing of it is kept.
         """
@@ -124,7 +127,7 @@ class Library:
             self._catalogue.announce(document)
             try:
                 with self._disk():
-                    self._files.put(document.id, file)
+                    self._files.put(document.id, file, content or document.id)
                 store.add([chunk.id for chunk in chunks], document.id, vectors)
                 self._catalogue.complete(
                     document, chunks, (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
@@ -190,6 +193,13 @@ class Library:
     def file(self, document: str) -> Path:
         """Where the document's own bytes lie. Raises UnknownDocument."""
         return self._files.path(self._record(document).id)
+
+    def incoming(self) -> Path:
+        """A folder for files on their way in, whatever becomes of them. Raises StorageFailed."""
+        with self._disk():
+            place = self.folder / "incoming"
+            place.mkdir(0o700, exist_ok=True)
+            return place
 
     # -- search
 
