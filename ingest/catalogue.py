@@ -134,6 +134,11 @@ class Catalogue:
             )
             _count_up(db)
 
+    def rename(self, id: str, name: str) -> None:
+        with self._writing() as db:
+            db.execute("UPDATE documents SET name = ? WHERE id = ?", (sound(name), id))
+            _count_up(db)
+
     def dismiss(self, id: str) -> None:
         """Takes everything of a document out but its row, which stays as `leaving` until `forget`."""
         with self._writing() as db:

@@ -26,10 +26,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Upload:
-    """A file to take in: the name to show, and where its bytes are."""
+    """A file to take in: the name to show, and where its bytes are.
+
+    `id`: of the document, where the file is a copy of it without its password; else it is the hash of the bytes.
+    """
 
     name: str
     path: Path
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,10 @@ def ingest(files: Iterable[Upload], library: Library, limits: Limits) -> Generat
         name = display_name(upload.name)
         id = ""
         try:
-            id = _digest(upload.path, limits)
+            id = upload.id or _digest(upload.path, limits)
             result = _known(id, name, library, seen)
             if result is None:
-                result = yield from _take_in(Upload(name, upload.path), id, library, limits)
+                result = yield from _take_in(replace(upload, name=name), id, library, limits)
         except PagewiseError as error:
             result = _failed(name, id, error)
         except Exception as error:  # a fault of ours in one file is no reason to lose the others
@@ -102,8 +106,10 @@ def find_pdfs(paths: Iterable[Path]) -> list[Upload]:
 def _take_in(upload: Upload, id: str, library: Library, limits: Limits) -> Generator[Progress, None, Result]:
     """One new file, from its bytes to the library; its Result is the value of the generator."""
     document = yield from _read(upload, limits)
-    if document.id != id:
+    content = document.id
+    if content != id and not upload.id:
         raise FileUnreadable(detail="it changed while it was being read")
+    document = replace(document, id=id)
     without = document.pages_without_text
     embedder = library.embedder
     chunks = split(document, embedder.count, embedder.window) if len(without) < len(document.pages) else []
@@ -118,7 +124,7 @@ def _take_in(upload: Upload, id: str, library: Library, limits: Limits) -> Gener
         vectors[some] = embedder.documents([library.indexed_text(document.title, chunks[i]) for i in some])
     yield Progress(upload.name, "embedding", len(chunks), len(chunks))
     yield Progress(upload.name, "storing", 0, 1)
-    record = library.add(document, chunks, vectors, upload.path)
+    record = library.add(document, chunks, vectors, upload.path, content)
     yield Progress(upload.name, "storing", 1, 1)
     reason = _without_text(document.pages) if without else ""
     return Result(upload.name, id, record.status, record.pages, record.without_text, record.chunks, reason)
