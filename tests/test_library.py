@@ -54,7 +54,7 @@ def big_book(folder: Path, number: int) -> Book:
 def assert_whole(library: Library, expected: dict[str, Book]) -> None:
     """What is listed is all there, in every store, and nothing else is in any of them."""
     records = library.records()
-    store = library._opened_vectors()
+    store = library._vectors
     ids: set[str] = set()
     for record in records:
         original = expected[record.id]
@@ -232,7 +232,7 @@ def test_a_stored_configuration_that_builds_a_model_is_refused(tmp_path: Path) -
 
     with Library(tmp_path / "library", EMBEDDER) as library:
         book(tmp_path).put(library)
-        name = library._opened_vectors()._name
+        name = f"pagewise-{library._catalogue.meta('library')}"
     client = chromadb.PersistentClient(str(tmp_path / "hostile"))
     client.create_collection(
         name,
@@ -287,26 +287,6 @@ def test_threads_may_add_search_and_remove_at_once(tmp_path: Path) -> None:
 
 
 # -- other processes
-
-
-def _hold(folder: Path, ready: Connection) -> None:
-    with Library(folder, HashingEmbedder()):
-        ready.send(os.getpid())
-        time.sleep(60)
-
-
-def test_a_second_process_is_told_who_has_the_library_and_what_to_do(tmp_path: Path) -> None:
-    here, there = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=_hold, args=(tmp_path / "library", there))
-    process.start()
-    try:
-        pid = here.recv()
-        with pytest.raises(LibraryBusy, match=rf"process {pid}.*chroma run.*PAGEWISE_CHROMA_URL"):
-            Library(tmp_path / "library", EMBEDDER)
-    finally:
-        process.kill()  # the dead cannot keep the lock
-        process.join()
-    Library(tmp_path / "library", EMBEDDER).close()
 
 
 def _add_and_remove(folder: Path, books: Path, url: str, seed: int, ready: Connection | None) -> None:
