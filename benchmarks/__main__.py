@@ -1,26 +1,27 @@
-"""python -m benchmarks ingest | query"""
+"""python -m benchmarks COMMAND: a command is the module of that name, with `add_arguments(parser)` and `run(args)`."""
 
 import argparse
 import importlib
-import importlib.util
+import pkgutil
 import sys
+from collections.abc import Sequence
 
-_ALL = {
-    "ingest": "pages a second, against a plain stack over the same files",
-    "query": "how long a question takes, by the size of the library",
-}
+import benchmarks
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What Pagewise costs, measured.")
-    commands = parser.add_subparsers(dest="command", required=True)
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Pagewise.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     runs = {}
-    for name, help in _ALL.items():
-        if importlib.util.find_spec(f"benchmarks.{name}"):
-            module = importlib.import_module(f"benchmarks.{name}")
-            module.add_arguments(commands.add_parser(name, help=help))
-            runs[name] = module.run
-    args = parser.parse_args(arguments)
+    for found in pkgutil.iter_modules(benchmarks.__path__):
+        if found.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"benchmarks.{found.name}")
+        if hasattr(module, "add_arguments"):
+            told = (module.__doc__ or "").split("\n")[0]
+            module.add_arguments(commands.add_parser(found.name, help=told, description=module.__doc__))
+            runs[found.name] = module.run
+    args = parser.parse_args(argv)
     return int(runs[args.command](args))
 
 
