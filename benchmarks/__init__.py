@@ -1,1 +1,1 @@
-"""What Pagewise costs, measured: nothing of the program imports this."""
+"""What Pagewise costs, and beside what: `python -m benchmarks COMMAND`. Nothing of the program imports this."""

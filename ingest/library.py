@@ -10,6 +10,7 @@ does. So any number of processes share the folder, and only the writing of a doc
 """
 
 import difflib
+import math
 import shutil
 import threading
 import time
@@ -48,6 +49,7 @@ _A_MOMENT = 2.0  # seconds in which another process that only looks gives the ow
 _SHORTEST_ID = 8
 _REPAIR_BATCH = 64
 _FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
+_TO_BE_SURE = 1.5  # so many times the neighbours that would do if the chosen documents had their even share
 
 
 class Library:
@@ -216,17 +218,31 @@ class Library:
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks: (chunk id, cosine), nearest first. `documents`: ids; None: all."""
-        if k < 1 or (documents is not None and not documents) or not self._catalogue.chunk_count():
+        total = self._catalogue.chunk_count()
+        chosen = total if documents is None else self._catalogue.chunk_count(documents)
+        if k < 1 or not chosen:
             return []
         self._compare()
+        if chosen < total:
+            # Chroma lists all that a filter lets through before it searches. Where that is more work than to look at
+            # so many more of the nearest, those are looked at, and the filter comes after.
+            likely = math.ceil(_TO_BE_SURE * k * total / chosen)
+            if 2 * likely < chosen:
+                kept = self._whole(self._vectors.nearest(vector, likely), documents)
+                if len(kept) >= k:
+                    return kept[:k]
         asked = k
         while True:
-            found = self._vectors.nearest(vector, asked, documents)
-            whole = self._catalogue.chunk_ids([id for id, _ in found])  # another process may be in the middle of an add
-            kept = [(id, score) for id, score in found if id in whole][:k]
+            found = self._vectors.nearest(vector, asked, documents if chosen < total else None)
+            kept = self._whole(found, documents)[:k]
             if len(kept) == k or len(found) < asked:
                 return kept
             asked *= 2
+
+    def _whole(self, found: Sequence[tuple[str, float]], documents: Sequence[str] | None) -> list[tuple[str, float]]:
+        """Without what another process is in the middle of adding, and what is not of these documents."""
+        ids = self._catalogue.chunk_ids([id for id, _ in found], documents)
+        return [(id, score) for id, score in found if id in ids]
 
     def passages(self, scores: Mapping[str, float]) -> list[Passage]:
         """The chunks of these ids with their scores, best first; those that are gone meanwhile are left out."""

@@ -140,6 +140,22 @@ def test_searches_stay_within_the_documents_that_were_named(tmp_path: Path) -> N
         assert len(library.nearest(EMBEDDER.query("same words"), 50)) == 10
 
 
+def test_a_filter_that_lets_most_through_gives_the_nearest_of_what_it_lets_through(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    words = [f"word{n}" for n in range(30)]
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        books = [
+            book(tmp_path, f"{n}.pdf", *(" ".join(chance.choices(words, k=9)) for _ in range(40))) for n in range(3)
+        ]
+        ids = [one.put(library).id for one in books][:2]
+        vectors = np.concatenate([one.vectors for one in books[:2]])
+        for _ in range(10):
+            asked = EMBEDDER.query(" ".join(chance.choices(words, k=4)))
+            found = library.nearest(asked, 3, ids)
+            assert {passage.document for passage in library.passages(dict(found))} <= set(ids)
+            assert [cosine for _, cosine in found] == pytest.approx(sorted(vectors @ asked)[:-4:-1], abs=1e-5)
+
+
 def test_removing_leaves_nothing_and_another_document_in_peace(tmp_path: Path) -> None:
     with Library(tmp_path / "library", EMBEDDER) as library:
         keep, gone = book(tmp_path, "keep.pdf", "A fox ran."), book(tmp_path, "gone.pdf", "A wombat ran far away.")
