@@ -134,7 +134,7 @@ def test_an_unforeseen_fault_is_one_files_failure(
             raise ZeroDivisionError("oops")
         return split(document, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ingest.pipeline.split", faulty)
+    monkeypatch.setattr("ingest.crew.split", faulty)
     files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "abc"]
     assert [result.status for result in results(library, *files)] == ["added", "failed", "added"]
 
@@ -271,7 +271,7 @@ def test_ctrl_c_prints_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyP
             raise KeyboardInterrupt
         return split(document, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ingest.pipeline.split", pressed)
+    monkeypatch.setattr("ingest.crew.split", pressed)
     code, out, err = told(files, lambda: Library(tmp_path / "library", EMBEDDER))
     assert code == 130 and [entry["document"] for entry in json.loads(out)["documents"]] == ["a.pdf"]
     assert "Stopped" in err
