@@ -13,10 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from app.lines import Line, lines
+from ingest.arguments import add_arguments
 from ingest.errors import PagewiseError
 from settings import Settings, SettingsError, load_settings
 
@@ -75,12 +75,13 @@ def parser() -> argparse.ArgumentParser:
         description="Ask questions of your own PDFs and see the page that proves each sentence.",
         epilog="Exit codes: 0 done, partly done or refused; 1 something failed; 2 wrong use; 130 stopped.",
     )
+    top.add_argument("--data", metavar="DIR", help="the library's folder (else PAGEWISE_DATA)")
     top.add_argument("--version", action="version", version=f"pagewise {version('pagewise')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, do: Callable[..., int] | None, about: str, *options: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
-        one.add_argument("--data", metavar="DIR", help="the library's folder (else PAGEWISE_DATA)")
+        one.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="the same as before the command")
         if "json" in options:
             one.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
         if "document" in options:
@@ -104,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("run", None, "start the web app")
     one.add_argument("--port", type=int, metavar="N", help="listen on this port (else PAGEWISE_PORT, 8501)")
     one = command("ingest", ingest, "add PDFs to the library: files, and folders with all that is in them", "json")
-    one.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    add_arguments(one)
     command("list", list_, "list the documents of the library", "json")
     one = command("remove", remove, "remove a document and everything that was made from it", "json")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
@@ -129,7 +130,8 @@ def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.wiring import library, limits
     from ingest.__main__ import run
 
-    return run(args.paths, lambda: library(settings), limits(settings), as_json=args.json, out=out, err=sys.stderr)
+    how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
+    return run(args.paths, lambda: library(settings), limits(settings), out=out, err=sys.stderr, **how)
 
 
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -1,19 +1,21 @@
 """Uploaded files into the library: to disk under names of our own, through ingest, off the disk again. No Streamlit."""
 
 import hashlib
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ingest.errors import StorageFailed
+from ingest.errors import Encrypted, PagewiseError, StorageFailed, WrongPassword
+from ingest.folder import failure
 from ingest.library import Library
 from ingest.load import Limits
 from ingest.pipeline import Progress, Result, Upload, ingest
+from ingest.unlock import unlock
 
+_NAME = 32  # of a file's hash, in its name here
 SAMPLE = Path(__file__).parent / "sample" / "pagewise.pdf"
 
 
@@ -34,7 +36,7 @@ def receive(files: Sequence[File], folder: Path) -> list[Upload]:
         uploads = []
         for number, file in enumerate(files):
             content = file.getbuffer()
-            path = place / f"{number}-{hashlib.sha256(content).hexdigest()[:32]}.pdf"
+            path = place / f"{number}-{hashlib.sha256(content).hexdigest()[:_NAME]}.pdf"
             path.write_bytes(content)
             uploads.append(Upload(file.name, path))
         return uploads
@@ -43,16 +45,66 @@ def receive(files: Sequence[File], folder: Path) -> list[Upload]:
 
 
 def take_in(
-    uploads: Sequence[Upload], library: Library, limits: Limits, temporary: bool
+    uploads: Sequence[Upload], library: Library, limits: Limits, temporary: bool, password: str = ""
 ) -> Iterator[Progress | Result]:
-    """Ingest's events. `temporary`: the files are removed however it ends."""
+    """Ingest's events. `temporary`: the files are removed however it ends, but for those that want a password."""
+    wanting: set[str] = set()
     try:
-        with closing(ingest(uploads, library, limits)) as events:
-            yield from events
+        opened = (yield from _unlocked(uploads, password, limits, wanting)) if password else uploads
+        with closing(ingest(opened, library, limits)) as events:
+            for event in events:
+                if isinstance(event, Result) and event.status != "failed":
+                    library.places.keep(event.id)  # whoever uploads a document wants it, whatever becomes of a file
+                if isinstance(event, Result) and wants_password(event):
+                    wanting.add(event.id)
+                yield event
     finally:
         if temporary:
-            for folder in {upload.path.parent for upload in uploads}:
-                shutil.rmtree(folder, ignore_errors=True)
+            discard([upload for upload in uploads if not _is_one_of(upload, wanting)])
+
+
+def wants_password(result: Result) -> bool:
+    return isinstance(result.error, Encrypted | WrongPassword)
+
+
+def locked(events: Sequence[Progress | Result], uploads: Sequence[Upload]) -> list[Upload]:
+    """Those of the received files that wait for a password."""
+    wanting = {event.id for event in events if isinstance(event, Result) and wants_password(event)}
+    return [upload for upload in uploads if _is_one_of(upload, wanting)]
+
+
+def discard(uploads: Sequence[Upload]) -> None:
+    """Removes received files, with the copies made of them and the folders that are empty then."""
+    for upload in uploads:
+        upload.path.unlink(missing_ok=True)
+    for folder in {upload.path.parent for upload in uploads}:
+        for copy in folder.glob("unlocked-*"):
+            copy.unlink(missing_ok=True)
+        with suppress(OSError):  # another one still waits there
+            folder.rmdir()
+
+
+def _unlocked(
+    uploads: Sequence[Upload], password: str, limits: Limits, wanting: set[str]
+) -> Generator[Result, None, list[Upload]]:
+    """The files, or copies of them without their password beside them; a Result for each that it does not open."""
+    opened = []
+    for upload in uploads:
+        with upload.path.open("rb") as file:
+            id = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            copy = unlock(upload.path, [password], limits, upload.path.parent)
+            opened.append(Upload(upload.name, copy, id) if copy else upload)
+        except PagewiseError as error:
+            result = failure(upload.name, id, error)
+            if wants_password(result):
+                wanting.add(id)
+            yield result
+    return opened
+
+
+def _is_one_of(upload: Upload, ids: set[str]) -> bool:
+    return any(id[:_NAME] in upload.path.stem for id in ids if id)
 
 
 @dataclass(frozen=True)

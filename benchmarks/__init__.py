@@ -1,1 +1,1 @@
-"""How fast it is, and beside what: `python -m benchmarks COMMAND`. Nothing of the program imports this."""
+"""What Pagewise costs, and beside what: `python -m benchmarks COMMAND`. Nothing of the program imports this."""

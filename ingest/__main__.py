@@ -11,22 +11,29 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from ingest.arguments import add_arguments
 from ingest.embed import open_embedder
 from ingest.errors import PagewiseError
+from ingest.folder import Folder, Removed
 from ingest.library import Library
-from ingest.pipeline import Progress, Result, Upload, find_pdfs, ingest
+from ingest.pipeline import Progress, Result, find_pdfs
+from ingest.unlock import read_passwords
+from ingest.watch import changes
 from ingest.worker import Limits
 from settings import SettingsError, load_settings
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the command, for every parser that offers it."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="PDF files, and folders with PDFs in them")
-    parser.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
-    parser.add_argument("--data", metavar="DIR", help="the library's folder (else PAGEWISE_DATA)")
+@dataclass
+class Batch:
+    """What was done since `started` (monotonic clock)."""
+
+    started: float = field(default_factory=time.monotonic)
+    results: list[Result] = field(default_factory=list)
+    removed: list[Removed] = field(default_factory=list)
 
 
 def run(
@@ -37,43 +44,57 @@ def run(
     as_json: bool,
     out: TextIO,
     err: TextIO,
+    prune: bool = False,
+    watch: bool = False,
+    password_file: Path | None = None,
 ) -> int:
-    """Takes the files in and tells how it goes; returns the exit code. The library is opened and closed here."""
-    started = time.monotonic()
+    """Takes the files in and tells how it goes; returns the exit code. The library is opened and closed here.
+
+    `watch`: goes on with what changes, a batch at a time, each told on `out`, until Ctrl-C.
+    """
+    batch = Batch()
     try:
         files = find_pdfs(paths)
+        passwords = read_passwords(password_file) if password_file else []
     except PagewiseError as error:
         print(f"pagewise: {error}", file=err)
         return 2
     if not files:
         print("No PDFs were found there.", file=err)
-    results: list[Result] = []
     code = 0
     try:
         with open_library() as library:
-            _follow(files, library, limits, results, err)
+            folder = Folder(paths, library, limits, prune=prune, patient=watch, passwords=passwords)
+            _follow(folder.sync(files), batch, err)
+            if watch:
+                _tell(batch, as_json, out)
+                batch = Batch()
+                for number, changed in enumerate(changes(paths)):
+                    # The first look is for what changed before the watching began.
+                    if changed or folder.waiting or number == 0:
+                        _follow(folder.sync(find_pdfs(paths)), batch, err)
+                    if batch.results or batch.removed:
+                        _tell(batch, as_json, out)
+                    batch = Batch()
     except PagewiseError as error:  # the library as a whole: each file that is left failed of it
         print(f"pagewise: {error}", file=err)
-        left = files[len(results) :]
-        results += [Result(upload.name, "", "failed", 0, (), 0, str(error), error) for upload in left]
+        left = files[len(batch.results) :] if not watch else []
+        batch.results += [Result(upload.name, "", "failed", 0, (), 0, str(error), error) for upload in left]
         code = 1
     except KeyboardInterrupt:
         print("Stopped. What was added is kept; run it again for the rest.", file=err)
         code = 130
-    code = code or int(any(result.status == "failed" for result in results))
-    seconds = round(time.monotonic() - started, 3)
-    if as_json:
-        json.dump({"documents": [_json(result) for result in results], "seconds": seconds}, out, ensure_ascii=False)
-        out.write("\n")
-    else:
-        out.write(_summary(results, seconds))
-    out.flush()
+    code = code or int(any(result.status == "failed" for result in batch.results))
+    if not watch or batch.results or batch.removed:
+        _tell(batch, as_json, out)
     return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ingest", description="Add PDFs to the library.")
     add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
+    parser.add_argument("--data", metavar="DIR", help="the library's folder (else PAGEWISE_DATA)")
     args = parser.parse_args(argv)
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error")  # progress bars of libraries are not ours
     try:
@@ -97,19 +118,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     out = sys.stdout
     with redirect_stdout(sys.stderr):  # what a library prints is no result
-        return run(args.paths, open_library, limits, as_json=args.json, out=out, err=sys.stderr)
+        how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
+        return run(args.paths, open_library, limits, out=out, err=sys.stderr, **how)
 
 
-def _follow(files: Iterable[Upload], library: Library, limits: Limits, results: list[Result], err: TextIO) -> None:
-    """Runs the ingest; each result goes into `results` and is a line on `err`; on a terminal, progress before it."""
+def _follow(events: Iterable[Progress | Result | Removed], batch: Batch, err: TextIO) -> None:
+    """Runs the sync; what ended goes into `batch` and is a line on `err`; on a terminal, progress before it."""
     live = err.isatty()
-    with closing(ingest(files, library, limits)) as events:
+    with closing(events) as events:  # type: ignore[type-var]
         for event in events:
+            if isinstance(event, Progress):
+                if live:
+                    print(f"{_CLEAR}{_progress(event)}", end="", file=err, flush=True)
+                continue
             if isinstance(event, Result):
-                results.append(event)
-                print(f"{_CLEAR if live else ''}{_line(event)}", file=err, flush=True)
-            elif live:
-                print(f"{_CLEAR}{_progress(event)}", end="", file=err, flush=True)
+                batch.results.append(event)
+            else:
+                batch.removed.append(event)
+            print(f"{_CLEAR if live else ''}{_line(event)}", file=err, flush=True)
 
 
 _CLEAR = "\r\x1b[K"  # back to the start of the line, and empty it
@@ -120,15 +146,32 @@ def _progress(event: Progress) -> str:
     return f"{event.name}: {event.stage}, {event.done} of {event.total} {of}"[:100]
 
 
-def _line(result: Result) -> str:
-    counts = f", {some(result.pages, 'page')}, {some(result.chunks, 'passage')}" if result.chunks else ""
-    return f"{result.name}: {result.status}{counts}{'. ' + result.reason if result.reason else ''}"
+def _line(event: Result | Removed) -> str:
+    if isinstance(event, Removed):
+        why = {"replaced": "its new version is in its place", "gone": "its file is gone"}[event.reason]
+        return f"{event.name}: removed ({why})"
+    counts = f", {some(event.pages, 'page')}, {some(event.chunks, 'passage')}" if event.chunks else ""
+    return f"{event.name}: {event.status}{counts}{'. ' + event.reason if event.reason else ''}"
 
 
-def _summary(results: Sequence[Result], seconds: float) -> str:
-    counts = {status: sum(result.status == status for result in results) for status in _STATUSES}
+def _tell(batch: Batch, as_json: bool, out: TextIO) -> None:
+    seconds = round(time.monotonic() - batch.started, 3)
+    if as_json:
+        value: dict[str, object] = {"documents": [_json(result) for result in batch.results], "seconds": seconds}
+        if batch.removed:
+            value["removed"] = [{"document": r.name, "id": r.id, "reason": r.reason} for r in batch.removed]
+        json.dump(value, out, ensure_ascii=False)
+        out.write("\n")
+    else:
+        out.write(_summary(batch, seconds))
+    out.flush()
+
+
+def _summary(batch: Batch, seconds: float) -> str:
+    counts = {status: sum(result.status == status for result in batch.results) for status in _STATUSES}
+    counts["removed"] = len(batch.removed)
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "nothing to do"
-    return f"{some(len(results), 'file')} in {seconds:.1f} s: {told}.\n"
+    return f"{some(len(batch.results), 'file')} in {seconds:.1f} s: {told}.\n"
 
 
 def some(number: int, what: str) -> str:

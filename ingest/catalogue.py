@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest import keywords
 from ingest.document import Chunk, Document, Page, Passage, Record, Span
 from ingest.errors import LibraryError, StorageFailed
 
 FORMAT = 1
 _BUSY_SECONDS = 30.0
-_SMALL = 1000  # chunks
-# The tokens are ours, one space between two: every printable sign but the space belongs to its token.
-_SIGNS = "".join(chr(c) for c in range(33, 127) if not chr(c).isalnum()).replace("'", "''''").replace('"', '""')
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
@@ -41,7 +39,7 @@ CREATE TABLE chunks (
     place INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL,
     heading TEXT NOT NULL, spans TEXT NOT NULL, UNIQUE (document, place)
 );
-CREATE VIRTUAL TABLE words USING fts5 (tokens, tokenize = "ascii tokenchars '{_SIGNS}'");
+{keywords.SCHEMA.strip()}
 PRAGMA user_version = {FORMAT};
 """
 _SELECT_PASSAGE = """
@@ -49,6 +47,7 @@ SELECT c.id, c.document, c.place, c."start", c."end", c.text, c.heading, c.spans
 FROM chunks c JOIN documents d ON d.id = c.document
 """
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
+_RANGES = f"SELECT min(number), max(number) + 1 FROM chunks WHERE document {_AMONG} GROUP BY document"
 
 
 class NewerLibrary(LibraryError):
@@ -63,7 +62,8 @@ class Catalogue:
         """Opens or creates it. Raises StorageFailed, NewerLibrary."""
         self._file = file
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
-        self._common: tuple[str, dict[str, bool]] = ("", {})  # the version that it is true of; token → common
+        self._corpus: keywords.Corpus | None = None  # this and the records are kept for as long as nothing changes
+        self._records: tuple[str, list[Record]] = ("", [])
         with self._writing() as db:
             found = int(db.execute("PRAGMA user_version").fetchone()[0])
             if found > FORMAT:
@@ -72,6 +72,7 @@ class Catalogue:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute("INSERT INTO meta VALUES ('library', ?), ('version', '0')", (uuid.uuid4().hex,))
+            keywords.adopt(db)
 
     def close(self) -> None:
         while not self._idle.empty():
@@ -120,10 +121,7 @@ class Catalogue:
                     for number, c in enumerate(chunks, first)
                 ),
             )
-            db.executemany(
-                "INSERT INTO words (rowid, tokens) VALUES (?, ?)",
-                ((number, " ".join(_token(t) for t in found)) for number, found in enumerate(tokens, first)),
-            )
+            keywords.put(db, first, tokens)
             db.execute(
                 "UPDATE documents SET state = 'whole', added = ?, pages = ?, without_text = ?, chunks = ? WHERE id = ?",
                 (
@@ -136,18 +134,23 @@ class Catalogue:
             )
             _count_up(db)
 
+    def rename(self, id: str, name: str) -> None:
+        with self._writing() as db:
+            db.execute("UPDATE documents SET name = ? WHERE id = ?", (sound(name), id))
+            _count_up(db)
+
     def dismiss(self, id: str) -> None:
         """Takes everything of a document out but its row, which stays as `leaving` until `forget`."""
         with self._writing() as db:
-            db.execute("DELETE FROM words WHERE rowid IN (SELECT number FROM chunks WHERE document = ?)", (id,))
-            gone = db.execute("DELETE FROM chunks WHERE document = ?", (id,)).rowcount
+            first = db.execute("SELECT min(number) FROM chunks WHERE document = ?", (id,)).fetchone()[0]
+            if first is not None:
+                keywords.drop(db, first)
+            db.execute("DELETE FROM chunks WHERE document = ?", (id,))
             db.execute("DELETE FROM pages WHERE document = ?", (id,))
             db.execute("DELETE FROM headings WHERE document = ?", (id,))
-            db.execute("UPDATE documents SET state = 'leaving' WHERE id = ?", (id,))
-            if gone:
-                # The index only marks what is deleted; this writes it anew, so that no removed word stays in the file.
-                db.execute("INSERT INTO words (words) VALUES ('optimize')")
+            if db.execute("UPDATE documents SET state = 'leaving' WHERE id = ? AND state = 'whole'", (id,)).rowcount:
                 _count_up(db)
+            db.execute("UPDATE documents SET state = 'leaving' WHERE id = ?", (id,))
 
     def forget(self, id: str) -> None:
         """Drops the row of a document that is not whole."""
@@ -165,8 +168,11 @@ class Catalogue:
 
     def records(self) -> list[Record]:
         with self._reading() as db:
-            rows = db.execute(f"{_SELECT_RECORD} ORDER BY name, added, id").fetchall()
-        return [_record(row) for row in rows]
+            version = _version(db)  # read first: what is newer than it says is read again
+            if self._records[0] != version:
+                rows = db.execute(f"{_SELECT_RECORD} ORDER BY name, added, id").fetchall()
+                self._records = version, [_record(row) for row in rows]
+            return list(self._records[1])
 
     def record(self, id: str) -> Record | None:
         with self._reading() as db:
@@ -205,35 +211,27 @@ class Catalogue:
     # -- keyword search
 
     def keywords(
-        self, tokens: Sequence[str], k: int, documents: Sequence[str] | None = None
+        self, tokens: Sequence[str] | Mapping[str, float], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
-        """The best `k` chunks by BM25: (chunk id, score), higher is better, ties in the order of adding."""
-        wanted = list(dict.fromkeys(cleaned for token in tokens if (cleaned := _token(token))))
-        if not wanted or k < 1 or (documents is not None and not documents):
+        """The best `k` chunks by BM25: (chunk id, score), higher is better, ties in the order of adding.
+
+        `tokens`: each counts once, or what the mapping says.
+        """
+        weights = tokens if isinstance(tokens, Mapping) else dict.fromkeys(tokens, 1.0)
+        if not weights or k < 1 or (documents is not None and not documents):
             return []
         with self._reading() as db:
-            rare = [token for token in wanted if not self._is_common(db, token)]
-            found = _matching(db, rare, k, documents) if 0 < len(rare) < len(wanted) else []
-            return found if len(found) == k else _matching(db, wanted, k, documents)
-
-    def _is_common(self, db: sqlite3.Connection, token: str) -> bool:
-        """Whether more than half of the chunks have it: then BM25 gives it no weight, and it costs the most time.
-
-        Leaving it out changes no score by more than a millionth. Not worth asking in a small library.
-        """
-        version, chunks = db.execute(
-            "SELECT (SELECT value FROM meta WHERE name = 'version'), (SELECT sum(chunks) FROM documents)"
-        ).fetchone()
-        if (chunks or 0) < _SMALL:
-            return False
-        known, common = self._common
-        if known != version:
-            known, common = self._common = (version, {})
-        if token not in common:
-            db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.spread USING fts5vocab (main, words, row)")
-            row = db.execute("SELECT doc FROM temp.spread WHERE term = ?", (_folded(token),)).fetchone()
-            common[token] = row is not None and 2 * int(row[0]) > chunks
-        return common[token]
+            db.execute("BEGIN")  # all that follows sees one state of the library
+            version = _version(db)
+            corpus = self._corpus
+            if corpus is None or corpus.version != version:
+                corpus = self._corpus = keywords.corpus(db, version)
+            within = None if documents is None else db.execute(_RANGES, (_list(documents),)).fetchall()
+            found = dict(keywords.search(db, corpus, weights, k, within))
+            rows = db.execute(f"SELECT number, id FROM chunks WHERE number {_AMONG}", (_list(list(found)),))
+            ids = dict(rows.fetchall())
+            db.execute("COMMIT")
+        return [(ids[number], score) for number, score in found.items()]
 
     # -- connections
 
@@ -281,34 +279,15 @@ def sound(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _token(token: str) -> str:
-    """A token without what the index takes for a space: control characters and spaces themselves."""
-    return "".join(c for c in sound(token) if c > " " and c != "\x7f")
-
-
-def _folded(token: str) -> str:
-    """As the index keeps it: ASCII letters small."""
-    return "".join(c.lower() if c.isascii() else c for c in token)
-
-
-def _matching(
-    db: sqlite3.Connection, tokens: Sequence[str], k: int, documents: Sequence[str] | None
-) -> list[tuple[str, float]]:
-    match = " OR ".join('"' + token.replace('"', '""') + '"' for token in tokens)
-    within = "" if documents is None else f"AND c.document {_AMONG}"
-    rows = db.execute(
-        f"""SELECT c.id, -bm25(words) FROM words JOIN chunks c ON c.number = words.rowid
-        WHERE words MATCH ? {within} ORDER BY bm25(words), c.number LIMIT ?""",
-        (match, k) if documents is None else (match, _list(documents), k),
-    ).fetchall()
-    return [(str(id), float(score)) for id, score in rows]
+def _version(db: sqlite3.Connection) -> str:
+    return str(db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()[0])
 
 
 def _count_up(db: sqlite3.Connection) -> None:
     db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'version'")
 
 
-def _list(values: Sequence[str]) -> str:
+def _list(values: Sequence[str | int]) -> str:
     return json.dumps(list(values))
 
 

@@ -31,7 +31,7 @@ TEXTS = (
     "The Firm's net sales ROSE by 9.5% to $1,577.0 million — “the best year”\nsince 2009. café naïve ﬁnal",
     "公司2020年的营业收入是一亿元。",
     "",
-    "Property, plant and equipment 8,738 8,866 " * 80,
+    "Property, plant and equipment 8,738 8,866 " * 100,
 )
 # The fewer rows go through at once, the more of them stays in the processor's cache: 32 are half as fast as 4 to 8.
 BATCH = 4

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,8 +47,10 @@ class Job:
     id: str
     name: str
     path: Path
+    copy: bool  # of the document without its password: then its bytes are not those of `id`
     told: "queue.SimpleQueue[Step | Literal['ready'] | BaseException]" = field(default_factory=queue.SimpleQueue)
     document: Document | None = None
+    content: str = ""  # the hash of the bytes that were read
     chunks: Sequence[Chunk] = ()
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     done: int = 0  # chunks that have their vector
@@ -83,8 +85,8 @@ class Crew:
         self._stopped = threading.Event()
         self._embedding: list[threading.Thread] = []
 
-    def begin(self, id: str, name: str, path: Path) -> Job:
-        job = Job(id, name, path)
+    def begin(self, id: str, name: str, path: Path, copy: bool) -> Job:
+        job = Job(id, name, path, copy)
         self._unread.put(job)
         if not self._embedding:
             forget_strangers(self._library.folder, [record.id for record in self._library.records()])
@@ -128,8 +130,10 @@ class Crew:
             job.told.put(Step("reading", done, total))
 
         document = sandbox.read(job.path, job.name, self._limits, on_page=on_page)
-        if document.id != job.id:
+        job.content = document.id
+        if job.content != job.id and not job.copy:
             raise FileUnreadable(detail="it changed while it was being read")
+        document = replace(document, id=job.id)
         embedder = self._library.embedder
         has_text = len(document.pages_without_text) < len(document.pages)
         job.chunks = split(document, embedder.count, embedder.window) if has_text else []

@@ -87,7 +87,7 @@ class Chunk:
     start: int
     end: int
     text: str
-    heading: str  # "Chapter 3 › Results"; "" where the document has no outline
+    heading: str  # what it stands under: "Chapter 3 › Results", and the head of the table that it begins in; or ""
     spans: tuple[Span, ...]  # at least one, in page order
 
 

@@ -43,7 +43,12 @@ class Broken(ReadError):
 
 class Encrypted(ReadError):
     text = "The PDF is protected with a password."
-    remedy = "Save a copy without the password and add that."
+    remedy = "Enter it in the app, or give it with `pagewise ingest --password-file FILE`."
+
+
+class WrongPassword(ReadError):
+    text = "The PDF is protected with a password, and the one that was given does not open it."
+    remedy = "Check it, capital letters too, and give it again."
 
 
 class NoPages(ReadError):

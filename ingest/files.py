@@ -22,8 +22,11 @@ class Files:
     def path(self, id: str) -> Path:
         return self._folder / f"{id}.pdf"
 
-    def put(self, id: str, file: Path) -> None:
-        """Copies a document's file to its place, whole or not at all. Raises FileUnreadable if it is another one."""
+    def put(self, id: str, file: Path, content: str) -> None:
+        """Copies a document's file to its place, whole or not at all. `content`: the SHA-256 that its bytes must have.
+
+        Raises FileUnreadable if it is another one.
+        """
         handle, name = tempfile.mkstemp(dir=self._folder, prefix="incoming-", suffix=".part")
         temporary = Path(name)
         try:
@@ -39,7 +42,7 @@ class Files:
                         target.write(piece)
                 target.flush()
                 os.fsync(target.fileno())
-            if digest.hexdigest() != id:
+            if digest.hexdigest() != content:
                 raise FileUnreadable(detail="it changed while it was being read")
             temporary.replace(self.path(id))
             self._sync()

@@ -36,6 +36,7 @@ from ingest.errors import (
 )
 from ingest.files import Files
 from ingest.lock import OwnedLock
+from ingest.places import Places
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
@@ -61,6 +62,7 @@ class Library:
         self._vectors: Vectors | None = None
         self._checked_version = -1  # of the catalogue, when its chunks and the vectors were last compared
         self._closed = False
+        self.places = Places(folder / "places.sqlite3")  # of the files that documents were taken from
         with self._disk():
             folder.mkdir(0o700, parents=True, exist_ok=True)
             self._files = Files(folder / "files")
@@ -97,6 +99,7 @@ class Library:
                 return
             self._closed = True
             try:
+                self.places.close()
                 if self._vectors is not None:
                     self._vectors.close()
                 if hasattr(self, "_catalogue"):
@@ -106,9 +109,12 @@ class Library:
 
     # -- documents come and go
 
-    def add(self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32], file: Path) -> Record:
+    def add(
+        self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32], file: Path, content: str = ""
+    ) -> Record:
         """Stores a document whole, with a copy of its file; `vectors` is (len(chunks), dimensions).
 
+        `content`: the SHA-256 of the file's bytes, where it is not the id: of a copy without its password.
         A document that is already there is left as it is. Raises FileUnreadable, StorageFailed, LibraryBusy,
         ChromaUnreachable; then nothing of it is kept.
         """
@@ -122,7 +128,7 @@ class Library:
             self._catalogue.announce(document)
             try:
                 with self._disk():
-                    self._files.put(document.id, file)
+                    self._files.put(document.id, file, content or document.id)
                 store.add([chunk.id for chunk in chunks], document.id, vectors)
                 self._catalogue.complete(
                     document, chunks, (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
@@ -142,7 +148,13 @@ class Library:
             vectorcache.forget(self.folder, id)  # first: what fails or is killed here has taken nothing away
             self._catalogue.dismiss(id)
             self._clear(id)
+            self.places.forget(id)
             return record
+
+    def rename(self, id: str, name: str) -> None:
+        """Another name to show. Its title, which is indexed with it, stays. Raises StorageFailed, LibraryBusy."""
+        with self._writing():
+            self._catalogue.rename(id, name)
 
     def version(self) -> int:
         """Changes whenever a document comes or goes, also by another process."""
@@ -184,12 +196,22 @@ class Library:
         """Where the document's own bytes lie. Raises UnknownDocument."""
         return self._files.path(self._record(document).id)
 
+    def incoming(self) -> Path:
+        """A folder for files on their way in, whatever becomes of them. Raises StorageFailed."""
+        with self._disk():
+            place = self.folder / "incoming"
+            place.mkdir(0o700, exist_ok=True)
+            return place
+
     # -- search
 
     def keywords(
-        self, tokens: Sequence[str], k: int, documents: Sequence[str] | None = None
+        self, tokens: Sequence[str] | Mapping[str, float], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
-        """The `k` best chunks by BM25: (chunk id, score), higher is better. `documents`: ids; None: all."""
+        """The `k` best chunks by BM25: (chunk id, score), higher is better. `documents`: ids; None: all.
+
+        `tokens`: each counts once, or what the mapping says.
+        """
         return self._catalogue.keywords(tokens, k, documents)
 
     def nearest(

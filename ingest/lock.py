@@ -11,17 +11,19 @@ from ingest.errors import LibraryBusy
 class OwnedLock:
     """A lock on a file; the owner's process id stands beside it, for the message to others. One thread at a time."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, error: type[LibraryBusy] = LibraryBusy) -> None:
+        """`error`: what is said to those who wait in vain."""
         self._folder = file.parent
         self._owner = file.with_name(f"{file.name}.owner")
         self._lock = FileLock(file, thread_local=False)  # whichever thread closes may release it
+        self._error = error
 
     def take(self, seconds: float) -> None:
         """Waits up to `seconds`. Taking it twice is harmless. Raises LibraryBusy, OSError."""
         try:
             self._lock.acquire(timeout=seconds)
         except Timeout as error:
-            raise LibraryBusy(folder=self._folder, owner=self._read_owner()) from error
+            raise self.busy() from error
         try:
             self._owner.write_text(str(os.getpid()))
         except OSError:
@@ -32,8 +34,10 @@ class OwnedLock:
         """Gives back what `take` took last; without one, nothing."""
         self._lock.release()
 
-    def _read_owner(self) -> str:
+    def busy(self) -> LibraryBusy:
+        """The error that names who has it."""
         try:
-            return self._owner.read_text().strip() or "unknown"
+            owner = self._owner.read_text().strip() or "unknown"
         except OSError:
-            return "unknown"
+            owner = "unknown"
+        return self._error(folder=self._folder, owner=owner)

@@ -29,10 +29,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Upload:
-    """A file to take in: the name to show, and where its bytes are."""
+    """A file to take in: the name to show, and where its bytes are.
+
+    `id`: of the document, where the file is a copy of it without its password; else it is the hash of the bytes.
+    """
 
     name: str
     path: Path
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,15 @@ class Result:
 
 @dataclass
 class _Entry:
-    """A file on its way: the work that was begun for it, if any was, or what made that impossible."""
+    """A file on its way: the work that was begun for it, if any was, or what made that impossible.
+
+    `copy`: the file is a copy of the document without its password, so that its bytes are not those of `id`.
+    """
 
     name: str
     path: Path
-    id: str = ""
+    id: str
+    copy: bool
     job: Job | None = None
     error: PagewiseError | None = None
 
@@ -124,11 +132,11 @@ def _entry(
     upload: Upload, library: Library, limits: Limits, seen: Mapping[str, Result], waiting: Iterable[_Entry], crew: Crew
 ) -> _Entry:
     """A file with its work begun, where there is any: not for bytes that are there, or that are on their way."""
-    entry = _Entry(display_name(upload.name), upload.path)
+    entry = _Entry(display_name(upload.name), upload.path, upload.id, copy=bool(upload.id))
     try:
-        entry.id = _digest(upload.path, limits)
+        entry.id = upload.id or _digest(upload.path, limits)
         if not _known(entry, library, seen) and all(entry.id != other.id for other in waiting):
-            entry.job = crew.begin(entry.id, entry.name, entry.path)
+            entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)
     except PagewiseError as error:
         entry.error = error
     return entry
@@ -143,7 +151,7 @@ def _taken_in(
     if entry.job is None:
         if known := _known(entry, library, seen):
             return known
-        entry.job = crew.begin(entry.id, entry.name, entry.path)  # it was there a moment ago
+        entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)  # it was there a moment ago
     job = entry.job
     while (told := job.told.get()) != "ready":
         if not isinstance(told, Step):
@@ -154,7 +162,7 @@ def _taken_in(
     if not job.chunks:
         return _failed(entry.name, entry.id, NoText(pages=len(pages)), len(pages), without)
     yield Progress(entry.name, "storing", 0, 1)
-    record = library.add(job.document, job.chunks, job.vectors, entry.path)
+    record = library.add(job.document, job.chunks, job.vectors, entry.path, job.content)
     yield Progress(entry.name, "storing", 1, 1)
     reason = _without_text(pages) if without else ""
     return Result(entry.name, entry.id, record.status, record.pages, record.without_text, record.chunks, reason)

@@ -3,36 +3,50 @@
 A sentence that runs over a page's end stays whole, and its chunk then ends on the next page; nothing else crosses
 a page, so a chunk's page is nearly always one page. Lines that run along the top or bottom of many pages are left
 out: they would make every page answer to the report's own name and year. Beside them no character is lost or doubled.
+
+A table's row is a sentence. Where a table is cut, the chunks after the first have its head in their heading, so that
+a figure is found, embedded and shown with its column's name; their text stays what stands on the page.
 """
 
 import hashlib
 import re
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ingest.document import Chunk, Document, Heading, context_line, layout, spans
+from ingest.margins import body, running_lines
 from ingest.sentences import sentences
+from ingest.tables import Table, is_row, part_of, tables
 
 # all-MiniLM-L6-v2 reads 256 tokens; recall on wrapped encyclopaedia pages and on filings falls on either side.
 TARGET_TOKENS = 220
-_RUNNING_LINES = 2  # at either end of a page
-_RUNNING_PAGES, _RUNNING_SHARE = 4, 0.3  # a line runs where it stands on so many pages, and on such a share of them
+_MARKS = 4  # tokens: the embedder's at both ends, the line break after the context line, one to spare
 _GOES_ON_BEFORE = re.compile(r"[^\W\d_][,;\-–—，、；]?\s*$")
 _GOES_ON_AFTER = re.compile(r"\s*[a-z\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A sentence, or a part of one that is too long: [start, end) of the document's text. `tied`: to the one before."""
+
+    start: int
+    end: int
+    size: int  # tokens
+    tied: bool = False
 
 
 def split(document: Document, count: Callable[[str], int], window: int) -> list[Chunk]:
     """The chunks of a document, in order.
 
     `count`: tokens of a text by the embedder's tokenizer. `window`: the embedder's, in tokens; a chunk and its
-    context line together stay inside it (unless the context line alone is longer than half of it: then it is cut off
-    by the embedder, not the text).
+    context line together stay inside it (unless title and outline alone are longer than half of it: then the line is
+    cut off by the embedder, not the text).
     """
     places = layout(document.pages)
     chunks: list[Chunk] = []
-    for start, end in _runs(document, count, window):
-        page_spans = spans(start, end, places)
-        heading = _heading(document, page_spans[0].page)
+    for start, end, heading in _runs(document, count, window):
+        first, last = (bisect_right(document.page_starts, at) for at in (start, end))
         chunks.append(
             Chunk(
                 id=hashlib.sha256(f"{document.id}-{start}-{end}".encode()).hexdigest()[:32],
@@ -42,36 +56,67 @@ def split(document: Document, count: Callable[[str], int], window: int) -> list[
                 end=end,
                 text=document.text[start:end],
                 heading=heading,
-                spans=page_spans,
+                spans=spans(start, end, places[first - 1 : last]),
             )
         )
     return chunks
 
 
-def _runs(document: Document, count: Callable[[str], int], window: int) -> Iterator[tuple[int, int]]:
-    text = document.text
+def _runs(document: Document, count: Callable[[str], int], window: int) -> Iterator[tuple[int, int, str]]:
+    """The chunks' ranges, each with its heading."""
+    text, before = document.text, ""
+    headings = _headings(document)
     for start, end in _sections(document):
-        page = document.pages[_page_index(document, start)].number
-        context = min(count(context_line(document.title, _heading(document, page))), window // 2)
-        room = max(16, min(TARGET_TOKENS, window - context - 4))  # 4: the embedder's marks at both ends, the line break
+        path = headings[bisect_right(document.page_starts, start) - 1]
+        found = [_moved(table, start) for table in tables(text[start:end])]
+        if found and not found[0].dated and not text[start : found[0].start].strip() and before:
+            found[0] = _under(found[0], before)  # it began on the page before
+
+        def heading(at: int, path: str = path, found: list[Table] = found) -> str:
+            table = next((table for table in found if table.first <= at < table.end), None)
+            heads = (f"{table.head} › {part_of(text, table, at)}".strip(" ›"), table.head) if table else ()
+            whole = (" › ".join(filter(None, (path, head))) for head in heads)
+            return next((h for h in whole if count(context_line(document.title, h)) <= window // 2), path)
+
+        longest = max((heading(at) for table in found for at in (table.first, table.end - 1)), key=len, default=path)
+        context = min(count(context_line(document.title, longest)), window // 2)
+        room = max(16, min(TARGET_TOKENS, window - context - _MARKS))
         pieces = [
             piece
             for first, last in sentences(text[start:end])
             for piece in _pieces(text, start + first, start + last, count, room)
         ]
-        yield from ((a, b) for a, b in (_trim(text, a, b) for a, b in _pack(text, pieces, count, room)) if b > a)
+        for a, b in _pack(_tied(text, pieces, found), room):
+            a, b = _trim(text, a, b)
+            if b > a:
+                yield a, b, heading(a)
+        before = found[-1].head if found and not text[found[-1].end : end].strip() else ""
 
 
-def _page_index(document: Document, offset: int) -> int:
-    starts = document.page_starts
-    return max(i for i, start in enumerate(starts) if start <= offset)
+def _moved(table: Table, by: int) -> Table:
+    return Table(table.start + by, table.first + by, table.end + by, table.head, table.dated)
+
+
+def _under(table: Table, head: str) -> Table:
+    """The rest of a table under the head that it has on the page before."""
+    return Table(table.start, table.start, table.end, head, True)
+
+
+def _tied(text: str, pieces: Sequence[_Piece], found: Sequence[Table]) -> Iterator[_Piece]:
+    """A table's head is tied to its first row, and what names a part of a table to that part's first row."""
+    label = False
+    for piece in pieces:
+        table = next((table for table in found if table.start <= piece.start < table.end), None)
+        tied = table is not None and (label or table.start < piece.start <= table.first)
+        yield _Piece(piece.start, piece.end, piece.size, tied)
+        label = table is not None and not is_row(" ".join(text[piece.start : piece.end].split()))
 
 
 def _sections(document: Document) -> Iterator[tuple[int, int]]:
     """The pages' ranges without running lines, each to the end of the sentence that runs over its page's end."""
     text, begin = document.text, 0
     running = running_lines([page.text for page in document.pages])
-    bodies = [_body(page.text, running) for page in document.pages]
+    bodies = [body(page.text, running) for page in document.pages]
     for i, start in enumerate(document.page_starts):
         first, last = bodies[i]
         begin, end = max(begin, start + first), max(begin, start + last)
@@ -86,46 +131,11 @@ def _sections(document: Document) -> Iterator[tuple[int, int]]:
         begin = max(begin, end)
 
 
-def running_lines(pages: Sequence[str]) -> frozenset[str]:
-    """The lines, by their shape, that stand first or last on many pages: headers, footers, page numbers."""
-    shapes = Counter(
-        shape for page in pages for shape in {_shape(page[a:b]) for ends in _edges(page) for a, b in ends} if shape
-    )
-    least = max(_RUNNING_PAGES, _RUNNING_SHARE * len(pages))
-    return frozenset(shape for shape, count in shapes.items() if count >= least)
-
-
-def _edges(page: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """The ranges of a page's first and last lines that are not blank, from the edge inwards."""
-    lines = [m.span() for m in re.finditer(r"[^\n]*\S[^\n]*", page)]
-    return lines[:_RUNNING_LINES], lines[::-1][:_RUNNING_LINES]
-
-
-def _shape(line: str) -> str:
-    """A line with its numbers made alike; "" for one too long to run along a page."""
-    line = re.sub(r"\d+|\b[ivxlc]+\b", "#", " ".join(line.split()).lower())
-    return line if len(line) <= 120 else ""
-
-
-def _body(page: str, running: frozenset[str]) -> tuple[int, int]:
-    """The range of a page's text inside of its running lines; all of a page that has nothing else."""
-    start, end = 0, len(page)
-    above, below = _edges(page)
-    for a, b in above:
-        if _shape(page[a:b]) not in running:
-            break
-        start = b
-    for a, b in below:
-        if a < start or _shape(page[a:b]) not in running:
-            break
-        end = a
-    return (start, end) if page[start : max(start, end)].strip() else (0, len(page))
-
-
-def _pieces(text: str, start: int, end: int, count: Callable[[str], int], room: int) -> Iterator[tuple[int, int]]:
+def _pieces(text: str, start: int, end: int, count: Callable[[str], int], room: int) -> Iterator[_Piece]:
     """A sentence as it is, or, where it alone is too long, cut at clauses, words or characters, in this order."""
-    if end - start <= room or count(text[start:end]) <= room:
-        yield start, end
+    size = count(text[start:end])
+    if size <= room:
+        yield _Piece(start, end, size)
         return
     half = (start + end) // 2
     cut = next(
@@ -140,22 +150,31 @@ def _pieces(text: str, start: int, end: int, count: Callable[[str], int], room: 
     yield from _pieces(text, cut, end, count, room)
 
 
-def _pack(
-    text: str, pieces: list[tuple[int, int]], count: Callable[[str], int], room: int
-) -> Iterator[tuple[int, int]]:
+def _pack(pieces: Iterator[_Piece], room: int) -> Iterator[tuple[int, int]]:
     """Neighbouring pieces together, as evenly as fills the fewest chunks: a page ends with no crumb."""
-    sizes = [count(text[a:b]) for a, b in pieces]
-    total = sum(sizes)
-    if not pieces:
+    run = list(pieces)
+    if not run:
         return
-    fair = total / max(1, -(-total // room))
-    start, used = pieces[0][0], 0
-    for (a, _), size in zip(pieces, sizes, strict=True):
-        if used and (used + size > room or used + size / 2 > fair):
-            yield start, a
-            start, used = a, 0
-        used += size
-    yield start, pieces[-1][1]
+    first, used = 0, 0
+    fair = _fair(run, room)
+    for i, piece in enumerate(run):
+        while used and (used + piece.size > room or used + piece.size / 2 > fair):
+            cut = i
+            while cut > first and run[cut].tied:
+                cut -= 1
+            if cut == first or (cut < i and 2 * sum(p.size for p in run[first:cut]) < used):
+                cut = i  # tied to the chunk's beginning, or to so much that it would be cut in half
+            yield run[first].start, run[cut].start
+            first, used = cut, sum(p.size for p in run[cut:i])
+            fair = _fair(run[first:], room)
+        used += piece.size
+    yield run[first].start, run[-1].end
+
+
+def _fair(rest: Sequence[_Piece], room: int) -> float:
+    """Tokens a chunk, where what is left is spread evenly over the fewest chunks."""
+    total = sum(piece.size for piece in rest)
+    return total / max(1, -(-total // room))
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
@@ -163,10 +182,14 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     return end - len(piece.lstrip()), start + len(piece.rstrip())
 
 
-def _heading(document: Document, page: int) -> str:
-    """The path of outline entries that `page` stands under: the last one of each level that begins on or before it."""
+def _headings(document: Document) -> list[str]:
+    """For each page the path of outline entries that it stands under: the last of each level that begins before it."""
     path: list[Heading] = []
-    for entry in document.outline:
-        if entry.page <= page:
+    paths, entries = [], iter(sorted(document.outline, key=lambda entry: entry.page))
+    entry = next(entries, None)
+    for page in document.pages:
+        while entry is not None and entry.page <= page.number:
             path = [*(above for above in path if above.level < entry.level), entry]
-    return " › ".join(entry.title for entry in path)
+            entry = next(entries, None)
+        paths.append(" › ".join(above.title for above in path))
+    return paths

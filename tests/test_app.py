@@ -1,5 +1,6 @@
 """The app's pages, run without a browser: what is drawn, and what a click does."""
 
+import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -9,17 +10,18 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import resources, wiring
+from app import intake, resources, wiring
 from app.conversations import Conversations
 from app.i18n import TEXTS
+from app.jobs import Job
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
 from ingest.library import Library
 from ingest.load import Limits
-from ingest.pipeline import Result, Upload, ingest
+from ingest.pipeline import Progress, Result, Upload, ingest
 from settings import Settings, load_settings
 from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pdfs import make_pdf
+from tests.pdfs import encrypted_pdf, make_pdf
 
 MAIN = Path(__file__).parent.parent / "app" / "main.py"
 BRIDGE = "The bridge was opened in 1884. It crosses the river near the old mill."
@@ -123,6 +125,27 @@ def test_the_sample_can_be_added_and_is_asked_about(says: Callable[..., Scripted
     assert keys(at, "sample-question-")
     press(at, "sample-question-1")
     assert "It looks up each quote on its page" in texts(at)
+
+
+def test_a_locked_file_asks_for_its_password(tmp_path: Path) -> None:
+    file = encrypted_pdf(tmp_path / "0.pdf", [BRIDGE], "sesame")
+    place = tmp_path / "place"
+    place.mkdir()
+    copy = file.rename(place / f"0-{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}.pdf")
+    uploads, opened = [Upload("locked.pdf", copy)], resources.library(load_settings())
+    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, opened, Limits(), temporary=True))
+    job.join(60)
+    at = start()
+    at.session_state["intake"] = (job, uploads)
+    at.run()
+    field = at.text_input(key=f"password-{copy.stem}")
+    assert not at.exception and "protected with a password" in texts(at) and "locked" in field.label
+    field.set_value("sesame")
+    at.button[[button.label for button in at.button].index("Open")].click().run()
+    at.session_state["intake"][0].join(60)
+    at.run()
+    assert not at.exception and "locked.pdf: added" in texts(at)
+    assert [record.name for record in opened.records()] == ["locked.pdf"] and not place.exists()
 
 
 def test_a_setting_that_is_wrong_is_said_and_no_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

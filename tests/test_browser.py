@@ -266,6 +266,37 @@ def test_on_a_phone_the_page_lies_over_the_conversation_and_closes(app: App, bro
     context.close()
 
 
+def test_a_document_is_summarised_with_the_chain_that_was_chosen(app: App, tab: Page) -> None:
+    use_extractive(tab, app.url)
+    tab.get_by_role("link", name="Library").click()
+    row = tab.locator("[class*=st-key-doc-]").filter(has_text="lakes.pdf")
+    row.locator("[class*=st-key-sum-] button:visible").click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_text("refine", exact=True).click()
+    dialog.locator(".st-key-summary-go button").click()
+    answered(tab)
+    summary = tab.locator("[data-testid=stChatMessage]").nth(1)
+    expect(summary).to_contain_text("opened in 1884")
+    expect(summary).to_contain_text("refine")
+
+
+def test_a_model_of_one_s_own_is_used_in_this_tab_with_its_key(app: App, model: Scripted, tab: Page) -> None:
+    tab.goto(f"{app.url}/settings")
+    tab.locator(".st-key-own-spec input").fill("openai:my-own")
+    tab.locator(".st-key-own-base input").fill(model.url)
+    tab.locator(".st-key-own-key input").fill("typed-key-1234")
+    tab.locator(".st-key-own-use button").click()
+    expect(tab.locator("[data-testid=stMain]")).to_contain_text("openai:my-own")
+    before = len(model.chats)
+    tab.get_by_role("link", name="Ask").click()
+    ask(tab, "What does my own canary of the lake say?")
+    answered(tab)
+    asked = model.chats[before:]
+    assert asked and all(request.body["model"] == "my-own" for request in asked)
+    assert {request.headers["authorization"] for request in asked} == {"Bearer typed-key-1234"}
+    assert "typed-key" not in app.log.read_text()
+
+
 def test_a_document_is_removed_after_a_question(app: App, tab: Page) -> None:
     tab.goto(f"{app.url}/library")
     row = tab.locator("[class*=st-key-doc-]").filter(has_text="lakes.pdf")

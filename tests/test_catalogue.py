@@ -1,6 +1,5 @@
 """The catalogue: documents whole or nowhere in it, keyword search that takes any text, no trace of what was removed."""
 
-import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,24 +93,6 @@ def test_chinese_words_of_one_and_two_characters_and_numbers_are_found(catalogue
     put(catalogue, book)
     for question in ("营业收入", "收入", "2020", "1577.0"):
         assert [id for id, _ in catalogue.keywords(tokens(question), 1)] == [book.chunks[0].id], question
-
-
-def test_leaving_out_very_common_words_changes_no_result(
-    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chance = random.Random(3)
-    words = [f"{a}{b}q" for a in "bcdfghk" for b in "aeiou"]
-    pages = [" ".join(["the of and", *chance.choices(words, k=6)]) for _ in range(300)]
-    put(catalogue, make_book(tmp_path, "a.pdf", pages, EMBEDDER))
-    questions = [chance.sample(["the", "of", "AND", "unknown", *words], 5) for _ in range(60)] + [["the", "of"]]
-    plain = [catalogue.keywords(question, 10) for question in questions]
-    monkeypatch.setattr("ingest.catalogue._SMALL", 0)
-    for question, expected in zip(questions, plain, strict=True):
-        found = catalogue.keywords(question, 10)
-        assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-4)
-        clear = [id for id, score in expected if score > expected[-1][1] + 1e-4]
-        assert {id for id, _ in found} >= set(clear), "only ties may change places"
-    assert catalogue._common[1]["the"] and catalogue._common[1]["AND"] and not catalogue._common[1][words[0]]
 
 
 @pytest.fixture(scope="module")

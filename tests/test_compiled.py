@@ -119,7 +119,7 @@ def test_a_question_does_not_wait_for_a_whole_document(minilm: Compiled) -> None
 
     def document() -> None:
         started.set()
-        minilm.documents(["a long text about nothing " * 60] * 400)
+        minilm.documents(["a long text about nothing " * 20] * 100)
         ended.append("document")
 
     thread = threading.Thread(target=document)

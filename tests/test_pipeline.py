@@ -142,7 +142,7 @@ def test_an_unforeseen_fault_is_one_files_failure(
 def test_a_full_disk_is_said_for_each_file_and_leaves_nothing(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: object, id: str, file: Path) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

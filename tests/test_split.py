@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.document import Document, Heading, Page, context_line, layout, spans
-from ingest.split import running_lines, split
+from ingest.margins import running_lines
+from ingest.split import split
 from tests.fakes import HashingEmbedder
 
 WORD = st.sampled_from(

@@ -140,6 +140,8 @@ TEXTS = {
     "ingest.partial.other": "{name}: added, but {n} pages gave no text and cannot be searched: {pages}",
     "ingest.failed": "{name}: not added. {reason}",
     "ingest.stopped": "Stopped. What was already added stays.",
+    "ingest.password": "Password of {name}",
+    "ingest.unlock": "Open",
     "ingest.dismiss": "Clear this list",
     "ingest.ask": "Ask about it",
     # settings

@@ -1,6 +1,6 @@
 """Makes pagewise.pdf from sample.html, with a Chromium and the fonts of the machine (embedded, only the letters used).
 
-    .venv/bin/python -m app.sample.make
+.venv/bin/python -m app.sample.make
 """
 
 from pathlib import Path

@@ -36,14 +36,14 @@ def sample(desk: Desk) -> None:
     _begin(desk, [Upload(intake.SAMPLE.name, intake.SAMPLE)], temporary=False)
 
 
-def _begin(desk: Desk, uploads: list[Upload], temporary: bool) -> None:
+def _begin(desk: Desk, uploads: list[Upload], temporary: bool, password: str = "") -> None:
     library, limits = desk.library, wiring.limits(desk.settings)
-    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, library, limits, temporary))
-    st.session_state["intake"] = (job, len(uploads))
+    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, library, limits, temporary, password))
+    st.session_state["intake"] = (job, uploads)
 
 
 def running() -> Job[Progress | Result] | None:
-    job, _ = st.session_state.get("intake", (None, 0))
+    job, _ = st.session_state.get("intake", (None, ()))
     return job if job is not None and job.running else None
 
 
@@ -52,7 +52,8 @@ def follow(desk: Desk) -> None:
     words = desk.words
     if "intake" not in st.session_state:
         return
-    job, files = st.session_state["intake"]
+    job, uploads = st.session_state["intake"]
+    files = len(uploads)
     if not job.running:
         _results(desk, job)
         return
@@ -92,12 +93,33 @@ def _results(desk: Desk, job: Job[Progress | Result]) -> None:
             st.error(safe.block(words.error(job.error)), icon=":material/error:")
         elif job.stopped:
             st.info(words("ingest.stopped"), icon=":material/stop_circle:")
+        for upload in locked():
+            _ask_password(desk, upload)
         with st.container(horizontal=True, gap="small"):
             st.button(words("ingest.dismiss"), key="intake-clear", type="tertiary", on_click=_forget)
 
 
+def locked() -> list[Upload]:
+    """The files that wait for their passwords, of this drop and of earlier ones."""
+    job, uploads = st.session_state["intake"]
+    return [*st.session_state.get("locked", []), *intake.locked(job.events, uploads)]
+
+
+def _ask_password(desk: Desk, upload: Upload) -> None:
+    words = desk.words
+    with st.form(f"unlock-{upload.path.stem}", clear_on_submit=True, border=False):
+        label = words("ingest.password", name=safe.inline(upload.name, 60))
+        password = st.text_input(label, type="password", key=f"password-{upload.path.stem}")
+        if st.form_submit_button(words("ingest.unlock")) and password:
+            st.session_state["locked"] = [other for other in locked() if other.path != upload.path]
+            _begin(desk, [upload], temporary=True, password=password)
+            st.rerun()
+
+
 def _forget() -> None:
+    intake.discard(locked())
     st.session_state.pop("intake", None)
+    st.session_state.pop("locked", None)
 
 
 def _result(desk: Desk, result: Result) -> None:

@@ -1,0 +1,1 @@
+"""How well Pagewise does its work, measured on sets of questions that are given to it. Nothing imports this."""

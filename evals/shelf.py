@@ -1,0 +1,52 @@
+"""The library that is searched in an evaluation: filled once, used again while its folder and the files stay."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from evals.questions import content
+from ingest.document import Document
+from ingest.errors import LibraryError
+from ingest.library import Library
+from ingest.pipeline import Result, find_pdfs, ingest
+from ingest.split import split
+from ingest.worker import Limits
+
+
+class OtherDocuments(LibraryError):
+    text = "The library in {folder} holds documents that are not of this set: {names}."
+    remedy = "They would be found too; give --data a folder of its own for each set."
+
+
+def fill(library: Library, documents: Sequence[Document], pdfs: Path | None, limits: Limits) -> list[str]:
+    """Puts in what is not there yet; what could not be read is returned, a line each.
+
+    Raises OtherDocuments where more is there than the set has.
+    """
+    wanted = set(_add(library, documents))
+    failed = []
+    for result in ingest(find_pdfs([pdfs]), library, limits) if pdfs else ():
+        if isinstance(result, Result):
+            print(f"· {result.name}: {result.status}", file=sys.stderr)
+            wanted.add(result.id)
+            if result.status == "failed":
+                failed.append(f"{result.name}: {result.reason}")
+    others = [record.name for record in library.records() if record.id not in wanted]
+    if others:
+        raise OtherDocuments(folder=library.folder, names=", ".join(others[:3]))
+    return failed
+
+
+def _add(library: Library, documents: Sequence[Document]) -> Iterator[str]:
+    embedder = library.embedder
+    with tempfile.TemporaryDirectory() as folder:
+        for n, document in enumerate(documents, 1):
+            if library.holds(document.id) is None:
+                chunks = split(document, embedder.count, embedder.window)
+                texts = [library.indexed_text(document.title, chunk) for chunk in chunks]
+                file = Path(folder, document.id)
+                file.write_bytes(content(document.title, document.pages))
+                library.add(document, chunks, embedder.documents(texts), file)
+                print(f"· {n} of {len(documents)}: {document.name}", file=sys.stderr)
+            yield document.id
