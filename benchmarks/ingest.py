@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         if not files:
             raise Failed("There are no PDFs.")
         weights = installed()
-        run_stack("ours", sys.executable, "", files[:1])  # so that the model is converted, and files lie in memory
+        run_stack("ours", sys.executable, "", [])  # so that the model has been converted
         mine, peers = [], []
         for number in range(max(1, args.rounds)):
             mine.append(_told(run_stack("ours", sys.executable, "", files), "ours", number))
