@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import reference
+from ingest.compiled import Compiled, compiled
 from ingest.errors import EmbedderError, PagewiseError
 from ingest.weights import DEFAULT, checked, fetched, installed
 
 if TYPE_CHECKING:
     from langchain_openai import OpenAIEmbeddings
-    from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-_CPU_BATCH = 8  # small batches stay in the cache: 32 is half as fast
-_GPU_BATCH = 64
 # A model that reads 8,192 tokens at once is still given chunks of a size that answers one question.
 _LONGEST_WINDOW = 512
 _API_BASE = "https://api.openai.com/v1"
@@ -79,7 +78,7 @@ def open_embedder(spec: str, *, api_base: str = "", api_key: str = "") -> Embedd
 
 
 class LocalEmbedder:
-    """Weights on this machine, through sentence-transformers; on CUDA where there is one."""
+    """Weights on this machine. On a CPU what sentence-transformers does, compiled; else sentence-transformers."""
 
     def __init__(
         self,
@@ -96,18 +95,17 @@ class LocalEmbedder:
         self._dimensions = dimensions
         self._window = window
         self._loading = threading.Lock()
-        self._running = threading.Lock()
         self._folder: Path | None = None
-        self._model: SentenceTransformer | None = None
+        self._model: Compiled | reference.Reference | None = None
         self._tokenizer: Tokenizer | None = None
 
     @property
     def window(self) -> int:
-        return self._window or min(_LONGEST_WINDOW, self._loaded().get_max_seq_length() or _LONGEST_WINDOW)
+        return self._window or min(_LONGEST_WINDOW, self._loaded().longest or _LONGEST_WINDOW)
 
     @property
     def dimensions(self) -> int:
-        return self._dimensions or int(self._loaded().get_embedding_dimension() or 0)
+        return self._dimensions or self._loaded().dimensions
 
     def count(self, text: str) -> int:
         try:
@@ -119,25 +117,19 @@ class LocalEmbedder:
 
     def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         model = self._loaded()
-        rows = np.zeros((len(texts), self.dimensions), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # equal lengths together: less padding
-        step = _CPU_BATCH if model.device.type == "cpu" else _GPU_BATCH
-        for at in range(0, len(order), step):
-            batch = order[at : at + step]
-            rows[batch] = self._run(model.encode_document, [texts[i] for i in batch])
-        return rows
+        return self._rows(len(texts), lambda: model.documents(texts))
 
     def query(self, text: str) -> NDArray[np.float32]:
-        row: NDArray[np.float32] = self._run(self._loaded().encode_query, [text])[0]
+        model = self._loaded()
+        row: NDArray[np.float32] = self._rows(1, lambda: model.query(text)[np.newaxis, :])[0]
         return row
 
-    def _run(self, encode: Callable[..., object], texts: list[str]) -> NDArray[np.float32]:
+    def _rows(self, count: int, encode: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
         try:
-            with self._running:  # one small batch at a time: a question does not wait for a whole document
-                rows = encode(texts, batch_size=len(texts), show_progress_bar=False, normalize_embeddings=True)
-        except Exception as error:  # torch and tokenizers raise what they like
+            rows = encode()
+        except Exception as error:  # torch, OpenVINO and tokenizers raise what they like
             raise self._failed(error) from error
-        return unit_rows(rows, (len(texts), self.dimensions), self.name)
+        return unit_rows(rows, (count, self.dimensions), self.name)
 
     def _counter(self) -> "Tokenizer":
         """A tokenizer of its own, without truncation, so that counting needs neither torch nor a lock."""
@@ -162,21 +154,14 @@ class LocalEmbedder:
             self._folder = self._find()
         return self._folder
 
-    def _loaded(self) -> "SentenceTransformer":
+    def _loaded(self) -> Compiled | reference.Reference:
+        """The model, ready: compiled where there is nothing faster than the CPU and that gives the same vectors."""
         with self._loading:
             if self._model is None:
                 folder = self._found()
                 try:
-                    from sentence_transformers import SentenceTransformer
-                    from transformers.utils import logging
-
-                    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over the progress of an ingest
-                    self._model = SentenceTransformer(
-                        str(folder),
-                        local_files_only=True,
-                        trust_remote_code=False,
-                        model_kwargs={"use_safetensors": True},
-                    )
+                    fast = None if reference.may_be_faster() else compiled(folder)
+                    self._model = fast or reference.Reference(folder)
                 except Exception as error:
                     raise self._failed(error) from error
             return self._model

@@ -25,6 +25,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import vectorcache
 from ingest.catalogue import Catalogue
 from ingest.document import Chunk, Document, Page, Passage, Record, context_line
 from ingest.embed import Embedder
@@ -146,6 +147,7 @@ class Library:
             record = self._catalogue.record(id)
             if record is None:
                 raise self._unknown(id)
+            vectorcache.forget(self.folder, id)  # first: what fails or is killed here has taken nothing away
             self._catalogue.dismiss(id)
             self._clear(id)
             self.places.forget(id)

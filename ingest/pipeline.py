@@ -1,26 +1,29 @@
-"""load → split → embed → library for many files, telling how it goes. One Result a file; a bad one stops no other."""
+"""load → split → embed → library for many files, telling how it goes. One Result a file; a bad one stops no other.
+
+Files are read and embedded ahead by a crew; they are told of, stored and ended one after the other, in their order.
+"""
 
 import hashlib
 import logging
 import os
-import queue
-import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from ingest import sandbox
-from ingest.document import Document, Page, display_name
+from ingest.crew import Crew, Job, Step
+from ingest.document import Page, display_name
 from ingest.errors import Broken, FileUnreadable, NoText, PagewiseError
 from ingest.library import Library
-from ingest.split import split
 from ingest.worker import Limits
 
-_EMBED_BATCH = 64  # texts between two tellings of progress
+# How much may wait, read, until the document before it is stored: enough to keep all cores at work.
+_AHEAD = 4  # documents, for each reader
+_HELD = 8_000_000  # characters of text; 2,000 pages
 _log = logging.getLogger(__name__)
 
 
@@ -60,25 +63,43 @@ class Result:
     error: PagewiseError | None = None
 
 
+@dataclass
+class _Entry:
+    """A file on its way: the work that was begun for it, if any was, or what made that impossible.
+
+    `copy`: the file is a copy of the document without its password, so that its bytes are not those of `id`.
+    """
+
+    name: str
+    path: Path
+    id: str
+    copy: bool
+    job: Job | None = None
+    error: PagewiseError | None = None
+
+
 def ingest(files: Iterable[Upload], library: Library, limits: Limits) -> Generator[Progress | Result, None, None]:
-    """Takes the files in, one after the other. Closing the iterator stops the work; whole documents stay."""
+    """Takes the files in, in their order. Closing the iterator stops the work; whole documents stay."""
     seen: dict[str, Result] = {}  # by content: the first file of this run that had it
-    for upload in files:
-        name = display_name(upload.name)
-        id = ""
-        try:
-            id = upload.id or _digest(upload.path, limits)
-            result = _known(id, name, library, seen)
-            if result is None:
-                result = yield from _take_in(replace(upload, name=name), id, library, limits)
-        except PagewiseError as error:
-            result = _failed(name, id, error)
-        except Exception as error:  # a fault of ours in one file is no reason to lose the others
-            _log.exception("ingest of one file failed")
-            result = _failed(name, id, Broken(detail=f"{type(error).__name__}: {error}"[:300]))
-        if id:
-            seen.setdefault(id, result)
-        yield result
+    coming = iter(files)
+    waiting: deque[_Entry] = deque()
+    with closing(Crew(library, limits)) as crew:
+        while True:
+            while _has_room(waiting, crew.readers) and (upload := next(coming, None)):
+                waiting.append(_entry(upload, library, limits, seen, waiting, crew))
+            if not waiting:
+                return
+            entry = waiting.popleft()
+            try:
+                result = yield from _taken_in(entry, library, seen, crew)
+            except PagewiseError as error:
+                result = _failed(entry.name, entry.id, error)
+            except Exception as error:  # a fault of ours in one file is no reason to lose the others
+                _log.exception("ingest of one file failed")
+                result = _failed(entry.name, entry.id, Broken(detail=f"{type(error).__name__}: {error}"[:300]))
+            if entry.id:
+                seen.setdefault(entry.id, result)
+            yield result
 
 
 def find_pdfs(paths: Iterable[Path]) -> list[Upload]:
@@ -103,69 +124,53 @@ def find_pdfs(paths: Iterable[Path]) -> list[Upload]:
     return [Upload(path.name, path) for _, path in sorted(found.items())]
 
 
-def _take_in(upload: Upload, id: str, library: Library, limits: Limits) -> Generator[Progress, None, Result]:
-    """One new file, from its bytes to the library; its Result is the value of the generator."""
-    document = yield from _read(upload, limits)
-    content = document.id
-    if content != id and not upload.id:
-        raise FileUnreadable(detail="it changed while it was being read")
-    document = replace(document, id=id)
-    without = document.pages_without_text
-    embedder = library.embedder
-    chunks = split(document, embedder.count, embedder.window) if len(without) < len(document.pages) else []
-    if not chunks:
-        return _failed(upload.name, id, NoText(pages=len(document.pages)), len(document.pages), without)
-    vectors = np.zeros((len(chunks), embedder.dimensions), np.float32)
-    # By length over the whole document, so that a batch has little padding.
-    order = sorted(range(len(chunks)), key=lambda i: len(chunks[i].text))
-    for at in range(0, len(order), _EMBED_BATCH):
-        yield Progress(upload.name, "embedding", at, len(chunks))
-        some = order[at : at + _EMBED_BATCH]
-        vectors[some] = embedder.documents([library.indexed_text(document.title, chunks[i]) for i in some])
-    yield Progress(upload.name, "embedding", len(chunks), len(chunks))
-    yield Progress(upload.name, "storing", 0, 1)
-    record = library.add(document, chunks, vectors, upload.path, content)
-    yield Progress(upload.name, "storing", 1, 1)
-    reason = _without_text(document.pages) if without else ""
-    return Result(upload.name, id, record.status, record.pages, record.without_text, record.chunks, reason)
+def _has_room(waiting: Sequence[_Entry], readers: int) -> bool:
+    return len(waiting) < _AHEAD * readers and sum(entry.job.held for entry in waiting if entry.job) < _HELD
 
 
-def _read(upload: Upload, limits: Limits) -> Generator[Progress, None, Document]:
-    """Reads in a worker process, watched by a thread, so that the pages can be told as they come."""
-    told: queue.SimpleQueue[Progress | Document | BaseException] = queue.SimpleQueue()
-    stopped = threading.Event()
-
-    def on_page(done: int, total: int) -> None:
-        if stopped.is_set():
-            raise _Stopped  # the sandbox ends the worker
-        told.put(Progress(upload.name, "reading", done, total))
-
-    def work() -> None:
-        try:
-            told.put(sandbox.read(upload.path, upload.name, limits, on_page=on_page))
-        except BaseException as error:
-            told.put(error)
-
-    threading.Thread(target=work, name="reading", daemon=True).start()
+def _entry(
+    upload: Upload, library: Library, limits: Limits, seen: Mapping[str, Result], waiting: Iterable[_Entry], crew: Crew
+) -> _Entry:
+    """A file with its work begun, where there is any: not for bytes that are there, or that are on their way."""
+    entry = _Entry(display_name(upload.name), upload.path, upload.id, copy=bool(upload.id))
     try:
-        while True:
-            item = told.get()
-            if isinstance(item, Progress):
-                yield item
-            elif isinstance(item, Document):
-                return item
-            else:
-                raise item
-    finally:
-        stopped.set()
+        entry.id = upload.id or _digest(upload.path, limits)
+        if not _known(entry, library, seen) and all(entry.id != other.id for other in waiting):
+            entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)
+    except PagewiseError as error:
+        entry.error = error
+    return entry
 
 
-class _Stopped(Exception):
-    """Nobody listens any more."""
+def _taken_in(
+    entry: _Entry, library: Library, seen: Mapping[str, Result], crew: Crew
+) -> Generator[Progress, None, Result]:
+    """One file, from what is known of its bytes to the library; its Result is the value of the generator."""
+    if entry.error:
+        raise entry.error
+    if entry.job is None:
+        if known := _known(entry, library, seen):
+            return known
+        entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)  # it was there a moment ago
+    job = entry.job
+    while (told := job.told.get()) != "ready":
+        if not isinstance(told, Step):
+            raise told
+        yield Progress(entry.name, told.stage, told.done, told.total)
+    assert job.document is not None
+    pages, without = job.document.pages, job.document.pages_without_text
+    if not job.chunks:
+        return _failed(entry.name, entry.id, NoText(pages=len(pages)), len(pages), without)
+    yield Progress(entry.name, "storing", 0, 1)
+    record = library.add(job.document, job.chunks, job.vectors, entry.path, job.content)
+    yield Progress(entry.name, "storing", 1, 1)
+    reason = _without_text(pages) if without else ""
+    return Result(entry.name, entry.id, record.status, record.pages, record.without_text, record.chunks, reason)
 
 
-def _known(id: str, name: str, library: Library, seen: Mapping[str, Result]) -> Result | None:
+def _known(entry: _Entry, library: Library, seen: Mapping[str, Result]) -> Result | None:
     """The result for bytes that are there already, or that failed in this run; None for new ones."""
+    id, name = entry.id, entry.name
     if first := seen.get(id):
         if first.status == "failed":
             return replace(first, name=name)

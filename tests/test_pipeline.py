@@ -5,13 +5,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ingest.__main__ import main, run
 from ingest.document import Document
-from ingest.errors import FileUnreadable, LibraryBusy, PagewiseError, StorageFailed
+from ingest.errors import EmbedderError, FileUnreadable, LibraryBusy, PagewiseError, StorageFailed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, Upload, find_pdfs, ingest
 from ingest.split import split
@@ -134,7 +138,7 @@ def test_an_unforeseen_fault_is_one_files_failure(
             raise ZeroDivisionError("oops")
         return split(document, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ingest.pipeline.split", faulty)
+    monkeypatch.setattr("ingest.crew.split", faulty)
     files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "abc"]
     assert [result.status for result in results(library, *files)] == ["added", "failed", "added"]
 
@@ -271,7 +275,7 @@ def test_ctrl_c_prints_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyP
             raise KeyboardInterrupt
         return split(document, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ingest.pipeline.split", pressed)
+    monkeypatch.setattr("ingest.crew.split", pressed)
     code, out, err = told(files, lambda: Library(tmp_path / "library", EMBEDDER))
     assert code == 130 and [entry["document"] for entry in json.loads(out)["documents"]] == ["a.pdf"]
     assert "Stopped" in err
@@ -299,3 +303,128 @@ def test_wrong_use_and_wrong_settings_end_with_2(monkeypatch: pytest.MonkeyPatch
 def test_every_result_that_failed_carries_its_error(library: Library, tmp_path: Path) -> None:
     (result,) = results(library, not_a_pdf(tmp_path / "x.pdf"))
     assert isinstance(result.error, PagewiseError) and str(result.error) == result.reason
+
+
+# -- many at once
+
+
+class Watched(HashingEmbedder):
+    """Remembers what it was asked; refuses a text that holds a word; waits at a gate."""
+
+    def __init__(self, refused: str = "") -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.refused = refused
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if texts:
+            assert self.gate.wait(60)
+        if self.refused and any(self.refused in text for text in texts):
+            raise EmbedderError(name=self.name, detail="refused")
+        self.seen.extend(texts)
+        return super().documents(texts)
+
+
+def small(folder: Path, *names: str) -> list[Path]:
+    return [make_pdf(folder / f"{name}.pdf", [f"The {name} is on this page.", "A second one."]) for name in names]
+
+
+def test_events_come_file_by_file_in_the_order_given(tmp_path: Path) -> None:
+    files = small(tmp_path, "owl", "cat", "bee", "ant")
+    with Library(tmp_path / "library", Watched()) as library:
+        events = list(ingest([Upload(path.name, path) for path in files], library, LIMITS))
+    names = [event.name for event in events]
+    assert list(dict.fromkeys(names)) == [path.name for path in files] == sorted(set(names), key=names.index)
+    assert names == sorted(names, key=[path.name for path in files].index)
+    assert [event.status for event in events if isinstance(event, Result)] == ["added"] * 4
+
+
+def test_one_text_that_the_embedder_refuses_fails_its_own_file_only(tmp_path: Path) -> None:
+    files = small(tmp_path, "owl", "cat", "bee")
+    with Library(tmp_path / "library", Watched(refused="The cat")) as library:
+        found = results(library, *files)
+        assert [(result.status, type(result.error)) for result in found] == [
+            ("added", type(None)),
+            ("failed", EmbedderError),
+            ("added", type(None)),
+        ]
+        assert {record.name for record in library.records()} == {"owl.pdf", "bee.pdf"}
+
+
+def test_no_more_is_begun_than_can_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.pipeline._AHEAD", 2)
+    monkeypatch.setattr("ingest.crew.usable_cores", lambda: 2)
+    files = small(tmp_path, *"abcdefghij")
+    pulled: list[str] = []
+    embedder = Watched()
+    embedder.gate.clear()
+
+    def uploads() -> Iterator[Upload]:
+        for path in files:
+            pulled.append(path.name)
+            yield Upload(path.name, path)
+
+    with Library(tmp_path / "library", embedder) as library:
+        events = ingest(uploads(), library, LIMITS)
+        assert isinstance(next(events), Progress) and len(pulled) == 4
+        embedder.gate.set()
+        assert sum(isinstance(event, Result) for event in events) == len(pulled) == 10
+
+
+def test_closing_leaves_no_thread_at_work(tmp_path: Path) -> None:
+    files = small(tmp_path, *"abcdef")
+    with Library(tmp_path / "library", Watched()) as library:
+        events = ingest([Upload(path.name, path) for path in files], library, LIMITS)
+        while not isinstance(next(events), Result):
+            pass
+        events.close()
+        assert [record.name for record in library.records()] == ["a.pdf"]
+        for thread in threading.enumerate():
+            if thread.name in ("reading", "embedding"):
+                thread.join(30)
+                assert not thread.is_alive()
+
+
+def test_nothing_new_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = small(tmp_path, "owl", "cat")
+    embedder = Watched()
+    with Library(tmp_path / "library", embedder) as library:
+        results(library, *files)
+        embedder.seen.clear()
+        monkeypatch.setattr("threading.Thread.start", lambda self: pytest.fail("a thread was started"))
+        assert [result.status for result in results(library, *files)] == ["already there"] * 2
+        assert embedder.seen == []
+
+
+def test_a_text_that_was_embedded_before_is_not_embedded_again(tmp_path: Path) -> None:
+    pages = [f"Page number {word} of the report." for word in ("one", "two", "three")]
+    file = make_pdf(tmp_path / "report.pdf", pages, title="The report")
+    embedder = Watched()
+    with Library(tmp_path / "library", embedder) as library:
+        (first,) = results(library, file)
+        vectors = {text: embedder.query(text) for text in embedder.seen}
+        assert first.chunks == len(vectors) == 3
+        embedder.seen.clear()
+        (changed,) = results(library, make_pdf(file, [*pages, "And a fourth."], title="The report"))
+        assert changed.chunks == 4 and len(embedder.seen) == 1 and "And a fourth." in embedder.seen[0]
+        for text, row in vectors.items():
+            best = library.nearest(row, 2)
+            assert all(score == pytest.approx(1, abs=1e-5) for _, score in best), text
+
+        for result in (first, changed):
+            library.remove(result.id)
+        embedder.seen.clear()
+        assert results(library, file)[0].status == "added" and len(embedder.seen) == 4, "what was removed left nothing"
+
+
+def test_an_ingest_that_broke_off_embeds_only_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file,) = small(tmp_path, "owl")
+    embedder = Watched()
+    with Library(tmp_path / "library", embedder) as library:
+        with monkeypatch.context() as patch:
+            patch.setattr("ingest.files.Files.put", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+            assert results(library, file)[0].status == "failed"
+        assert len(embedder.seen) == 2
+        assert results(library, file)[0].status == "added" and len(embedder.seen) == 2

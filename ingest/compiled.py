@@ -1,0 +1,214 @@
+"""The fast path of embedding on a CPU: a model's graph, compiled by OpenVINO for this processor. No torch is loaded.
+
+sentence-transformers is the reference. It makes the graph once for each model (convert.py), in a process of its own,
+and the graph stays in the user's cache. Each time it is opened it has to give the vectors that sentence-transformers
+gave for the probes; a model that does not, or that cannot be converted, stays with torch.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+GRAPH, TOKENIZER, ABOUT, PROBES = "model.xml", "tokenizer.json", "about.json", "probes.npy"
+# Of many lengths, so that masks and truncation are probed; with what tokenizers treat in ways of their own.
+TEXTS = (
+    "Revenue",
+    "  How much money did the company make in 2018?  ",
+    "The Firm's net sales ROSE by 9.5% to $1,577.0 million — “the best year”\nsince 2009. café naïve ﬁnal",
+    "公司2020年的营业收入是一亿元。",
+    "",
+    "Property, plant and equipment 8,738 8,866 " * 100,
+)
+# The fewer rows go through at once, the more of them stays in the processor's cache: 32 are half as fast as 4 to 8.
+BATCH = 4
+_STEP = 16  # tokens; few different lengths, because for each one kernels are built, and kept
+_LEAST_COSINE = 0.999  # to sentence-transformers; bfloat16 gives .9999
+_CONVERTING_SECONDS = 900.0
+_KEPT = 4  # models in the cache
+_REFUSED = "refused"
+_MAKERS = ("openvino", "sentence-transformers", "tokenizers", "torch", "transformers")
+_log = logging.getLogger(__name__)
+
+
+class Compiled:
+    """One model, ready. Safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens what convert.py wrote. Raises whatever OpenVINO and tokenizers raise."""
+        from tokenizers import Tokenizer
+
+        openvino = silent_openvino()
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        self.dimensions = int(about["dimensions"])
+        self.longest: int | None = about["longest"]
+        self._prompts = {"query": str(about["query"]), "document": str(about["document"])}
+        self._inputs: list[str] = about["inputs"]
+        self._pads = {"input_ids": int(about["pad"]), "attention_mask": 0, "token_type_ids": int(about["pad_type"])}
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        if self.longest:
+            self._tokenizer.enable_truncation(self.longest)
+        core = openvino.Core()
+        cores = usable_cores()
+        # bfloat16 where the processor computes in it; elsewhere it would only be imitated.
+        fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self._streams = cores
+        self._model = core.compile_model(
+            folder / GRAPH,
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "THROUGHPUT",
+                "NUM_STREAMS": str(cores),
+                "INFERENCE_NUM_THREADS": str(cores),
+                "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",
+                "ENABLE_CPU_PINNING": "NO",  # other processes read meanwhile
+            },
+        )
+        self._queue = openvino.AsyncInferQueue
+
+    def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._rows(texts, "document")
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self._rows([text], "query")[0]
+        return row
+
+    def agrees(self, probes: NDArray[np.float32]) -> bool:
+        """Whether it gives the vectors of sentence-transformers: (2, len(TEXTS), dimensions), documents and queries."""
+        if probes.shape != (2, len(TEXTS), self.dimensions):
+            return False
+        rows = np.stack([self._rows(TEXTS, "document"), self._rows(TEXTS, "query")])
+        lengths = np.linalg.norm(rows, axis=-1) * np.linalg.norm(probes, axis=-1)
+        cosines = (rows * probes).sum(axis=-1) / lengths
+        return bool((cosines >= _LEAST_COSINE).all())  # not so where one is no number
+
+    def _rows(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
+        """(len(texts), dimensions), not normalised unless the model does it.
+
+        Every call has requests of its own, each of one small batch; the processor takes them in the order in which
+        they come, from whatever call, so that a question waits for a batch and not for a document.
+        """
+        rows = np.zeros((len(texts), self.dimensions), np.float32)
+        prompt = self._prompts[kind]
+        encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
+        order = sorted(range(len(texts)), key=lambda i: len(encodings[i]))  # equal lengths together: less padding
+        queue = self._queue(self._model, max(1, min(self._streams, -(-len(order) // BATCH))))
+
+        def keep(request: Any, batch: list[int]) -> None:
+            rows[batch] = request.get_output_tensor(0).data
+
+        queue.set_callback(keep)
+        for at in range(0, len(order), BATCH):
+            batch = order[at : at + BATCH]
+            queue.start_async(self._tensors([encodings[i] for i in batch]), batch)
+        queue.wait_all()
+        return rows
+
+    def _tensors(self, encodings: Sequence[Any]) -> list[NDArray[np.int64]]:
+        """One array (len(encodings), length) for each input of the graph, padded on the right."""
+        length = -(-max(1, *map(len, encodings), 1) // _STEP) * _STEP
+        if self.longest:
+            length = min(length, self.longest)
+        columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+        arrays = []
+        for name in self._inputs:
+            array = np.full((len(encodings), length), self._pads[name], np.int64)
+            for row, encoding in zip(array, encodings, strict=True):
+                row[: len(encoding)] = getattr(encoding, columns[name])
+            arrays.append(array)
+        return arrays
+
+
+def compiled(folder: Path, cache: Path | None = None) -> Compiled | None:
+    """The model in `folder`, compiled for this processor; None where only torch gives its vectors.
+
+    The first time it is converted, which takes as long as importing torch and some seconds. `cache`: where the graph
+    is kept; None is a folder in the user's cache. Without a place to write to, there is none.
+    """
+    cache = cache or Path(platformdirs.user_cache_dir("pagewise", appauthor=False)) / "models"
+    kept = cache / _key(folder)
+    try:
+        if not kept.exists():
+            cache.mkdir(0o700, parents=True, exist_ok=True)
+            _convert(folder, kept)
+            _tidy(cache)
+        if (kept / _REFUSED).exists():
+            return None
+        os.utime(kept)
+        found = Compiled(kept)
+        if found.agrees(np.load(kept / PROBES, allow_pickle=False)):
+            return found
+        _log.warning("the compiled %s gives other vectors than sentence-transformers; torch is used", folder.name)
+    except Exception as error:  # whatever a foreign graph, a full disk or a damaged cache brings: torch still works
+        _log.warning("%s could not be compiled (%s); torch is used", folder.name, error)
+        shutil.rmtree(kept, ignore_errors=True)
+    return None
+
+
+def silent_openvino() -> Any:
+    """OpenVINO, imported so that it reports nothing to its makers: without this module it takes an empty stand-in.
+
+    Otherwise it tells a server by the mere import, where torch is loaded, and by each conversion, without asking.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino
+
+
+def usable_cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _key(folder: Path) -> str:
+    """A name for exactly these files and the versions that convert and run them."""
+    digest = hashlib.sha256(repr([(name, version(name)) for name in _MAKERS]).encode())
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as content:
+            part = hashlib.file_digest(content, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder)}\0{part}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _convert(folder: Path, kept: Path) -> None:
+    """Makes `kept`, whole at once. A model that cannot be converted is not tried again."""
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix="new-") as made:
+        target = Path(made, "model")
+        command = [sys.executable, "-m", "ingest.convert", str(folder.resolve()), str(target)]
+        root = Path(__file__).resolve().parents[1]
+        ended = subprocess.run(command, cwd=root, capture_output=True, timeout=_CONVERTING_SECONDS, check=False)
+        if ended.returncode != 0:
+            if ended.returncode < 0:  # killed: it may succeed another time
+                raise RuntimeError(f"its conversion was ended by signal {-ended.returncode}")
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            (target / _REFUSED).write_bytes(ended.stderr[-2000:])
+        with suppress(OSError):  # another process was faster
+            target.rename(kept)
+    if not kept.exists():
+        raise OSError(f"{kept} could not be written")
+
+
+def _tidy(cache: Path) -> None:
+    """Keeps the models that were used last."""
+    folders = sorted((path for path in cache.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime)
+    for folder in folders[_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
