@@ -141,6 +141,30 @@ class Catalogue:
             db.execute("UPDATE documents SET name = ? WHERE id = ?", (sound(name), id))
             _count_up(db)
 
+    def holdings(self, id: str) -> tuple[int, int, list[int]]:
+        """What there is of a document: its rows in all tables, its tokens, and the numbers of its chunks."""
+        with self._reading() as db:
+            numbers = [int(n) for (n,) in db.execute("SELECT number FROM chunks WHERE document = ?", (id,))]
+            (tokens,) = db.execute(
+                f"""SELECT coalesce(sum(length(tokens) - length(replace(tokens, ' ', '')) + 1), 0) FROM words
+                WHERE rowid {_AMONG} AND tokens <> ''""",
+                (json.dumps(numbers),),
+            ).fetchone()
+        return self.left(id, numbers), int(tokens), numbers
+
+    def left(self, id: str, numbers: Sequence[int]) -> int:
+        """The rows that are there of a document whose chunks have, or had, these numbers."""
+        with self._reading() as db:
+            (rows,) = db.execute(
+                f"""SELECT (SELECT count(*) FROM documents WHERE id = :id)
+                + (SELECT count(*) FROM pages WHERE document = :id)
+                + (SELECT count(*) FROM headings WHERE document = :id)
+                + (SELECT count(*) FROM chunks WHERE document = :id)
+                + (SELECT count(*) FROM words WHERE rowid {_AMONG.replace("?", ":numbers")})""",
+                {"id": id, "numbers": json.dumps(list(numbers))},
+            ).fetchone()
+        return int(rows)
+
     def dismiss(self, id: str) -> None:
         """Takes everything of a document out but its row, which stays as `leaving` until `forget`."""
         with self._writing() as db:
