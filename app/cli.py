@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = top.parse_args(argv)
     if "file" in args and (args.question is None) == (args.file is None):
         top.error(f"{args.command} takes either a QUESTION or --from FILE.jsonl")
+    source = getattr(args, "file", None)
+    if source not in (None, "-") and (os.path.isdir(source) or not os.access(source, os.R_OK)):
+        top.error(f"--from {source}: there is no such file, or it cannot be read")
     # Progress bars and chatter of libraries are no part of our output; traces of questions are sent nowhere.
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
     try:
@@ -148,16 +151,16 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def remove(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import write_json
+    from app.output import receipt_json, receipt_line, write_json
     from app.wiring import library
 
     with library(settings) as lib:
-        record = lib.remove(lib.find(args.document).id)
+        receipt = lib.remove(lib.find(args.document).id)
     if args.json:
-        write_json(out, {"document": record.name, "id": record.id, "removed": True})
+        write_json(out, receipt_json(receipt))
     else:
-        out.write(f"Removed {record.name} ({record.id[:8]}).\n")
-    return 0
+        out.write(receipt_line(receipt))
+    return int(receipt.left > 0)
 
 
 def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

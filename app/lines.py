@@ -45,4 +45,6 @@ def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
         chosen = documents
     elif not isinstance(chosen, list) or not all(isinstance(document, str) for document in chosen):
         return Line(number, name, error='"documents" is no list of names')
+    elif not chosen:
+        return Line(number, name, error='"documents" is an empty list; leave it out to ask all')
     return Line(number, name, question.encode("utf-8", "replace").decode(), None if chosen is None else tuple(chosen))

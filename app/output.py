@@ -11,6 +11,7 @@ from typing import TextIO
 from chains.events import Answer, Citation, Event, Step, Token
 from ingest.__main__ import some
 from ingest.document import Passage, Record
+from ingest.library import Receipt
 
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
@@ -118,6 +119,25 @@ def list_json(records: Sequence[Record]) -> dict[str, object]:
             for record in records
         ]
     }
+
+
+def receipt_json(receipt: Receipt) -> dict[str, object]:
+    return {
+        "document": receipt.record.name,
+        "id": receipt.record.id,
+        "removed": True,
+        "rows": receipt.rows,
+        "vectors": receipt.vectors,
+        "tokens": receipt.tokens,
+        "left": receipt.left,
+    }
+
+
+def receipt_line(receipt: Receipt) -> str:
+    record = receipt.record
+    counts = f"{some(receipt.rows, 'row')}, {some(receipt.vectors, 'vector')}, {some(receipt.tokens, 'token')}"
+    after = f"{receipt.left} of these are still there" if receipt.left else "nothing of it is found any more"
+    return f"Removed {record.name} ({record.id[:8]}): {counts}; {after}.\n"
 
 
 def step_text(step: Step) -> str:

@@ -139,6 +139,26 @@ class Catalogue:
             db.execute("UPDATE documents SET name = ? WHERE id = ?", (sound(name), id))
             _count_up(db)
 
+    def holdings(self, id: str) -> tuple[int, int, int]:
+        """What there is of a document: its rows in all tables, its tokens, and the number of its first chunk."""
+        with self._reading() as db:
+            (first,) = db.execute("SELECT coalesce(min(number), 0) FROM chunks WHERE document = ?", (id,)).fetchone()
+            _, tokens = keywords.held(db, first)
+        return self.left(id, first), tokens, int(first)
+
+    def left(self, id: str, first: int) -> int:
+        """The rows that are there of a document whose first chunk has, or had, this number."""
+        with self._reading() as db:
+            (rows,) = db.execute(
+                """SELECT (SELECT count(*) FROM documents WHERE id = :id)
+                + (SELECT count(*) FROM pages WHERE document = :id)
+                + (SELECT count(*) FROM headings WHERE document = :id)
+                + (SELECT count(*) FROM chunks WHERE document = :id)""",
+                {"id": id},
+            ).fetchone()
+            indexed, _ = keywords.held(db, first)
+        return int(rows) + indexed
+
     def dismiss(self, id: str) -> None:
         """Takes everything of a document out but its row, which stays as `leaving` until `forget`."""
         with self._writing() as db:

@@ -73,7 +73,7 @@ class TooManyPages(ReadError):
 
 class TooSlow(ReadError):
     text = "Reading took longer than {seconds:.0f} seconds and was stopped."
-    remedy = "The file may be damaged; save a copy of it in a PDF viewer, or raise PAGEWISE_FILE_SECONDS."
+    remedy = "The file may be damaged; save a copy of it in a PDF viewer, or raise {setting}."
 
 
 class TooMuchMemory(ReadError):
@@ -126,6 +126,18 @@ class WrongEmbedder(LibraryError):
 class UnknownDocument(LibraryError):
     text = "There is no document {name!r} in the library."
     remedy = "`pagewise list` shows what there is."
+
+
+class NoSuchName(UnknownDocument):
+    """There are names like it."""
+
+    remedy = "The nearest there is: {near}. `pagewise list` shows all."
+
+
+class ShortId(UnknownDocument):
+    """It is the beginning of an id, but too little of it."""
+
+    remedy = "The beginning of an id is enough from its first {least} characters on; `pagewise list` shows them."
 
 
 class AmbiguousDocument(LibraryError):

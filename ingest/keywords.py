@@ -7,6 +7,7 @@ not go to as many pages of the file; a search reads the buckets of its words and
 """
 
 import hashlib
+import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,6 +81,16 @@ def drop(db: sqlite3.Connection, first: int) -> None:
     places = [((bucket << _FIRST_BITS) + first,) for bucket in range(_BUCKETS)]
     db.executemany("DELETE FROM postings WHERE place = ?", places)
     db.execute('DELETE FROM lengths WHERE "first" = ?', (first,))
+
+
+def held(db: sqlite3.Connection, first: int) -> tuple[int, int]:
+    """What the index has of that document: its rows, and the tokens that they stand for."""
+    lengths = db.execute('SELECT tokens FROM lengths WHERE "first" = ?', (first,)).fetchall()
+    places = json.dumps([(bucket << _FIRST_BITS) + first for bucket in range(_BUCKETS)])
+    (rows,) = db.execute(
+        "SELECT count(*) FROM postings WHERE place IN (SELECT value FROM json_each(?))", (places,)
+    ).fetchone()
+    return int(rows) + len(lengths), sum(int(np.frombuffer(row[0], _LENGTH).sum()) for row in lengths)
 
 
 def adopt(db: sqlite3.Connection) -> None:

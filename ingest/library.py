@@ -17,7 +17,7 @@ import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,7 +31,9 @@ from ingest.document import Chunk, Document, Page, Passage, Record, context_line
 from ingest.embed import Embedder
 from ingest.errors import (
     AmbiguousDocument,
+    NoSuchName,
     PagewiseError,
+    ShortId,
     StorageFailed,
     UnknownDocument,
     UnknownPage,
@@ -51,6 +53,17 @@ _SHORTEST_ID = 8
 _REPAIR_BATCH = 64
 _FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
 _TO_BE_SURE = 1.5  # so many times the neighbours that would do if the chosen documents had their even share
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was removed with a document; `left`: what every store, asked again, still has of it."""
+
+    record: Record
+    rows: int  # of the catalogue
+    vectors: int
+    tokens: int  # in the index of words
+    left: int
 
 
 class Library:
@@ -141,17 +154,24 @@ class Library:
                 raise
             return self._record(document.id)
 
-    def remove(self, id: str) -> Record:
-        """Takes a document out: text, tokens, vectors, file. Raises UnknownDocument, StorageFailed, LibraryBusy."""
+    def remove(self, id: str) -> Receipt:
+        """Takes a document out: text, tokens, vectors, file; and asks every store again for what is left of it.
+
+        Raises UnknownDocument, StorageFailed, LibraryBusy.
+        """
         with self._writing():
             record = self._catalogue.record(id)
             if record is None:
                 raise self._unknown(id)
+            rows, tokens, first = self._catalogue.holdings(id)
+            vectors = self._vectors.count_document(id)
             vectorcache.forget(self.folder, id)  # first: what fails or is killed here has taken nothing away
             self._catalogue.dismiss(id)
             self._clear(id)
             self.places.forget(id)
-            return record
+            left = self._catalogue.left(id, first) + self._vectors.count_document(id)
+            left += self._files.path(id).exists() + len(self.places.paths(id))
+            return Receipt(record, rows, vectors, tokens, left)
 
     def rename(self, id: str, name: str) -> None:
         """Another name to show. Its title, which is indexed with it, stays. Raises StorageFailed, LibraryBusy."""
@@ -270,8 +290,13 @@ class Library:
         return record
 
     def _unknown(self, name: str) -> UnknownDocument:
-        names = [record.name for record in self.records()]
-        return UnknownDocument(name=name, nearest=tuple(difflib.get_close_matches(name, names, 3, 0.5)))
+        records = self.records()
+        nearest = tuple(difflib.get_close_matches(name, [record.name for record in records], 3, 0.5))
+        if nearest:
+            return NoSuchName(name=name, nearest=nearest, near=", ".join(nearest))
+        if 0 < len(name) < _SHORTEST_ID and any(r.id.startswith(name.lower()) for r in records):
+            return ShortId(name=name, nearest=(), least=_SHORTEST_ID)
+        return UnknownDocument(name=name, nearest=())
 
     def _clear(self, id: str) -> None:
         """Removes whatever there is of a document that is not whole; its row last, so that it can be done again."""

@@ -150,8 +150,8 @@ class _Lines:
             if self.memory.megabytes() > self.limits.worker_mb:
                 raise _too_much_memory(self.limits)
             if (now := monotonic()) >= due:
-                seconds = self.limits.file_seconds if now >= self.until else self.limits.page_seconds
-                raise _too_slow(seconds)
+                whole = now >= self.until
+                raise _too_slow(self.limits.file_seconds if whole else self.limits.page_seconds, whole)
             if select.select([self.pipe], [], [], min(LOOK_SECONDS, due - now))[0]:
                 piece = os.read(self.pipe, 1 << 16)
                 if not piece:
@@ -194,7 +194,7 @@ def _fate(process: "subprocess.Popen[bytes]", limits: Limits) -> Casualty:
     except subprocess.TimeoutExpired:
         return _crashed("it closed its output")
     if code == -signal.SIGXCPU:
-        return _too_slow(limits.file_seconds)
+        return _too_slow(limits.file_seconds, True)
     if code == -signal.SIGKILL:  # not by us: the system was out of memory
         return _too_much_memory(limits)
     if code < 0:
@@ -207,8 +207,10 @@ def _too_much_memory(limits: Limits) -> Casualty:
     return Casualty(TooMuchMemory(megabytes=limits.worker_mb), "reading it needed too much memory")
 
 
-def _too_slow(seconds: float) -> Casualty:
-    return Casualty(TooSlow(seconds=seconds), "reading it took too long")
+def _too_slow(seconds: float, whole: bool) -> Casualty:
+    """`whole`: the file, not one page of it."""
+    setting = "PAGEWISE_FILE_SECONDS" if whole else "PAGEWISE_PAGE_SECONDS"
+    return Casualty(TooSlow(seconds=seconds, setting=setting), "reading it took too long")
 
 
 def _crashed(detail: str) -> Casualty:

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -127,8 +128,10 @@ def run(kills: int, seed: int, place: Path) -> Cost:
 def _one_kill(who: str, chance: random.Random, folder: Path, shelf: Path, told: Told) -> None:
     """Starts what has to run, kills `who` at a random moment, and ends the others."""
     running, pipes = [], []
-    searching = [(_search, (folder,))] if who in ("app", "guest") else []
-    for target, arguments in [*searching, (_work, (folder, shelf, chance.randrange(1 << 30)))]:
+    work: list[tuple[Callable[..., None], tuple[object, ...]]] = [(_work, (folder, shelf, chance.randrange(1 << 30)))]
+    if who in ("app", "guest"):
+        work.insert(0, (_search, (folder,)))
+    for target, arguments in work:
         here, there = _PROCESSES.Pipe(duplex=False)
         process = _PROCESSES.Process(target=target, args=(*arguments, there), daemon=True)
         process.start()

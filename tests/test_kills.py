@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ingest.library import Library
 from tests import kills
+from tests.fakes import HashingEmbedder
+from tests.pdfs import make_pdf
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -19,12 +22,10 @@ def test_what_is_wrong_would_be_counted(tmp_path: Path) -> None:
     cost, folder = kills.Cost(), tmp_path / "library"
     shelf = tmp_path / "shelf"
     shelf.mkdir()
-    files = [
-        kills.make_pdf(shelf / f"{n}.pdf", [f"The text of number {n} is about foxes."]) for n in range(kills.FILES)
-    ]
+    files = [make_pdf(shelf / f"{n}.pdf", [f"The text of number {n} is about foxes."]) for n in range(kills.FILES)]
     whole = kills._reference(shelf, folder)
     assert len(files) == len(whole)
-    with kills.Library(folder, kills.HashingEmbedder()) as library:
+    with Library(folder, HashingEmbedder()) as library:
         first, second, third, *_ = whole
         kills._count(library, whole, set(whole), cost, "now")
         assert cost == kills.Cost()

@@ -121,9 +121,13 @@ def test_names_ids_and_beginnings_of_ids_find_a_document(tmp_path: Path) -> None
         with pytest.raises(AmbiguousDocument, match=twin.id[:8]):
             library.find("b.pdf")
         assert library.find(second.id) == second
-        for wrong in (first.id[:7], "", "c.pdf"):
+        for wrong in (first.id[:7], "", "x"):
             with pytest.raises(UnknownDocument):
                 library.find(wrong)
+        with pytest.raises(UnknownDocument, match="first 8 characters"):
+            library.find(first.id[:7])
+        with pytest.raises(UnknownDocument, match=r"nearest there is: Café Report\.pdf"):
+            library.find("Cafe Report.pdf")
         with pytest.raises(UnknownDocument) as caught:
             library.find("Cafe Report")
         assert caught.value.params["nearest"] == ("Café Report.pdf",)
@@ -161,7 +165,10 @@ def test_removing_leaves_nothing_and_another_document_in_peace(tmp_path: Path) -
         keep, gone = book(tmp_path, "keep.pdf", "A fox ran."), book(tmp_path, "gone.pdf", "A wombat ran far away.")
         keep.put(library)
         record, version = gone.put(library), library.version()
-        assert library.remove(record.id) == record
+        receipt = library.remove(record.id)
+        assert (receipt.record, receipt.vectors, receipt.left) == (record, len(gone.chunks), 0)
+        # the document, its page, its chunk and the words of it; "gone › A wombat ran far away." has five that count
+        assert receipt.rows == 4 and receipt.tokens >= 5
         assert library.version() != version and library.holds(record.id) is None
         assert library.keywords(["wombat"], 5) == [] and library.all_passages(record.id) == []
         assert [id for id, _ in library.nearest(gone.vectors[0], 5)] == [keep.chunks[0].id]

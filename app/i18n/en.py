@@ -122,7 +122,7 @@ TEXTS = {
     "library.remove.sure": "Remove {name}? Its pages, passages and file are deleted from this library.",
     "library.remove.yes": "Remove it",
     "library.cancel": "Cancel",
-    "library.removed": "{name} was removed.",
+    "library.removed": "{name} was removed. Rows: {rows}, vectors: {vectors}, tokens: {tokens}; found again: {left}.",
     "library.summarise.about": "Read the whole document and write a summary. Choose how:",
     "library.summarise.go": "Summarise",
     "library.filter": "Find a document",

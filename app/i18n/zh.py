@@ -113,7 +113,7 @@ TEXTS = {
     "library.remove.sure": "要移除 {name} 吗？它的页面、段落和文件都会从文库中删除。",
     "library.remove.yes": "移除",
     "library.cancel": "取消",
-    "library.removed": "已移除 {name}。",
+    "library.removed": "已移除 {name}：{rows} 行、{vectors} 个向量、{tokens} 个词。再次查询，剩余 {left}。",
     "library.summarise.about": "通读整份文档并写出摘要。请选择方式：",
     "library.summarise.go": "写摘要",
     "library.filter": "查找文档",
@@ -169,8 +169,7 @@ ERRORS = {
     "NoText": "{pages} 页都没有文字：它们是图片，或是空白页。请先做文字识别（OCR），再添加识别后的文件。",
     "TooLarge": "文件有 {megabytes:.0f} MB，上限是 {limit} MB。请拆分文件，或调高 PAGEWISE_MAX_FILE_MB。",
     "TooManyPages": "PDF 有 {pages} 页，上限是 {limit} 页。请拆分文件，或调高 PAGEWISE_MAX_PAGES。",
-    "TooSlow": "读取超过 {seconds:.0f} 秒，已停止。文件可能已损坏：请用 PDF 阅读器另存一份，"
-    "或调高 PAGEWISE_FILE_SECONDS。",
+    "TooSlow": "读取超过 {seconds:.0f} 秒，已停止。文件可能已损坏：请用 PDF 阅读器另存一份，或调高 {setting}。",
     "TooMuchMemory": "读取所需内存超过 {megabytes} MB，已停止。文件可能已损坏：请用 PDF 阅读器另存一份，"
     "或调高 PAGEWISE_WORKER_MB。",
     "TooMuchText": "页面上的文字超过 {limit} 百万字，比任何书都多。请拆分文件，或调高 PAGEWISE_MAX_TEXT_MB。",
@@ -188,6 +187,8 @@ ERRORS = {
     "请设置 PAGEWISE_EMBEDDER={stored}，"
     "或用 PAGEWISE_DATA 另选一个文件夹并在那里添加文档。",
     "UnknownDocument": "文库里没有 {name!r} 这份文档。`pagewise list` 会列出已有的文档。",
+    "NoSuchName": "文库里没有 {name!r} 这份文档。最接近的是：{near}。`pagewise list` 会列出全部。",
+    "ShortId": "文库里没有 {name!r} 这份文档。编号的开头至少要 {least} 个字符；`pagewise list` 会列出编号。",
     "AmbiguousDocument": "有 {count} 份文档都叫 {name!r}。请改用编号：{ids}。",
     "UnknownPage": "{name!r} 没有第 {page} 页，它共有 {pages} 页。",
     "StorageFailed": "文库 {folder} 无法读写（{detail}）。已保存的内容没有丢失。请检查磁盘空间和文件夹权限后重试。",

@@ -131,14 +131,16 @@ def _remove(desk: Desk, record: Record) -> None:
         with st.container(horizontal=True, gap="small"):
             if st.button(words("library.remove.yes"), key="remove-yes", type="primary"):
                 try:
-                    desk.library.remove(record.id)
+                    receipt = desk.library.remove(record.id)
                 except PagewiseError as error:
                     st.error(safe.block(words.error(error)))
                     return
                 opened = desk.opened
                 if opened is not None and opened.document == record.id:
                     show(None)
-                st.toast(words("library.removed", name=safe.inline(record.name, 60)), icon=":material/check:")
+                counts = {"rows": receipt.rows, "vectors": receipt.vectors, "tokens": receipt.tokens}
+                said = words("library.removed", name=safe.inline(record.name, 60), left=receipt.left, **counts)
+                st.toast(said, icon=":material/check:")
                 st.rerun()
             if st.button(words("library.cancel"), key="remove-no"):
                 st.rerun()
