@@ -125,6 +125,12 @@ class Vectors:
                 return found
             found.update(some)
 
+    def of_document(self, document: str) -> tuple[list[str], NDArray[np.float32]]:
+        """Its chunks' ids, and their vectors (chunks, dimensions)."""
+        with self._border():
+            found = self._opened.get(where={"document": document}, include=["embeddings"])
+        return list(found["ids"]), np.asarray(found["embeddings"], np.float32)
+
     def nearest(
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
