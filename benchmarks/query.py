@@ -81,8 +81,8 @@ def fill(folder: Path, size: int, with_vectors: bool) -> dict[str, Any]:
     """Makes the library, or goes on with one that a run broke off. Seconds, of what this run itself filled."""
     folder.mkdir(parents=True, exist_ok=True)
     catalogue = Catalogue(folder / "catalogue.sqlite3")
-    catalogue.remember({"embedder": "synthetic", "library": "benchmark"})
-    store = Vectors(folder / "chroma", "", "pagewise-benchmark") if with_vectors else None
+    catalogue.remember({"embedder": "synthetic", "library": "bench"})
+    store = Vectors(folder / "chroma", "", "pagewise-bench") if with_vectors else None
     seconds = {"catalogue": 0.0, "vectors": 0.0}
     try:
         if store:

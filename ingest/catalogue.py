@@ -47,7 +47,8 @@ SELECT c.id, c.document, c.place, c."start", c."end", c.text, c.heading, c.spans
 FROM chunks c JOIN documents d ON d.id = c.document
 """
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
-_RANGES = f"SELECT min(number), max(number) + 1 FROM chunks WHERE document {_AMONG} GROUP BY document"
+_RANGES = f"""SELECT c.number, c.number + d.chunks FROM documents d JOIN chunks c ON c.document = d.id AND c.place = 0
+WHERE d.id {_AMONG}"""
 
 
 class NewerLibrary(LibraryError):
