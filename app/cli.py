@@ -110,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     one = command("ingest", ingest, "add PDFs to the library: files, and folders with all that is in them", "json")
     add_arguments(one)
     command("list", list_, "list the documents of the library", "json")
+    one = command("health", health, "what became of each page of a document", "json")
+    one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     one = command("remove", remove, "remove a document and everything that was made from it", "json")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     command("search", search, "find passages, without answering", "json", "document", "question")
@@ -147,6 +149,20 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         write_json(out, list_json(records))
     else:
         out.writelines(f"{line}\n" for line in list_lines(records))
+    return 0
+
+
+def health(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.output import health_json, health_lines, write_json
+    from app.wiring import library
+
+    with library(settings) as lib:
+        record = lib.find(args.document)
+        pages = lib.pages(record.id)
+    if args.json:
+        write_json(out, health_json(record, pages))
+    else:
+        out.writelines(f"{line}\n" for line in health_lines(record, pages))
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from chains.events import Answer, Citation, Event, Step, Token
 from ingest.__main__ import some
-from ingest.document import Passage, Record
+from ingest.document import Page, Passage, Record
 from ingest.library import Receipt
 
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
@@ -115,6 +115,7 @@ def list_json(records: Sequence[Record]) -> dict[str, object]:
                 "without_text": list(record.without_text),
                 "chunks": record.chunks,
                 "added": record.added.isoformat(timespec="seconds"),
+                "health": dict(record.health),
             }
             for record in records
         ]
@@ -138,6 +139,25 @@ def receipt_line(receipt: Receipt) -> str:
     counts = f"{some(receipt.rows, 'row')}, {some(receipt.vectors, 'vector')}, {some(receipt.tokens, 'token')}"
     after = f"{receipt.left} of these are still there" if receipt.left else "nothing of it is found any more"
     return f"Removed {record.name} ({record.id[:8]}): {counts}; {after}.\n"
+
+
+def health_json(record: Record, pages: Sequence[Page]) -> dict[str, object]:
+    return {
+        "document": record.name,
+        "id": record.id,
+        "health": dict(record.health),
+        "pages": [
+            {
+                "number": page.number,
+                "label": page.label,
+                "health": page.health,
+                "why": page.problem,
+                "characters": len(page.text),
+                "duplicate_of": page.duplicate_of or None,
+            }
+            for page in pages
+        ],
+    }
 
 
 def step_text(step: Step) -> str:
@@ -256,6 +276,25 @@ def list_lines(records: Sequence[Record]) -> Iterator[str]:
         return
     width = max(len(record.name) for record in records)
     for record in records:
-        gaps = f", {len(record.without_text)} without text" if record.without_text else ""
-        holds = f"{some(record.pages, 'page')}{gaps}, {some(record.chunks, 'passage')}"
+        holds = f"{some(record.pages, 'page')}{_ailing(record)}, {some(record.chunks, 'passage')}"
         yield f"{record.id[:8]}  {record.name:<{width}}  {holds}, added {record.added:%Y-%m-%d}"
+
+
+_STATES = {"no text": "without text", "garbled": "garbled", "ocr": "by text recognition", "duplicate": "twice"}
+
+
+def _ailing(record: Record) -> str:
+    """ ", 2 without text, 1 garbled"; "" where all pages gave text of their own."""
+    return "".join(
+        f", {count} {_STATES[health]}" for health, count in record.health.items() if health != "text" and count
+    )
+
+
+def health_lines(record: Record, pages: Sequence[Page]) -> Iterator[str]:
+    """What became of the document as a whole, then a line for every page that is not simply text."""
+    yield f"{record.name}: {some(record.pages, 'page')}{_ailing(record)}"
+    for page in pages:
+        if page.health != "text" or page.problem:
+            same = f"the same text as page {page.duplicate_of}" if page.duplicate_of else ""
+            about = ", ".join(part for part in (page.problem, same) if part)
+            yield f"- {page_text(page.number, page.label)}: {page.health}" + (f" ({about})" if about else "")

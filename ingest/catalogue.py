@@ -14,21 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest import keywords
-from ingest.document import Chunk, Document, Page, Passage, Record, Span
+from ingest.document import Chunk, Document, Page, Passage, Record, Span, health_counts, with_duplicates
 from ingest.errors import LibraryError, StorageFailed
 
-FORMAT = 1
+FORMAT = 2
 _BUSY_SECONDS = 30.0
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, title TEXT NOT NULL, added TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('arriving', 'whole', 'leaving')),
-    pages INTEGER NOT NULL, without_text TEXT NOT NULL, chunks INTEGER NOT NULL
+    pages INTEGER NOT NULL, without_text TEXT NOT NULL, chunks INTEGER NOT NULL, health TEXT NOT NULL DEFAULT '{{}}'
 ) WITHOUT ROWID;
 CREATE TABLE pages (
     document TEXT NOT NULL REFERENCES documents (id), number INTEGER NOT NULL, label TEXT NOT NULL,
-    text TEXT NOT NULL, problem TEXT NOT NULL, PRIMARY KEY (document, number)
+    text TEXT NOT NULL, problem TEXT NOT NULL, duplicate_of INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (document, number)
 );
 CREATE TABLE headings (
     document TEXT NOT NULL REFERENCES documents (id), place INTEGER NOT NULL, title TEXT NOT NULL,
@@ -46,6 +46,7 @@ _SELECT_PASSAGE = """
 SELECT c.id, c.document, c.place, c."start", c."end", c.text, c.heading, c.spans, d.name, d.title
 FROM chunks c JOIN documents d ON d.id = c.document
 """
+_SELECT_PAGE = "SELECT number, label, text, problem, duplicate_of FROM pages WHERE document = ?"
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
 _RANGES = f"""SELECT c.number, c.number + d.chunks FROM documents d JOIN chunks c ON c.document = d.id AND c.place = 0
 WHERE d.id {_AMONG}"""
@@ -69,6 +70,8 @@ class Catalogue:
             found = int(db.execute("PRAGMA user_version").fetchone()[0])
             if found > FORMAT:
                 raise NewerLibrary(folder=file.parent, found=found, known=FORMAT)
+            if found == 1:
+                _from_format_1(db)
             if found == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
@@ -99,7 +102,7 @@ class Catalogue:
         """Says that a document is about to come, so that what a killed run leaves of it elsewhere can be found."""
         with self._writing() as db:
             db.execute(
-                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, '', 'arriving', 0, '[]', 0)",
+                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, '', 'arriving', 0, '[]', 0, '{}')",
                 (document.id, sound(document.name), sound(document.title)),
             )
 
@@ -107,8 +110,11 @@ class Catalogue:
         """Writes all of an announced document and makes it whole, in one transaction. `tokens`: one list a chunk."""
         with self._writing() as db:
             db.executemany(
-                "INSERT INTO pages VALUES (?, ?, ?, ?, ?)",
-                ((document.id, p.number, sound(p.label), sound(p.text), sound(p.problem)) for p in document.pages),
+                "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (document.id, p.number, sound(p.label), sound(p.text), sound(p.problem), p.duplicate_of)
+                    for p in document.pages
+                ),
             )
             db.executemany(
                 "INSERT INTO headings VALUES (?, ?, ?, ?, ?)",
@@ -124,12 +130,14 @@ class Catalogue:
             )
             keywords.put(db, first, tokens)
             db.execute(
-                "UPDATE documents SET state = 'whole', added = ?, pages = ?, without_text = ?, chunks = ? WHERE id = ?",
+                """UPDATE documents SET state = 'whole', added = ?, pages = ?, without_text = ?, chunks = ?, health = ?
+                WHERE id = ?""",
                 (
                     datetime.now(UTC).isoformat(),
                     len(document.pages),
                     json.dumps(document.pages_without_text),
                     len(chunks),
+                    json.dumps(health_counts(document.pages)),
                     document.id,
                 ),
             )
@@ -202,10 +210,14 @@ class Catalogue:
 
     def page(self, document: str, number: int) -> Page | None:
         with self._reading() as db:
-            row = db.execute(
-                "SELECT number, label, text, problem FROM pages WHERE document = ? AND number = ?", (document, number)
-            ).fetchone()
+            row = db.execute(f"{_SELECT_PAGE} AND number = ?", (document, number)).fetchone()
         return Page(*row) if row else None
+
+    def pages(self, document: str) -> list[Page]:
+        """All pages of a whole document, in order."""
+        with self._reading() as db:
+            rows = db.execute(f"{_SELECT_PAGE} ORDER BY number", (document,)).fetchall()
+        return [Page(*row) for row in rows]
 
     def passages(self, ids: Sequence[str]) -> list[Passage]:
         """The chunks of these ids that there are, in the order that they were added in."""
@@ -322,14 +334,30 @@ def _spans_json(chunk: Chunk) -> str:
     return json.dumps([(s.page, s.label, s.start, s.end) for s in chunk.spans])
 
 
-_SELECT_RECORD = "SELECT id, name, title, pages, without_text, chunks, added FROM documents WHERE state = 'whole'"
+_SELECT_RECORD = """
+SELECT id, name, title, pages, without_text, chunks, added, health FROM documents WHERE state = 'whole'
+"""
 
 
-def _record(row: tuple[str, str, str, int, str, int, str]) -> Record:
-    id, name, title, pages, without, chunks, added = row
+def _record(row: tuple[str, str, str, int, str, int, str, str]) -> Record:
+    id, name, title, pages, without, chunks, added, health = row
     numbers = tuple(json.loads(without))
     when = datetime.fromisoformat(added)
-    return Record(id, name, title, "partial" if numbers else "added", pages, numbers, chunks, when)
+    return Record(id, name, title, "partial" if numbers else "added", pages, numbers, chunks, when, json.loads(health))
+
+
+def _from_format_1(db: sqlite3.Connection) -> None:
+    """Format 1 knew no health of pages. What their texts tell of it is added; no text is read or indexed anew."""
+    db.execute("ALTER TABLE documents ADD COLUMN health TEXT NOT NULL DEFAULT '{}'")
+    db.execute("ALTER TABLE pages ADD COLUMN duplicate_of INTEGER NOT NULL DEFAULT 0")
+    for (id,) in db.execute("SELECT id FROM documents WHERE state = 'whole'").fetchall():
+        pages = with_duplicates(Page(*row) for row in db.execute(f"{_SELECT_PAGE} ORDER BY number", (id,)))
+        db.executemany(
+            "UPDATE pages SET duplicate_of = ? WHERE document = ? AND number = ?",
+            ((page.duplicate_of, id, page.number) for page in pages if page.duplicate_of),
+        )
+        db.execute("UPDATE documents SET health = ? WHERE id = ?", (json.dumps(health_counts(pages)), id))
+    db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _passage(row: tuple[str, str, int, int, int, str, str, str, str, str]) -> Passage:

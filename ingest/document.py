@@ -6,14 +6,19 @@ is always `text[start:end]` of it, and the page of any character can be told wit
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 PAGE_BREAK = "\n"
 NAME_CHARS = 150
+GARBLED = "garbled"  # how the problem of a page begins whose letters are no text
+
+Health = Literal["text", "no text", "garbled", "ocr", "duplicate"]
+HEALTHS: tuple[Health, ...] = get_args(Health)
 
 
 @dataclass(frozen=True)
@@ -21,13 +26,21 @@ class Page:
     """One page as it was read.
 
     `text` is what stands on the page, in reading order, lines ended by "\\n"; "" where it gave none, and then
-    `problem` says why ("picture only", "blank", "unreadable: …"); otherwise `problem` is "".
+    `problem` says why ("picture only", "blank", "garbled: …", "unreadable: …"); otherwise `problem` is "", or says
+    what is missing ("cut: …").
     """
 
     number: int  # counts from 1
     label: str  # what the PDF calls the page ("xii", "A-3"); the number as text where it says nothing
     text: str
     problem: str = ""
+    duplicate_of: int = 0  # the number of the first page of the document that has the same text; 0: none before it
+
+    @property
+    def health(self) -> Health:
+        if not self.text.strip():
+            return "garbled" if self.problem.startswith(GARBLED) else "no text"
+        return "duplicate" if self.duplicate_of else "text"
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,27 @@ class Record:
     without_text: tuple[int, ...]  # the numbers of the pages that gave no text
     chunks: int
     added: datetime  # UTC
+    health: Mapping[Health, int]  # how many pages are in which state; every state is there
+
+
+def health_counts(pages: Iterable[Page]) -> dict[Health, int]:
+    """How many pages are in which state; every state is there."""
+    found = Counter(page.health for page in pages)
+    return {health: found[health] for health in HEALTHS}
+
+
+def with_duplicates(pages: Iterable[Page]) -> tuple[Page, ...]:
+    """The pages, each that says the same as one before it with that one's number.
+
+    The same is: letter for letter, but for kinds of spaces and line ends, upper and lower case, and ligatures.
+    """
+    first: dict[str, int] = {}
+    found = []
+    for page in pages:
+        same = " ".join(unicodedata.normalize("NFKC", page.text).casefold().split())
+        number = first.setdefault(same, page.number) if same else page.number
+        found.append(replace(page, duplicate_of=0 if number == page.number else number))
+    return tuple(found)
 
 
 def context_line(title: str, heading: str) -> str:

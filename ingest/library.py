@@ -214,6 +214,10 @@ class Library:
             raise UnknownPage(name=record.name, page=number, pages=record.pages)
         return page
 
+    def pages(self, document: str) -> list[Page]:
+        """All pages of a document, in order. Raises UnknownDocument."""
+        return self._catalogue.pages(self._record(document).id)
+
     def file(self, document: str) -> Path:
         """Where the document's own bytes lie. Raises UnknownDocument."""
         return self._files.path(self._record(document).id)

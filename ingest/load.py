@@ -1,7 +1,8 @@
 """A PDF file → its pages. Runs inside the worker (see sandbox.py): a file may crash, hang or fill whatever reads it.
 
 pdfium reads: it is about twenty times as fast as pypdf, and knows where letters stand. pypdf is the second opinion:
-for a file that pdfium cannot open, for a page that it cannot load, and for a page on which it finds no text.
+for a file that pdfium cannot open, for a page that it cannot load, and for one on which it finds no text or the wrong
+letters.
 """
 
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 from ingest.clean import line, title_of
 from ingest.document import Heading, Page
 from ingest.errors import Broken, Encrypted, NoPages, NotAPdf, TooManyPages, TooMuchText
+from ingest.garbled import garbled
 from ingest.readers import OUTLINE_ENTRIES, Found, Pdfium, Pypdf, Reader, Refused, reason
 from ingest.worker import Limits as Limits
 
@@ -107,16 +109,22 @@ def _page(
     fast = isinstance(reader, Pdfium)
     first, seconds = Found(problem=SLOW), limits.page_seconds * 0.8
     if fast and not avoid:
-        first, seconds = reader.page(number - 1, limits.page_chars), min(aside, limits.page_seconds / 3)
+        first, seconds = _legible(reader.page(number - 1, limits.page_chars)), min(aside, limits.page_seconds / 3)
         if first.text or first.certain or seconds <= 0:
             return first, False
     found = Found()
     with _within(seconds):
         other = second() if fast else reader
         if other is not None and number <= other.count:
-            found = other.page(number - 1, limits.page_chars)
+            found = _legible(other.page(number - 1, limits.page_chars))
     # Where neither found text, the one that was meant to read the page says why.
     return (first if not found.text and (first.problem != SLOW or not found.problem) else found), True
+
+
+def _legible(found: Found) -> Found:
+    """What was found; or, where its letters are the wrong ones, why there is no text."""
+    problem = garbled(found.text)
+    return Found(problem=problem, certain=False) if problem else found
 
 
 def open_pdf(path: Path, password: str, limits: Limits, alone: bool = False) -> Reader:

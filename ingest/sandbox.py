@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from ingest.clean import mend
-from ingest.document import Document, Heading, Page, display_name
+from ingest.document import Document, Heading, Page, display_name, with_duplicates
 from ingest.errors import EmptyFile, FileUnreadable, ReaderCrashed, TooLarge, TooManyPages, TooMuchText
 from ingest.worker import Casualty, Limits, in_worker
 
@@ -72,7 +72,7 @@ def read(
     if lost and not any(page.text for page in pages):
         raise lost[0].error from lost[0]
     texts = mend([page.text for page in pages])
-    whole = tuple(replace(page, text=text) for page, text in zip(pages, texts, strict=True))
+    whole = with_duplicates(replace(page, text=text) for page, text in zip(pages, texts, strict=True))
     return Document(identity, name, head["title"], whole, head["outline"])
 
 

@@ -143,6 +143,28 @@ def test_a_removed_document_leaves_no_byte_of_its_text(catalogue: Catalogue, tmp
     assert stem not in kept and b"8675309123" not in kept and b"secret.pdf" not in kept and b"harmless" in kept
 
 
+def test_a_library_of_format_1_opens_and_says_what_its_pages_are(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.sqlite3"
+    book = make_book(tmp_path, "a.pdf", ["Five foxes.", "", "Two  FOXES.", "five foxes."], EMBEDDER)
+    catalogue = Catalogue(file)
+    put(catalogue, book)
+    catalogue.close()
+    with sqlite3.connect(file) as db:
+        db.execute("ALTER TABLE documents DROP COLUMN health")
+        db.execute("ALTER TABLE pages DROP COLUMN duplicate_of")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    for _ in range(2):  # the second time there is nothing left to bring up to date
+        again = Catalogue(file)
+        (record,) = again.records()
+        assert record.health == {"text": 2, "no text": 1, "garbled": 0, "ocr": 0, "duplicate": 1}
+        assert [page.duplicate_of for page in again.pages(book.document.id)] == [0, 0, 0, 1]
+        assert [passage.chunk for passage in again.all_passages(book.document.id)] == book.chunks
+        assert [id for id, _ in again.keywords(["two"], 1)] == [book.chunks[1].id]
+        again.close()
+    put(Catalogue(file), make_book(tmp_path, "b.pdf", ["A later one."], EMBEDDER))
+
+
 def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.sqlite3"
     Catalogue(file).close()

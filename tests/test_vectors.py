@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ingest import vectors
 from ingest.vectors import Vectors
@@ -18,9 +19,10 @@ def store(tmp_path: Path) -> Iterator[Vectors]:
     store.close()
 
 
-def rows(count: int, seed: int) -> np.ndarray:  # type: ignore[type-arg]
+def rows(count: int, seed: int) -> NDArray[np.float32]:
     found = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return unit
 
 
 @pytest.mark.parametrize("most", [0, 20_000], ids=["by Chroma's filter", "exactly"])

@@ -95,9 +95,14 @@ def _row(desk: Desk, ask: Page, record: Record) -> None:
 
 
 def state(words: Words, record: Record) -> str:
-    if not record.without_text:
-        return words("library.complete")
-    return words.count("library.without", len(record.without_text), pages=upload.ranges(record.without_text))
+    """What became of the pages, in words."""
+    parts = []
+    if record.without_text:
+        parts.append(words.count("library.without", len(record.without_text), pages=upload.ranges(record.without_text)))
+    for health in ("garbled", "ocr", "duplicate"):
+        if count := record.health.get(health):
+            parts.append(words.count(f"library.{health}", count))
+    return " · ".join(parts) or words("library.complete")
 
 
 def _summarise(desk: Desk, ask: Page, record: Record) -> None:
