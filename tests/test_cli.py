@@ -205,7 +205,7 @@ def test_what_is_not_there_fails_with_its_json(filled: Run) -> None:
 def test_a_removed_document_is_gone(filled: Run) -> None:
     said = value(filled("remove", "report.pdf", "--json"))
     assert said["removed"] is True and said["left"] == 0 and said["vectors"] == 1
-    assert said["rows"] == 4 and said["tokens"] > 10, "the document, its page, its passage and that one's words"
+    assert said["rows"] > 4 and said["tokens"] > 10, "the document, its page, its passage, and what its words need"
     assert [one["document"] for one in value(filled("list", "--json"))["documents"]] == ["harbour.PDF"]
     found = value(filled("search", "营业收入", "--json"))["passages"]
     assert {passage["document"] for passage in found} <= {"harbour.PDF"}
