@@ -197,16 +197,22 @@ class Catalogue:
             rows = db.execute(f"{_SELECT_PASSAGE} WHERE c.document = ? ORDER BY c.place", (document,)).fetchall()
         return [_passage(row) for row in rows]
 
-    def chunk_ids(self, among: Sequence[str] | None = None) -> set[str]:
-        """The ids of all chunks, or of those `among` them."""
+    def chunk_ids(self, among: Sequence[str] | None = None, documents: Sequence[str] | None = None) -> set[str]:
+        """The ids of all chunks, or of those `among` them, or of those of some documents."""
+        conditions, values = [], []
+        for column, listed in (("id", among), ("document", documents)):
+            if listed is not None:
+                conditions.append(f"{column} {_AMONG}")
+                values.append(_list(listed))
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         with self._reading() as db:
-            if among is None:
-                return {str(id) for (id,) in db.execute("SELECT id FROM chunks")}
-            return {str(id) for (id,) in db.execute(f"SELECT id FROM chunks WHERE id {_AMONG}", (_list(among),))}
+            return {str(id) for (id,) in db.execute(f"SELECT id FROM chunks {where}", values)}
 
-    def chunk_count(self) -> int:
+    def chunk_count(self, documents: Sequence[str] | None = None) -> int:
+        """Of all documents, or of these."""
+        where, values = ("", ()) if documents is None else (f"WHERE id {_AMONG}", (_list(documents),))
         with self._reading() as db:
-            return int(db.execute("SELECT coalesce(sum(chunks), 0) FROM documents").fetchone()[0])
+            return int(db.execute(f"SELECT coalesce(sum(chunks), 0) FROM documents {where}", values).fetchone()[0])
 
     # -- keyword search
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from ingest.errors import Encrypted, NotDrawn
 from ingest.fold import find
+from ingest.order import in_order
 from ingest.readers import open_letters, open_page
 
 PIXELS = 8_000_000  # of a picture at most, whatever size a page declares
@@ -89,7 +90,7 @@ def find_words(page: pypdfium2.PdfPage, quote: str) -> list[Box]:
 
 
 def _characters(letters: pypdfium2.PdfTextPage) -> tuple[str, list[int]]:
-    """The page's text, and for each character its index for pdfium."""
+    """The page's text as it is read, and for each character its index for pdfium."""
     text: list[str] = []
     places: list[int] = []
     for index in range(letters.count_chars()):
@@ -99,7 +100,12 @@ def _characters(letters: pypdfium2.PdfTextPage) -> tuple[str, list[int]]:
         else:
             text.append(chr(code) if code <= 0x10FFFF else "\ufffd")
             places.append(index)
-    return "".join(text), places
+    lines = in_order(letters, letters.get_text_range())
+    if not lines:
+        return "".join(text), places
+    # Where lines are read in another order, every character is one for pdfium and for Python.
+    ranges = [(line.index, pdfium.FPDFText_GetCharIndexFromTextIndex(letters, line.end - 1) + 1) for line in lines]
+    return "".join("".join(text[a:b]) + "\n" for a, b in ranges), [i for a, b in ranges for i in (*range(a, b), a)]
 
 
 def _unhyphened(text: str) -> str:

@@ -106,11 +106,16 @@ class LibraryError(PagewiseError):
 
 
 class LibraryBusy(LibraryError):
-    text = "The library in {folder} is open in another Pagewise (process {owner})."
+    text = "The library in {folder} is open in another Pagewise (process {owner}), which cannot be asked."
     remedy = (
         "Add the files in the running app, or stop it first. To use both at once, start `chroma run` and set "
         "PAGEWISE_CHROMA_URL for both."
     )
+
+
+class WriterBusy(LibraryBusy):
+    text = "Another Pagewise (process {owner}) is writing to the library in {folder} and did not finish in time."
+    remedy = "Try again when it is done."
 
 
 class WrongEmbedder(LibraryError):

@@ -21,11 +21,12 @@ CREATE TABLE postings (place INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 CREATE TABLE lengths ("first" INTEGER PRIMARY KEY, tokens BLOB NOT NULL);
 """
 # A row of `postings` is one document's share of a bucket: its place is the bucket and the number of the document's
-# first chunk, as one number. An entry says that a word is in a chunk, in 8 bytes: 32 bits of the word's hash, 24 of the
-# chunk's place in the document, 8 of how often it is there. `lengths` has the number of tokens of each chunk.
+# first chunk, as one number. An entry says that a word is in a chunk, in 8 bytes: 28 bits of the word's hash, 28 of the
+# chunk's number, 8 of how often it is there. `lengths` has the number of tokens of each chunk.
 _BUCKETS = 256
 _ENTRY, _LENGTH = np.dtype("<u8"), np.dtype("<u4")
-_FIRST_BITS, _HASH_BITS, _CHUNK_BITS, _COUNT_BITS = 40, 32, 24, 8
+_FIRST_BITS, _HASH_BITS, _NUMBER_BITS, _COUNT_BITS = 40, 28, 28, 8
+_OWN_BITS = _NUMBER_BITS + _COUNT_BITS
 _MOST = 2**_COUNT_BITS - 1
 _K1, _B = 1.2, 0.75  # as in FTS5 and most others
 _LEAST = 1e-6  # the weight of a word that more than half of the chunks have: none, but it makes them a result
@@ -60,10 +61,10 @@ def put(db: sqlite3.Connection, first: int, tokens: Iterable[Sequence[str]]) -> 
     pairs = np.repeat(np.arange(len(lengths)), lengths) * len(known) + np.array(words, np.int64)
     pairs, counts = np.unique(pairs, return_counts=True)
     hashes = np.array([_hash(token) for token in known], np.int64)[pairs % max(1, len(known))]
-    own = (pairs // max(1, len(known)) << _COUNT_BITS) + np.minimum(counts, _MOST)
+    own = (first + pairs // max(1, len(known)) << _COUNT_BITS) + np.minimum(counts, _MOST)
     order = np.argsort(hashes >> _HASH_BITS, kind="stable")
     ends = np.searchsorted(hashes[order] >> _HASH_BITS, np.arange(_BUCKETS + 1))
-    rows = ((hashes.astype(_ENTRY) << np.uint64(_HASH_BITS)) + own.astype(_ENTRY))[order]
+    rows = ((hashes.astype(_ENTRY) << np.uint64(_OWN_BITS)) + own.astype(_ENTRY))[order]
     db.executemany(
         "INSERT INTO postings VALUES (?, ?)",
         (
@@ -145,16 +146,10 @@ def _postings(db: sqlite3.Connection, token: str) -> tuple[Numbers, Scores]:
     """The chunks that have a token, by number, and how often."""
     bucket, hash = divmod(_hash(token), 2**_HASH_BITS)
     start = bucket << _FIRST_BITS
-    rows = db.execute(
-        "SELECT place, entries FROM postings WHERE place >= ? AND place < ?", (start, start + (1 << _FIRST_BITS))
-    ).fetchall()
-    entries = np.frombuffer(b"".join([row[1] for row in rows]), _ENTRY)
-    found = np.flatnonzero((entries >> np.uint64(_HASH_BITS)) == hash)
-    ends = np.cumsum([len(row[1]) // _ENTRY.itemsize for row in rows])
-    firsts = np.array([row[0] - start for row in rows], np.int64)
-    own = (entries[found] & np.uint64(2**_HASH_BITS - 1)).astype(np.int64)
-    numbers = firsts[np.searchsorted(ends, found, side="right")] + (own >> _COUNT_BITS)
-    return numbers, (own & _MOST).astype(np.float32)
+    rows = db.execute("SELECT entries FROM postings WHERE place >= ? AND place < ?", (start, start + 2**_FIRST_BITS))
+    entries = np.frombuffer(b"".join([row[0] for row in rows]), _ENTRY)
+    own = entries[entries >> np.uint64(_OWN_BITS) == hash].astype(np.int64)
+    return own >> _COUNT_BITS & 2**_NUMBER_BITS - 1, (own & _MOST).astype(np.float32)
 
 
 def _best(scores: Scores, k: int) -> list[tuple[int, float]]:
@@ -168,6 +163,6 @@ def _best(scores: Scores, k: int) -> list[tuple[int, float]]:
 
 @lru_cache(maxsize=100_000)
 def _hash(token: str) -> int:
-    """40 bits, of which the upper 8 tell the bucket. That two of a million words share them has a chance of one half;
-    that a question's word shares them with any, one in a million."""
-    return int.from_bytes(hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=5).digest())
+    """36 bits, the upper 8 for the bucket: among a million other words one is taken for it once in 70,000 questions."""
+    digest = hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=5).digest()
+    return int.from_bytes(digest) >> 4

@@ -4,13 +4,16 @@ The order of every change makes a kill at any moment harmless. In: the document 
 vectors are written, and last, in one transaction, its text, tokens and state. Out: first that transaction, then
 vectors and file. What is announced but not whole is cleared by the next who writes, and by the next who opens.
 
-An embedded Chroma answers wrongly when a second process writes to it, so then the folder has one owner, by a lock of
-the operating system, which a dead process cannot keep. With a Chroma server any number of processes share the
-folder, and only the writing of a document excludes another's.
+An embedded Chroma answers wrongly when a second process writes to it, so one process owns the vectors, by a lock of
+the operating system, which a dead process cannot keep, and answers for the others (see owner.py); or a Chroma server
+does. So any number of processes share the folder, and only the writing of a document excludes another's.
 """
 
 import difflib
+import math
+import shutil
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,10 +35,12 @@ from ingest.errors import (
     StorageFailed,
     UnknownDocument,
     UnknownPage,
+    WriterBusy,
     WrongEmbedder,
 )
 from ingest.files import Files
 from ingest.lock import OwnedLock
+from ingest.owner import SharedVectors
 from ingest.places import Places
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
@@ -44,6 +49,8 @@ _WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
 _A_MOMENT = 2.0  # seconds in which another process that only looks gives the owner's lock back
 _SHORTEST_ID = 8
 _REPAIR_BATCH = 64
+_FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
+_TO_BE_SURE = 1.5  # so many times the neighbours that would do if the chosen documents had their even share
 
 
 class Library:
@@ -58,28 +65,26 @@ class Library:
         self.embedder = embedder
         self._url = chroma_url
         self._writer = threading.RLock()  # among the threads of this process, what the write lock is among processes
-        self._opening = threading.Lock()  # apart from the above: a search does not wait for a writer
-        self._vectors: Vectors | None = None
-        self._checked_version = -1  # of the catalogue, when its chunks and the vectors were last compared
+        self._compared = (0, -1)  # times the vectors were opened, and the catalogue's version, at the last comparison
         self._closed = False
         self.places = Places(folder / "places.sqlite3")  # of the files that documents were taken from
         with self._disk():
             folder.mkdir(0o700, parents=True, exist_ok=True)
             self._files = Files(folder / "files")
-            self._owner_lock = OwnedLock(folder / "lock")
-            self._write_lock = OwnedLock(folder / "write.lock")
-            self._owner_lock.take(_A_MOMENT if chroma_url else 0)
+            owner_lock = OwnedLock(folder / "lock")
+            self._write_lock = OwnedLock(folder / "write.lock", WriterBusy)
+            if chroma_url:
+                owner_lock.take(_A_MOMENT)  # only to see that no embedded owner is at work
+                owner_lock.release()
+        self._catalogue = Catalogue(folder / "catalogue.sqlite3")
         try:
-            self._catalogue = Catalogue(folder / "catalogue.sqlite3")
+            with self._disk():
+                self._vectors = SharedVectors(
+                    None if chroma_url else owner_lock, folder / "lock.socket", self._open_vectors, embedder.name
+                )
+            self._tidy()
             if chroma_url:
-                self._owner_lock.release()  # it was only asked for to see that no embedded owner is at work
-            with self._locked(_WAIT_TO_WRITE if chroma_url else 0):
-                self._adopt_embedder()
-                self._sweep()
-                with self._disk():
-                    self._files.sweep([record.id for record in self._catalogue.records()])
-            if chroma_url:
-                self._compare(self._opened_vectors())
+                self._compare()
         except BaseException:
             self.close()
             raise
@@ -98,14 +103,12 @@ class Library:
             if self._closed:
                 return
             self._closed = True
+            self.places.close()
             try:
-                self.places.close()
-                if self._vectors is not None:
+                if hasattr(self, "_vectors"):
                     self._vectors.close()
-                if hasattr(self, "_catalogue"):
-                    self._catalogue.close()
             finally:
-                self._owner_lock.release()
+                self._catalogue.close()
 
     # -- documents come and go
 
@@ -124,12 +127,11 @@ class Library:
                 return there
             if self._catalogue.meta("embedder") != self.embedder.name:  # it was empty, and another process took it over
                 raise WrongEmbedder(stored=self._catalogue.meta("embedder"), wanted=self.embedder.name)
-            store = self._opened_vectors()
             self._catalogue.announce(document)
             try:
                 with self._disk():
                     self._files.put(document.id, file, content or document.id)
-                store.add([chunk.id for chunk in chunks], document.id, vectors)
+                self._vectors.add([chunk.id for chunk in chunks], document.id, vectors)
                 self._catalogue.complete(
                     document, chunks, (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
                 )
@@ -218,18 +220,31 @@ class Library:
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks: (chunk id, cosine), nearest first. `documents`: ids; None: all."""
-        if k < 1 or (documents is not None and not documents) or not self._catalogue.chunk_count():
+        total = self._catalogue.chunk_count()
+        chosen = total if documents is None else self._catalogue.chunk_count(documents)
+        if k < 1 or not chosen:
             return []
-        store = self._opened_vectors()
-        self._compare(store)
+        self._compare()
+        if chosen < total:
+            # Chroma lists all that a filter lets through before it searches. Where that is more work than to look at
+            # so many more of the nearest, those are looked at, and the filter comes after.
+            likely = math.ceil(_TO_BE_SURE * k * total / chosen)
+            if 2 * likely < chosen:
+                kept = self._whole(self._vectors.nearest(vector, likely), documents)
+                if len(kept) >= k:
+                    return kept[:k]
         asked = k
         while True:
-            found = store.nearest(vector, asked, documents)
-            whole = self._catalogue.chunk_ids([id for id, _ in found])  # another process may be in the middle of an add
-            kept = [(id, score) for id, score in found if id in whole][:k]
+            found = self._vectors.nearest(vector, asked, documents if chosen < total else None)
+            kept = self._whole(found, documents)[:k]
             if len(kept) == k or len(found) < asked:
                 return kept
             asked *= 2
+
+    def _whole(self, found: Sequence[tuple[str, float]], documents: Sequence[str] | None) -> list[tuple[str, float]]:
+        """Without what another process is in the middle of adding, and what is not of these documents."""
+        ids = self._catalogue.chunk_ids([id for id, _ in found], documents)
+        return [(id, score) for id, score in found if id in ids]
 
     def passages(self, scores: Mapping[str, float]) -> list[Passage]:
         """The chunks of these ids with their scores, best first; those that are gone meanwhile are left out."""
@@ -260,7 +275,7 @@ class Library:
 
     def _clear(self, id: str) -> None:
         """Removes whatever there is of a document that is not whole; its row last, so that it can be done again."""
-        self._opened_vectors().remove_document(id)
+        self._vectors.remove_document(id)
         with self._disk():
             self._files.drop(id)
         self._catalogue.forget(id)
@@ -271,11 +286,35 @@ class Library:
             self._catalogue.dismiss(id)
             self._clear(id)
 
+    def _tidy(self) -> None:
+        """Checks whose embedder filled the library, and clears what killed runs left, unless somebody writes now.
+
+        Whoever writes has done so, and so will the next who writes.
+        """
+        fresh = self._catalogue.meta("embedder") is None
+        try:
+            with self._locked(_WAIT_TO_WRITE if fresh else 0):
+                self._adopt_embedder()
+                self._sweep()
+                with self._disk():
+                    self._files.sweep([record.id for record in self._catalogue.records()])
+                    self._sweep_incoming()
+        except WriterBusy:
+            if fresh or self._catalogue.meta("embedder") != self.embedder.name:
+                raise
+
+    def _sweep_incoming(self) -> None:
+        """Files of uploads that no running Pagewise can still be waiting for."""
+        place = self.folder / "incoming"
+        for left in place.iterdir() if place.is_dir() else ():
+            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+                shutil.rmtree(left, ignore_errors=True)
+
     def _adopt_embedder(self) -> None:
-        """Raises WrongEmbedder where another one filled the library. An empty library takes any."""
+        """Raises WrongEmbedder where another one filled the library. An empty library takes any, if nobody has it."""
         stored, wanted = self._catalogue.meta("embedder"), self.embedder.name
         if stored is not None and stored != wanted:
-            if self._catalogue.records():
+            if self._catalogue.records() or not self._vectors.owned:
                 raise WrongEmbedder(stored=stored, wanted=wanted)
             store = self._connect()
             try:
@@ -288,41 +327,40 @@ class Library:
     def _connect(self) -> Vectors:
         return Vectors(self.folder / "chroma", self._url, f"pagewise-{self._catalogue.meta('library')}")
 
-    def _opened_vectors(self) -> Vectors:
+    def _open_vectors(self) -> Vectors:
         """Chroma, opened at the first need: listing documents does not wait for it."""
-        with self._opening:
-            if self._vectors is None:
-                store = self._connect()
-                try:
-                    store.open(self.embedder.name, self.embedder.dimensions)
-                except BaseException:
-                    store.close()
-                    raise
-                self._vectors = store
-            return self._vectors
+        store = self._connect()
+        try:
+            store.open(self.embedder.name, self.embedder.dimensions)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
-    def _compare(self, store: Vectors) -> None:
+    def _compare(self) -> None:
         """Makes anew what the catalogue has chunks for and Chroma no vectors: a deleted folder, an emptied server.
 
         More vectors than chunks are no loss: they are on their way in or out, and no search returns them. Only at
-        the first time they are looked at, because a server may finish what a killed process had asked of it.
+        the first time they are looked at, because a server may finish what a killed process had asked of it; whoever
+        asks an owner leaves that to the owner.
         """
         version = self._catalogue.version()
-        if version == self._checked_version:
+        if (self._vectors.opened, version) == self._compared:
             return
-        due, stored = self._catalogue.chunk_count(), store.count()  # in this order: vectors come first and go last
-        if stored < due or (stored > due and self._checked_version < 0):
+        due, stored = self._catalogue.chunk_count(), self._vectors.count()  # in this order: vectors come first, go last
+        first = self._vectors.owned and self._vectors.opened != self._compared[0]
+        if stored < due or (stored > due and first):
             with self._writing():
                 version = self._catalogue.version()
-                ids = store.ids()
-                store.remove(sorted(ids - self._catalogue.chunk_ids()))
+                ids = self._vectors.ids()
+                self._vectors.remove(sorted(ids - self._catalogue.chunk_ids()))
                 for record in self._catalogue.records():
                     lost = [p.chunk for p in self._catalogue.all_passages(record.id) if p.chunk.id not in ids]
                     for at in range(0, len(lost), _REPAIR_BATCH):
                         some = lost[at : at + _REPAIR_BATCH]
                         rows = self.embedder.documents([self.indexed_text(record.title, chunk) for chunk in some])
-                        store.add([chunk.id for chunk in some], record.id, rows)
-        self._checked_version = version
+                        self._vectors.add([chunk.id for chunk in some], record.id, rows)
+        self._compared = (self._vectors.opened, version)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

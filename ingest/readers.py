@@ -14,6 +14,7 @@ import pypdfium2.raw as pdfium
 
 from ingest.clean import clean, line
 from ingest.errors import Encrypted, NoPages
+from ingest.order import in_order
 
 OUTLINE_ENTRIES, OUTLINE_DEPTH = 5000, 15  # more is no table of contents
 STAMP_PIXELS = 64
@@ -81,7 +82,7 @@ class Pdfium:
         try:
             with open_page(self.document, index) as page, open_letters(page) as letters:
                 count = letters.count_chars()
-                raw = letters.get_text_range(0, min(count, limit)) if count else ""
+                raw = text_of(letters, min(count, limit)) if count else ""
                 text = clean(raw)
                 if not text.strip():
                     return _why_no_text(page, count > 0 and not raw.isspace())
@@ -121,6 +122,12 @@ def open_letters(page: pypdfium2.PdfPage) -> Iterator[pypdfium2.PdfTextPage]:
         letters.close()
         if page.get_rotation() != rotation:
             page.set_rotation(rotation)
+
+
+def text_of(letters: pypdfium2.PdfTextPage, count: int) -> str:
+    """The first `count` characters of a page, as they are read."""
+    text: str = letters.get_text_range(0, count)
+    return "\r\n".join(text[line.start : line.end] for line in in_order(letters, text)) or text
 
 
 def _usual_angle(letters: pypdfium2.PdfTextPage) -> int:

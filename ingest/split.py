@@ -10,11 +10,12 @@ a figure is found, embedded and shown with its column's name; their text stays w
 
 import hashlib
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.document import Chunk, Document, Heading, context_line, layout, spans
+from ingest.document import Chunk, Document, context_line, layout, spans
+from ingest.headings import headings
 from ingest.margins import body, running_lines
 from ingest.sentences import sentences
 from ingest.tables import Table, is_row, part_of, tables
@@ -65,28 +66,30 @@ def split(document: Document, count: Callable[[str], int], window: int) -> list[
 def _runs(document: Document, count: Callable[[str], int], window: int) -> Iterator[tuple[int, int, str]]:
     """The chunks' ranges, each with its heading."""
     text, before = document.text, ""
-    headings = _headings(document)
+    paths = headings(document)
+    begins = [at for at, _ in paths]
     for start, end in _sections(document):
-        path = headings[bisect_right(document.page_starts, start) - 1]
         found = [_moved(table, start) for table in tables(text[start:end])]
         if found and not found[0].dated and not text[start : found[0].start].strip() and before:
             found[0] = _under(found[0], before)  # it began on the page before
 
-        def heading(at: int, path: str = path, found: list[Table] = found) -> str:
+        def heading(at: int, found: list[Table] = found) -> str:
+            path = paths[bisect_right(begins, at) - 1][1]
             table = next((table for table in found if table.first <= at < table.end), None)
             heads = (f"{table.head} › {part_of(text, table, at)}".strip(" ›"), table.head) if table else ()
             whole = (" › ".join(filter(None, (path, head))) for head in heads)
             return next((h for h in whole if count(context_line(document.title, h)) <= window // 2), path)
 
-        longest = max((heading(at) for table in found for at in (table.first, table.end - 1)), key=len, default=path)
-        context = min(count(context_line(document.title, longest)), window // 2)
+        inside = begins[bisect_right(begins, start) : bisect_left(begins, end)]
+        tops = {heading(at) for at in (start, *inside, *(at for t in found for at in (t.first, t.end - 1)))}
+        context = min(max(count(context_line(document.title, top)) for top in tops), window // 2)
         room = max(16, min(TARGET_TOKENS, window - context - _MARKS))
         pieces = [
             piece
             for first, last in sentences(text[start:end])
             for piece in _pieces(text, start + first, start + last, count, room)
         ]
-        for a, b in _pack(_tied(text, pieces, found), room):
+        for a, b in _pack(_tied(text, pieces, found, set(inside)), room):
             a, b = _trim(text, a, b)
             if b > a:
                 yield a, b, heading(a)
@@ -102,14 +105,16 @@ def _under(table: Table, head: str) -> Table:
     return Table(table.start, table.start, table.end, head, True)
 
 
-def _tied(text: str, pieces: Sequence[_Piece], found: Sequence[Table]) -> Iterator[_Piece]:
-    """A table's head is tied to its first row, and what names a part of a table to that part's first row."""
+def _tied(text: str, pieces: Sequence[_Piece], found: Sequence[Table], begins: set[int]) -> Iterator[_Piece]:
+    """A heading, a table's head and what names a part of a table are tied to what comes after them."""
     label = False
     for piece in pieces:
         table = next((table for table in found if table.start <= piece.start < table.end), None)
-        tied = table is not None and (label or table.start < piece.start <= table.first)
+        tied = label or (table is not None and table.start < piece.start <= table.first)
         yield _Piece(piece.start, piece.end, piece.size, tied)
-        label = table is not None and not is_row(" ".join(text[piece.start : piece.end].split()))
+        label = piece.start in begins or (
+            table is not None and not is_row(" ".join(text[piece.start : piece.end].split()))
+        )
 
 
 def _sections(document: Document) -> Iterator[tuple[int, int]]:
@@ -180,16 +185,3 @@ def _fair(rest: Sequence[_Piece], room: int) -> float:
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     piece = text[start:end]
     return end - len(piece.lstrip()), start + len(piece.rstrip())
-
-
-def _headings(document: Document) -> list[str]:
-    """For each page the path of outline entries that it stands under: the last of each level that begins before it."""
-    path: list[Heading] = []
-    paths, entries = [], iter(sorted(document.outline, key=lambda entry: entry.page))
-    entry = next(entries, None)
-    for page in document.pages:
-        while entry is not None and entry.page <= page.number:
-            path = [*(above for above in path if above.level < entry.level), entry]
-            entry = next(entries, None)
-        paths.append(" › ".join(above.title for above in path))
-    return paths

@@ -115,6 +115,10 @@ class Vectors:
         with self._border():
             return int(self._opened.count())
 
+    def count_document(self, document: str) -> int:
+        with self._border():
+            return len(self._opened.get(where={"document": document}, include=[])["ids"])
+
     def ids(self) -> set[str]:
         """All ids, of every document."""
         found: set[str] = set()

@@ -54,7 +54,7 @@ def big_book(folder: Path, number: int) -> Book:
 def assert_whole(library: Library, expected: dict[str, Book]) -> None:
     """What is listed is all there, in every store, and nothing else is in any of them."""
     records = library.records()
-    store = library._opened_vectors()
+    store = library._vectors
     ids: set[str] = set()
     for record in records:
         original = expected[record.id]
@@ -138,6 +138,22 @@ def test_searches_stay_within_the_documents_that_were_named(tmp_path: Path) -> N
         assert {id for id, _ in library.nearest(EMBEDDER.query("same words"), 50, ids)} == inside
         assert {id for id, _ in library.keywords(["same", "and"], 50, ids)} == inside
         assert len(library.nearest(EMBEDDER.query("same words"), 50)) == 10
+
+
+def test_a_filter_that_lets_most_through_gives_the_nearest_of_what_it_lets_through(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    words = [f"word{n}" for n in range(30)]
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        books = [
+            book(tmp_path, f"{n}.pdf", *(" ".join(chance.choices(words, k=9)) for _ in range(40))) for n in range(3)
+        ]
+        ids = [one.put(library).id for one in books][:2]
+        vectors = np.concatenate([one.vectors for one in books[:2]])
+        for _ in range(10):
+            asked = EMBEDDER.query(" ".join(chance.choices(words, k=4)))
+            found = library.nearest(asked, 3, ids)
+            assert {passage.document for passage in library.passages(dict(found))} <= set(ids)
+            assert [cosine for _, cosine in found] == pytest.approx(sorted(vectors @ asked)[:-4:-1], abs=1e-5)
 
 
 def test_removing_leaves_nothing_and_another_document_in_peace(tmp_path: Path) -> None:
@@ -232,7 +248,7 @@ def test_a_stored_configuration_that_builds_a_model_is_refused(tmp_path: Path) -
 
     with Library(tmp_path / "library", EMBEDDER) as library:
         book(tmp_path).put(library)
-        name = library._opened_vectors()._name
+        name = f"pagewise-{library._catalogue.meta('library')}"
     client = chromadb.PersistentClient(str(tmp_path / "hostile"))
     client.create_collection(
         name,
@@ -287,26 +303,6 @@ def test_threads_may_add_search_and_remove_at_once(tmp_path: Path) -> None:
 
 
 # -- other processes
-
-
-def _hold(folder: Path, ready: Connection) -> None:
-    with Library(folder, HashingEmbedder()):
-        ready.send(os.getpid())
-        time.sleep(60)
-
-
-def test_a_second_process_is_told_who_has_the_library_and_what_to_do(tmp_path: Path) -> None:
-    here, there = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=_hold, args=(tmp_path / "library", there))
-    process.start()
-    try:
-        pid = here.recv()
-        with pytest.raises(LibraryBusy, match=rf"process {pid}.*chroma run.*PAGEWISE_CHROMA_URL"):
-            Library(tmp_path / "library", EMBEDDER)
-    finally:
-        process.kill()  # the dead cannot keep the lock
-        process.join()
-    Library(tmp_path / "library", EMBEDDER).close()
 
 
 def _add_and_remove(folder: Path, books: Path, url: str, seed: int, ready: Connection | None) -> None:

@@ -178,7 +178,11 @@ ERRORS = {
     "请用 PDF 阅读器打开并另存一份，再添加那一份。",
     "NotDrawn": "第 {page} 页画不出来（{detail}）。请用 PDF 阅读器打开查看。",
     "FileUnreadable": "文件读不出来（{detail}）。请确认它存在，并且您有权读取。",
-    "LibraryBusy": "文库 {folder} 正被另一个 Pagewise（进程 {owner}）使用。请在那个程序里添加文件，或先关闭它。"
+    "WriterBusy": "另一个 Pagewise（进程 {owner}）正在写入文库 {folder}，没有及时完成。请等它完成后重试。",
+    "OwnerSilent": "打开着文库 {folder} 的 Pagewise 已有 {seconds:.0f} 秒没有回应。"
+    "请停止那个程序后重试；已保存的内容没有丢失。",
+    "LibraryBusy": "文库 {folder} 正被另一个 Pagewise（进程 {owner}）使用，且无法向它查询。"
+    "请在那个程序里添加文件，或先关闭它。"
     "要同时使用，请启动 `chroma run` 并为两边设置 PAGEWISE_CHROMA_URL。",
     "WrongEmbedder": "这个文库是用嵌入模型 {stored!r} 建立的，用 {wanted!r} 会找错段落。"
     "请设置 PAGEWISE_EMBEDDER={stored}，"
