@@ -30,10 +30,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_home] = home
     for name in [name for name in os.environ if name.startswith(("PAGEWISE_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_"))]:
         del os.environ[name]
+    shared = os.environ.get("XDG_CACHE_HOME", "") if "PYTEST_XDIST_WORKER" in os.environ else ""
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         folder = home / name.lower()
         folder.mkdir()
         os.environ[name] = str(folder)
+    if shared:  # that of the process which started the workers: the embedder is made ready once for all of them
+        os.environ["XDG_CACHE_HOME"] = shared
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         os.environ.pop(name, None)
     os.environ["OFFLINE_GUARD"] = str(home / "network.log")
