@@ -20,7 +20,7 @@ _LEAST = 6  # so many lines on both sides make columns
 _FULL = 0.7  # of the lines of a column of prose, and of its width that each of those fills
 _LETTERS = 15  # of a line in a column, at least
 _MOST = 300  # lines; a page with more is a drawing
-_SMALL = 5  # letters and digits; what has fewer (a raised "(a)", a page number, a figure in a chart) stays where it is
+_SMALL = 12  # letters and digits; what has fewer (a raised "(a)", a page number, a figure in a chart) stays where it is
 
 
 _LINE = re.compile(r"[^\S\r\n]*(\S(?:[^\r\n]*\S)?)[^\S\r\n]*")
@@ -229,21 +229,22 @@ def _downwards(text: str, lines: Sequence[Line]) -> list[Line]:
         else:
             blocks.append([line])
             frames.append(None if small else line)
-    above = [[i for i, one in enumerate(frames) if one and frame and one.over(frame)] for frame in frames]
-    done: set[int] = set()
-    found: list[Line] = []
-    for i in range(len(blocks)):
-        waiting = [i]
-        while waiting:  # what must be read before the last one comes on top of it
-            block = waiting[-1]
-            first = next((j for j in above[block] if j not in done and j not in waiting), None)
-            if first is not None:
-                waiting.append(first)
-                continue
-            waiting.pop()
-            if block not in done:
-                done.add(block)
-                found += blocks[block]
+    above = [
+        {i for i, one in enumerate(frames) if one and one.over(frame)} if frame else {at - 1} - {-1}
+        for at, frame in enumerate(frames)
+    ]
+    everything = set(range(len(blocks)))
+    for at, block_lines in enumerate(blocks):  # a header stands above all, not only above what it is over
+        rest = [line for line in lines if line not in block_lines]
+        if rest and min(line.bottom for line in block_lines) >= max(line.middle for line in rest):
+            for other in everything - {at}:
+                above[other].add(at)
+            above[at] = set()
+    waiting, found = list(range(len(blocks))), list[Line]()
+    while waiting:  # there is always one: what stands highest waits for nothing
+        block = next((at for at in waiting if above[at].isdisjoint(waiting)), waiting[0])
+        waiting.remove(block)
+        found += blocks[block]
     return found
 
 

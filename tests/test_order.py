@@ -84,6 +84,17 @@ def test_what_stands_above_is_read_before_what_stands_below(tmp_path: Path) -> N
     assert lines(path) == [head[2], *(text for _, _, text in rows), foot[2]]
 
 
+def test_only_what_is_out_of_place_is_moved(tmp_path: Path) -> None:
+    items = [
+        (x, 120.0 + 20 * n, text) for n in range(6) for x, text in ((72.0, str(n)), (110.0, f"The thing number {n}"))
+    ]
+    apart = [(x, y + 4 * (x > 100), text) for x, y, text in items]  # a number is no neighbour of its line
+    path = drawn(tmp_path / "a.pdf", (72.0, 800.0, "A footer, drawn first"), *apart)
+    assert "".join(lines(path)).replace(" ", "") == "".join(
+        t for *_, t in [*apart, (0, 0, "A footer, drawn first")]
+    ).replace(" ", "")
+
+
 def test_the_rows_of_a_table_stay_whole(tmp_path: Path) -> None:
     cells = [
         (72.0 + 240 * column, 120.0 + 14 * row, text)
