@@ -118,6 +118,11 @@ class WriterBusy(LibraryBusy):
     remedy = "Try again when it is done."
 
 
+class ReadOnlyLibrary(LibraryError):
+    text = "The library in {folder} can be searched but not changed: nothing can be written there."
+    remedy = "Make the folder writable, or choose another with PAGEWISE_DATA."
+
+
 class WrongEmbedder(LibraryError):
     text = "This library was filled with the embedder {stored!r}; {wanted!r} would find wrong passages in it."
     remedy = "Set PAGEWISE_EMBEDDER={stored}, or choose another folder with PAGEWISE_DATA and add the documents there."

@@ -33,6 +33,7 @@ from ingest.errors import (
     AmbiguousDocument,
     NoSuchName,
     PagewiseError,
+    ReadOnlyLibrary,
     ShortId,
     StorageFailed,
     UnknownDocument,
@@ -44,6 +45,7 @@ from ingest.files import Files
 from ingest.lock import OwnedLock
 from ingest.owner import SharedVectors
 from ingest.places import Places
+from ingest.readonly import is_read_only, private_copy
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
@@ -80,20 +82,26 @@ class Library:
         self._writer = threading.RLock()  # among the threads of this process, what the write lock is among processes
         self._compared = (0, -1)  # times the vectors were opened, and the catalogue's version, at the last comparison
         self._closed = False
-        self.places = Places(folder / "places.sqlite3")  # of the files that documents were taken from
+        self._copy: Path | None = None  # of what is searched, where the folder itself can only be read
         with self._disk():
-            folder.mkdir(0o700, parents=True, exist_ok=True)
+            if is_read_only(folder):
+                self._copy = private_copy(folder)
+            else:
+                folder.mkdir(0o700, parents=True, exist_ok=True)
             self._files = Files(folder / "files")
-            owner_lock = OwnedLock(folder / "lock")
-            self._write_lock = OwnedLock(folder / "write.lock", WriterBusy)
-            if chroma_url:
-                owner_lock.take(_A_MOMENT)  # only to see that no embedded owner is at work
-                owner_lock.release()
-        self._catalogue = Catalogue(folder / "catalogue.sqlite3")
+        self._own = place = self._copy or folder
+        self.places = Places(place / "places.sqlite3")  # of the files that documents were taken from
         try:
             with self._disk():
+                owner_lock = OwnedLock(place / "lock")
+                self._write_lock = OwnedLock(place / "write.lock", WriterBusy)
+                if chroma_url:
+                    owner_lock.take(_A_MOMENT)  # only to see that no embedded owner is at work
+                    owner_lock.release()
+            self._catalogue = Catalogue(place / "catalogue.sqlite3")
+            with self._disk():
                 self._vectors = SharedVectors(
-                    None if chroma_url else owner_lock, folder / "lock.socket", self._open_vectors, embedder.name
+                    None if chroma_url else owner_lock, place / "lock.socket", self._open_vectors, embedder.name
                 )
             self._tidy()
             if chroma_url:
@@ -121,7 +129,10 @@ class Library:
                 if hasattr(self, "_vectors"):
                     self._vectors.close()
             finally:
-                self._catalogue.close()
+                if hasattr(self, "_catalogue"):
+                    self._catalogue.close()
+                if self._copy is not None:
+                    shutil.rmtree(self._copy, ignore_errors=True)
 
     # -- documents come and go
 
@@ -324,6 +335,8 @@ class Library:
         try:
             with self._locked(_WAIT_TO_WRITE if fresh else 0):
                 self._adopt_embedder()
+                if self._copy is not None:
+                    return
                 self._sweep()
                 with self._disk():
                     self._files.sweep([record.id for record in self._catalogue.records()])
@@ -354,7 +367,7 @@ class Library:
             self._catalogue.remember({"embedder": wanted})
 
     def _connect(self) -> Vectors:
-        return Vectors(self.folder / "chroma", self._url, f"pagewise-{self._catalogue.meta('library')}")
+        return Vectors(self._own / "chroma", self._url, f"pagewise-{self._catalogue.meta('library')}")
 
     def _open_vectors(self) -> Vectors:
         """Chroma, opened at the first need: listing documents does not wait for it."""
@@ -379,7 +392,7 @@ class Library:
         due, stored = self._catalogue.chunk_count(), self._vectors.count()  # in this order: vectors come first, go last
         first = self._vectors.owned and self._vectors.opened != self._compared[0]
         if stored < due or (stored > due and first):
-            with self._writing():
+            with self._locked(0) if self._copy else self._writing():
                 version = self._catalogue.version()
                 ids = self._vectors.ids()
                 self._vectors.remove(sorted(ids - self._catalogue.chunk_ids()))
@@ -394,6 +407,8 @@ class Library:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """The right to change the library; what a killed writer left is cleared before."""
+        if self._copy is not None:
+            raise ReadOnlyLibrary(folder=self.folder)
         with self._locked(_WAIT_TO_WRITE):
             self._sweep()
             yield

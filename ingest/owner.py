@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.errors import LibraryBusy, StorageFailed
+from ingest.errors import LibraryBusy, PagewiseError, StorageFailed
 from ingest.lock import OwnedLock
 from ingest.share import POSSIBLE, Guest, Host, OwnerGone, Store
 
@@ -85,13 +85,22 @@ class SharedVectors:
             store = self._current()
             try:
                 return question(store)
+            except StorageFailed:
+                # After a full disk the same Chroma client hung for good at a later upsert: it is opened anew.
+                if self._owned and self._lock is not None:
+                    with suppress(PagewiseError):
+                        self._drop(store)
+                raise
             except OwnerGone:
-                with self._opening:
-                    if self._store is store:
-                        self._store = None
-                store.close()
+                self._drop(store)
                 if time.monotonic() > until:
                     raise self._busy() from None
+
+    def _drop(self, store: Store) -> None:
+        with self._opening:
+            if self._store is store:
+                self._store = None
+                store.close()
 
     def _current(self) -> Store:
         """The store that is open, or the one that can be opened now: our own, or the owner's."""
