@@ -92,6 +92,10 @@ class Settings(BaseModel):
     page_seconds: float = Field(30.0, gt=0, description="The longest that reading one page may take.")
     file_seconds: float = Field(300.0, gt=0, description="The longest that reading one PDF may take.")
     worker_mb: int = Field(2048, ge=256, description="The most memory that reading one PDF may take, in MB.")
+    ocr: Literal["auto", "off"] = Field(
+        "auto", description="Text recognition of pages that are pictures; auto: where `pagewise[ocr]` is installed."
+    )
+    ocr_seconds: float = Field(120.0, gt=0, description="The longest that recognising one page may take.")
     max_text_mb: int = Field(50, ge=1, description="The most text that one PDF may hold, in millions of characters.")
 
     @field_validator("data", mode="after")

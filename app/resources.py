@@ -15,6 +15,7 @@ from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
 from chains.models.base import Model
+from ingest.document import Box
 from ingest.embed import Embedder
 from ingest.library import Library
 from ingest.picture import Picture, picture
@@ -83,6 +84,6 @@ def models() -> Models:
 
 
 @st.cache_data(show_spinner=False, max_entries=48)
-def page_picture(file: str, page: int, quotes: tuple[str, ...], _settings: Settings) -> Picture:
+def page_picture(file: str, page: int, quotes: tuple[str, ...], marks: tuple[Box, ...], _settings: Settings) -> Picture:
     """The page of the stored file, which is named by its content. Raises ReadError."""
-    return picture(Path(file), page, quotes, PICTURE_WIDTH, wiring.limits(_settings))
+    return picture(Path(file), page, quotes, PICTURE_WIDTH, wiring.limits(_settings), marks=marks)

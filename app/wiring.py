@@ -16,6 +16,8 @@ def limits(settings: Settings) -> Limits:
         file_seconds=settings.file_seconds,
         worker_mb=settings.worker_mb,
         text_mb=settings.max_text_mb,
+        ocr=settings.ocr == "auto",
+        ocr_seconds=settings.ocr_seconds,
     )
 
 

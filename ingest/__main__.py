@@ -115,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         file_seconds=settings.file_seconds,
         worker_mb=settings.worker_mb,
         text_mb=settings.max_text_mb,
+        ocr=settings.ocr == "auto",
+        ocr_seconds=settings.ocr_seconds,
     )
     out = sys.stdout
     with redirect_stdout(sys.stderr):  # what a library prints is no result

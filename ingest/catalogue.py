@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest import keywords
-from ingest.document import Chunk, Document, Page, Passage, Record, Span, health_counts, with_duplicates
+from ingest.document import Chunk, Document, Line, Page, Passage, Record, Span, health_counts, with_duplicates
 from ingest.errors import LibraryError, StorageFailed
 
 FORMAT = 2
 _BUSY_SECONDS = 30.0
+_GRID = 10_000  # where a line stands is kept in so many parts of the page
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
@@ -28,7 +29,8 @@ CREATE TABLE documents (
 ) WITHOUT ROWID;
 CREATE TABLE pages (
     document TEXT NOT NULL REFERENCES documents (id), number INTEGER NOT NULL, label TEXT NOT NULL,
-    text TEXT NOT NULL, problem TEXT NOT NULL, duplicate_of INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (document, number)
+    text TEXT NOT NULL, problem TEXT NOT NULL, duplicate_of INTEGER NOT NULL DEFAULT 0,
+    lines TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (document, number)
 );
 CREATE TABLE headings (
     document TEXT NOT NULL REFERENCES documents (id), place INTEGER NOT NULL, title TEXT NOT NULL,
@@ -46,7 +48,7 @@ _SELECT_PASSAGE = """
 SELECT c.id, c.document, c.place, c."start", c."end", c.text, c.heading, c.spans, d.name, d.title
 FROM chunks c JOIN documents d ON d.id = c.document
 """
-_SELECT_PAGE = "SELECT number, label, text, problem, duplicate_of FROM pages WHERE document = ?"
+_SELECT_PAGE = "SELECT number, label, text, problem, duplicate_of, lines FROM pages WHERE document = ?"
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
 _RANGES = f"""SELECT c.number, c.number + d.chunks FROM documents d JOIN chunks c ON c.document = d.id AND c.place = 0
 WHERE d.id {_AMONG}"""
@@ -110,9 +112,17 @@ class Catalogue:
         """Writes all of an announced document and makes it whole, in one transaction. `tokens`: one list a chunk."""
         with self._writing() as db:
             db.executemany(
-                "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (document.id, p.number, sound(p.label), sound(p.text), sound(p.problem), p.duplicate_of)
+                    (
+                        document.id,
+                        p.number,
+                        sound(p.label),
+                        sound(p.text),
+                        sound(p.problem),
+                        p.duplicate_of,
+                        _lines_json(p),
+                    )
                     for p in document.pages
                 ),
             )
@@ -211,13 +221,13 @@ class Catalogue:
     def page(self, document: str, number: int) -> Page | None:
         with self._reading() as db:
             row = db.execute(f"{_SELECT_PAGE} AND number = ?", (document, number)).fetchone()
-        return Page(*row) if row else None
+        return _page(row) if row else None
 
     def pages(self, document: str) -> list[Page]:
         """All pages of a whole document, in order."""
         with self._reading() as db:
             rows = db.execute(f"{_SELECT_PAGE} ORDER BY number", (document,)).fetchall()
-        return [Page(*row) for row in rows]
+        return [_page(row) for row in rows]
 
     def passages(self, ids: Sequence[str]) -> list[Passage]:
         """The chunks of these ids that there are, in the order that they were added in."""
@@ -346,12 +356,26 @@ def _record(row: tuple[str, str, str, int, str, int, str, str]) -> Record:
     return Record(id, name, title, "partial" if numbers else "added", pages, numbers, chunks, when, json.loads(health))
 
 
+def _page(row: tuple[int, str, str, str, int, str]) -> Page:
+    number, label, text, problem, duplicate_of, lines = row
+    found = tuple(
+        Line(start, (left / _GRID, top / _GRID, right / _GRID, bottom / _GRID))
+        for start, left, top, right, bottom in json.loads(lines)
+    )
+    return Page(number, label, text, problem, duplicate_of, found)
+
+
+def _lines_json(page: Page) -> str:
+    return json.dumps([(line.start, *(round(_GRID * at) for at in line.box)) for line in page.lines])
+
+
 def _from_format_1(db: sqlite3.Connection) -> None:
     """Format 1 knew no health of pages. What their texts tell of it is added; no text is read or indexed anew."""
     db.execute("ALTER TABLE documents ADD COLUMN health TEXT NOT NULL DEFAULT '{}'")
     db.execute("ALTER TABLE pages ADD COLUMN duplicate_of INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE pages ADD COLUMN lines TEXT NOT NULL DEFAULT '[]'")
     for (id,) in db.execute("SELECT id FROM documents WHERE state = 'whole'").fetchall():
-        pages = with_duplicates(Page(*row) for row in db.execute(f"{_SELECT_PAGE} ORDER BY number", (id,)))
+        pages = with_duplicates(_page(row) for row in db.execute(f"{_SELECT_PAGE} ORDER BY number", (id,)))
         db.executemany(
             "UPDATE pages SET duplicate_of = ? WHERE document = ? AND number = ?",
             ((page.duplicate_of, id, page.number) for page in pages if page.duplicate_of),

@@ -16,9 +16,22 @@ from typing import Literal, get_args
 PAGE_BREAK = "\n"
 NAME_CHARS = 150
 GARBLED = "garbled"  # how the problem of a page begins whose letters are no text
+# What else a page without text can say that has something to see.
+PICTURE_ONLY = "picture only"
+NO_LETTERS = "unreadable: its fonts do not say which letters they draw"
+NOTHING_FOUND = "unreadable: no text was found"
 
 Health = Literal["text", "no text", "garbled", "ocr", "duplicate"]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 HEALTHS: tuple[Health, ...] = get_args(Health)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A run of text that was recognised in the page's picture, and where it stands: in fractions of what is seen."""
+
+    start: int  # of its first character in the page's text; it goes on to the next one's
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -35,12 +48,13 @@ class Page:
     text: str
     problem: str = ""
     duplicate_of: int = 0  # the number of the first page of the document that has the same text; 0: none before it
+    lines: tuple[Line, ...] = ()  # where its text comes from text recognition
 
     @property
     def health(self) -> Health:
         if not self.text.strip():
             return "garbled" if self.problem.startswith(GARBLED) else "no text"
-        return "duplicate" if self.duplicate_of else "text"
+        return "duplicate" if self.duplicate_of else "ocr" if self.lines else "text"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from PIL import Image, ImageChops, ImageDraw
 
+from ingest.document import Box
 from ingest.errors import Encrypted, NotDrawn
 from ingest.fold import find
 from ingest.order import in_order
@@ -24,11 +25,14 @@ HIGHLIGHT, EDGE = (255, 233, 105), (222, 158, 10)
 _GRID = 1_000_000  # pdfium gives places on the screen in whole pixels: of a screen so large that they are exact
 _HYPHEN = re.compile("[-\u00ad\u2010-\u2015\u2212\ufe63\uff0d\ufffe\x02][ \u00a0]*[\r\n]*")
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 
+def serve(
+    path: str, page: int, quotes: Sequence[str], width: int, password: str, marks: Sequence[Box] = ()
+) -> Iterator[dict[str, Any]]:
+    """One dict: the PNG in base64, its width and height in pixels, and where the quotes stand. Raises ReadError.
 
-def serve(path: str, page: int, quotes: Sequence[str], width: int, password: str) -> Iterator[dict[str, Any]]:
-    """One dict: the PNG in base64, its width and height in pixels, and where the quotes stand. Raises ReadError."""
+    `marks`: where they stand on a page whose letters are part of its picture.
+    """
     try:
         document = pypdfium2.PdfDocument(Path(path), password=password or None)
     except pypdfium2.PdfiumError as error:
@@ -39,7 +43,7 @@ def serve(path: str, page: int, quotes: Sequence[str], width: int, password: str
         raise NotDrawn(page=page, detail=f"the file has {len(document)}")
     try:
         with open_page(document, page - 1) as sheet:
-            marks = [mark for quote in quotes for mark in find_words(sheet, quote)]
+            marks = [*marks, *(mark for quote in quotes for mark in find_words(sheet, quote))]
             image = render(sheet, width)
     except (pypdfium2.PdfiumError, ValueError) as error:
         raise NotDrawn(page=page, detail="pdfium cannot read it") from error

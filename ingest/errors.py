@@ -57,8 +57,13 @@ class NoPages(ReadError):
 
 
 class NoText(ReadError):
-    text = "None of its {pages} pages gave any text; they are pictures, or blank."
-    remedy = "Run it through text recognition (OCR) first and add the result."
+    text = "None of its {pages} pages gave any text; they are pictures, garbled or blank."
+    remedy = "Install text recognition (pip install 'pagewise[ocr]'), with PAGEWISE_OCR=auto, and add it again."
+
+
+class NothingRecognised(ReadError):
+    text = "None of its {pages} pages gave any text, and text recognition found no words in their pictures."
+    remedy = "Check in a PDF viewer that there are words on the pages, upright and sharp."
 
 
 class TooLarge(ReadError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.document import Box
 from ingest.errors import NotDrawn
 from ingest.sandbox import check_file
 from ingest.worker import Casualty, Limits, in_worker
@@ -32,10 +33,12 @@ def picture(
     width: int = 1200,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     password: str = "",
+    marks: Sequence[Box] = (),
 ) -> Picture:
     """Page number `page` as it is seen, about `width` pixels wide (less where the page is very large or very long).
 
-    Quotes that do not stand on the page get no mark. Raises ReadError.
+    Quotes that do not stand on the page get no mark. `marks`: more of them, on a page that was recognised.
+    Raises ReadError.
     """
     check_file(path, limits)
     arguments = {
@@ -44,6 +47,7 @@ def picture(
         "quotes": list(quotes),
         "width": max(width, 1),
         "password": password,
+        "marks": list(marks),
     }
     try:
         with closing(in_worker("ingest.draw:serve", arguments, limits, message_bytes=MESSAGE_BYTES)) as replies:

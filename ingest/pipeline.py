@@ -14,16 +14,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from ingest import sandbox
+from ingest import recognition, sandbox
 from ingest.crew import Crew, Job, Step
 from ingest.document import Page, display_name
-from ingest.errors import Broken, FileUnreadable, NoText, PagewiseError
+from ingest.errors import Broken, FileUnreadable, NoText, NothingRecognised, PagewiseError
 from ingest.library import Library
 from ingest.worker import Limits
 
 # How much may wait, read, until the document before it is stored: enough to keep all cores at work.
 _AHEAD = 4  # documents, for each reader
 _HELD = 8_000_000  # characters of text; 2,000 pages
+_REMEDY = (
+    "Pictures are read where text recognition is installed (pip install 'pagewise[ocr]'): then remove and add it again."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +94,7 @@ def ingest(files: Iterable[Upload], library: Library, limits: Limits) -> Generat
                 return
             entry = waiting.popleft()
             try:
-                result = yield from _taken_in(entry, library, seen, crew)
+                result = yield from _taken_in(entry, library, limits, seen, crew)
             except PagewiseError as error:
                 result = _failed(entry.name, entry.id, error)
             except Exception as error:  # a fault of ours in one file is no reason to lose the others
@@ -143,7 +146,7 @@ def _entry(
 
 
 def _taken_in(
-    entry: _Entry, library: Library, seen: Mapping[str, Result], crew: Crew
+    entry: _Entry, library: Library, limits: Limits, seen: Mapping[str, Result], crew: Crew
 ) -> Generator[Progress, None, Result]:
     """One file, from what is known of its bytes to the library; its Result is the value of the generator."""
     if entry.error:
@@ -160,11 +163,11 @@ def _taken_in(
     assert job.document is not None
     pages, without = job.document.pages, job.document.pages_without_text
     if not job.chunks:
-        return _failed(entry.name, entry.id, NoText(pages=len(pages)), len(pages), without)
+        return _failed(entry.name, entry.id, _no_text(len(pages), limits), len(pages), without)
     yield Progress(entry.name, "storing", 0, 1)
     record = library.add(job.document, job.chunks, job.vectors, entry.path, job.content)
     yield Progress(entry.name, "storing", 1, 1)
-    reason = _without_text(pages) if without else ""
+    reason = _without_text(pages, limits) if without else ""
     return Result(entry.name, entry.id, record.status, record.pages, record.without_text, record.chunks, reason)
 
 
@@ -195,13 +198,19 @@ def _digest(path: Path, limits: Limits) -> str:
         raise FileUnreadable(detail=error.strerror or str(error)) from error
 
 
-def _without_text(pages: Iterable[Page]) -> str:
-    """Pages 3, 7–9 gave no text (picture only): which pages, by why."""
+def _no_text(pages: int, limits: Limits) -> PagewiseError:
+    return NothingRecognised(pages=pages) if recognition.available(limits) else NoText(pages=pages)
+
+
+def _without_text(pages: Sequence[Page], limits: Limits) -> str:
+    """Pages 3, 7–9 gave no text (picture only): which pages, by why; and what would help."""
     silent = sorted((page.problem or "no text", page.number) for page in pages if not page.text.strip())
     told = []
     for problem, group in groupby(silent, key=lambda item: item[0]):
         numbers = [number for _, number in group]
         told.append(f"{'Page' if len(numbers) == 1 else 'Pages'} {_ranges(numbers)} gave no text ({problem}).")
+    if any(map(recognition.wanted, pages)) and not recognition.available(limits):
+        told.append(_REMEDY if limits.ocr else "Text recognition is switched off (PAGEWISE_OCR).")
     return " ".join(told)
 
 

@@ -13,15 +13,14 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingest.clean import clean, line
+from ingest.document import NO_LETTERS, NOTHING_FOUND, PICTURE_ONLY
 from ingest.errors import Encrypted, NoPages
 from ingest.order import in_order
 
 OUTLINE_ENTRIES, OUTLINE_DEPTH = 5000, 15  # more is no table of contents
 STAMP_PIXELS = 64
 _GLYPH_NAME = re.compile(r"/[A-Za-z]+\d+")  # what pypdf writes for a letter that it cannot name: "/g1/g2"
-PICTURE_ONLY, BLANK = "picture only", "blank"
-NO_LETTERS = "unreadable: its fonts do not say which letters they draw"
-NOTHING_FOUND = "unreadable: no text was found"
+BLANK = "blank"
 NO_REASON = "no reason was given"
 
 

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from ingest import recognition
 from ingest.clean import mend
 from ingest.document import Document, Heading, Page, display_name, with_duplicates
 from ingest.errors import EmptyFile, FileUnreadable, ReaderCrashed, TooLarge, TooManyPages, TooMuchText
@@ -37,6 +38,7 @@ def read(
     pages: list[Page] = []
     avoid: list[int] = []
     alone, lost, chars = False, list[Casualty](), 0
+    recognising, waiting = recognition.available(limits), 0  # pages that are read, but only as pictures so far
     while True:
         again = {"start": len(pages) + 1, "avoid": avoid, "alone": alone}
         try:
@@ -49,7 +51,8 @@ def read(
                 chars += len(page.text)
                 if chars > limits.text_mb * 1_000_000:
                     raise TooMuchText(limit=limits.text_mb)
-                on_page(len(pages), len(head["labels"]))
+                waiting += recognising and recognition.wanted(page)
+                on_page(len(pages) - waiting, len(head["labels"]))
             break
         except Casualty as casualty:
             lost.append(casualty)
@@ -66,13 +69,23 @@ def read(
                 avoid.append(number)
             else:
                 pages.append(Page(number, head["labels"][number - 1], "", f"unreadable: {casualty.reason}"))
-                on_page(number, len(head["labels"]))
+                on_page(number - waiting, len(head["labels"]))
     if not head or len(pages) != len(head["labels"]):
         raise ReaderCrashed(detail="it ended early")
     if lost and not any(page.text for page in pages):
         raise lost[0].error from lost[0]
+
+    def on_recognised() -> None:
+        nonlocal waiting
+        waiting -= 1
+        on_page(len(pages) - waiting, len(pages))
+
+    if waiting:
+        pages = recognition.recognise(path, pages, limits, password, on_recognised)
+    if sum(len(page.text) for page in pages) > limits.text_mb * 1_000_000:
+        raise TooMuchText(limit=limits.text_mb)
     texts = mend([page.text for page in pages])
-    whole = with_duplicates(replace(page, text=text) for page, text in zip(pages, texts, strict=True))
+    whole = with_duplicates(recognition.settle(page, text) for page, text in zip(pages, texts, strict=True))
     return Document(identity, name, head["title"], whole, head["outline"])
 
 

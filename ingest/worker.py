@@ -43,6 +43,8 @@ class Limits:
     worker_mb: int = 2048  # resident memory of the worker
     text_mb: int = 50  # million characters
     page_chars: int = 200_000
+    ocr: bool = True  # whether pictures of text are recognised, where text recognition is installed
+    ocr_seconds: float = 120  # for one picture
 
 
 class Casualty(Exception):

@@ -63,6 +63,7 @@ def _stays_on_loopback() -> Iterator[None]:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has a library folder of its own, and finds no pagewise.toml of the person who runs it."""
     monkeypatch.setenv("PAGEWISE_DATA", str(tmp_path / "library"))
+    monkeypatch.setenv("PAGEWISE_OCR", "off")  # the same with and without the extra; tests/test_ocr.py has its own
     monkeypatch.chdir(tmp_path)
 
 

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pypdfium2
 from PIL import Image, ImageDraw
 from pypdf import PdfReader, PdfWriter
 from pypdf.constants import PageLabelStyle
@@ -116,6 +117,21 @@ def _finish(
 def picture_pdf(path: Path, pages: int = 1) -> Path:
     """Pages that are pictures of words, as a scanner makes them: no text."""
     return make_pdf(path, [PICTURE] * pages)
+
+
+def scan_pdf(path: Path, source: Path, dots: int = 150) -> Path:
+    """The pages of `source` as a scanner makes them, `dots` an inch: pictures, without a letter of text."""
+    canvas = Canvas(str(path), pagesize=A4, invariant=1)
+    document = pypdfium2.PdfDocument(source)
+    for page in document:
+        across, down = page.get_size()
+        canvas.setPageSize((across, down))
+        picture = page.render(scale=dots / 72, grayscale=True).to_pil()
+        canvas.drawImage(ImageReader(picture), 0, 0, across, down)
+        canvas.showPage()
+    document.close()
+    canvas.save()
+    return path
 
 
 def blank_pdf(path: Path, pages: int = 1) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from app.i18n import TEXTS
 from app.jobs import Job
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
+from ingest.document import Line, Page, with_duplicates
 from ingest.library import Library
 from ingest.load import Limits
 from ingest.pipeline import Progress, Result, Upload, ingest
 from settings import Settings, load_settings
+from tests.books import make_book
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.pdfs import encrypted_pdf, make_pdf
 
@@ -312,6 +315,46 @@ def page(at: AppTest, name: str) -> AppTest:
     at.switch_page(name).run()
     assert not at.exception
     return at
+
+
+def draw_library(language: str) -> None:
+    """The library's page alone, as a script of its own."""
+    from app import resources
+    from app.i18n import Words
+    from app.screens import library
+    from app.session import Desk
+    from settings import load_settings
+
+    settings = load_settings()
+    conversations = resources.conversations(str(settings.data))
+    desk = Desk(settings, Words(language), resources.library(settings), conversations, resources.jobs())  # type: ignore[arg-type]
+    library.draw(desk, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("language", "state"),
+    [
+        ("en", "2 pages without text: 2–3 · 1 of them garbled"),
+        ("en", "1 page read by text recognition · 1 page repeats another"),
+        ("zh", "2 页没有文字：2–3 · 其中 1 页是乱码"),
+        ("zh", "1 页由文字识别读出 · 1 页与另一页内容相同"),
+    ],
+)
+def test_the_library_says_what_became_of_a_documents_pages(language: str, state: str, tmp_path: Path) -> None:
+    opened = resources.library(load_settings())
+    book = make_book(tmp_path, "scan.pdf", ["Read from a picture.", "", "", "read from a picture."], opened.embedder)
+    recognised, _, _, repeats = with_duplicates(book.document.pages)
+    pages = (
+        replace(recognised, lines=(Line(0, (0.1, 0.1, 0.5, 0.2)),)),
+        Page(2, "2", "", "picture only"),
+        Page(3, "3", "", "garbled: its fonts name the wrong letters"),
+        repeats,
+    )
+    replace(book, document=replace(book.document, pages=pages)).put(opened)
+    at = AppTest.from_function(draw_library, kwargs={"language": language}, default_timeout=60).run()
+    assert not at.exception
+    told = [element.value for element in at.markdown]
+    assert any(state in line for line in told), told
 
 
 def test_what_a_tab_enters_is_not_in_another_tab_nor_on_the_disk(

@@ -126,6 +126,7 @@ def test_every_dependency_has_its_reason() -> None:
     reasons = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    wanted += project["optional-dependencies"]["ocr"]
     for name in {re.split(r"[\[>=]", requirement)[0] for requirement in wanted}:
         assert name in reasons, name
 

@@ -134,13 +134,13 @@ def garbled_pdf(path: Path, text: str) -> Path:
 
 def test_a_garbled_page_gives_no_text_and_says_why(tmp_path: Path) -> None:
     path = garbled_pdf(tmp_path / "a.pdf", "\n".join([PROSE["English"]] * 4))
-    (page,) = read(path, "a.pdf", Limits()).pages
+    (page,) = read(path, "a.pdf", Limits(ocr=False)).pages
     assert (page.text, page.health) == ("", "garbled")
     assert page.problem == "garbled: its fonts name the wrong letters"
 
 
 def test_each_page_says_what_it_is(tmp_path: Path) -> None:
     path = pdfs.make_pdf(tmp_path / "a.pdf", ["One fox.", "", "ONE FOX.", pdfs.PICTURE, "Two foxes."])
-    pages = read(path, "a.pdf", Limits()).pages
+    pages = read(path, "a.pdf", Limits(ocr=False)).pages
     assert [page.health for page in pages] == ["text", "no text", "duplicate", "no text", "text"]
     assert [page.duplicate_of for page in pages] == [0, 0, 1, 0, 0]

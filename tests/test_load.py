@@ -17,7 +17,7 @@ from ingest.sandbox import read
 from ingest.worker import in_worker
 from tests import pdfs
 
-LIMITS = Limits()
+LIMITS = Limits(ocr=False)
 
 
 def reread(path: Path, name: str = "a.pdf") -> Document:

@@ -34,7 +34,7 @@ from tests.pdfs import (
 )
 
 EMBEDDER = HashingEmbedder()
-LIMITS = Limits()
+LIMITS = Limits(ocr=False)
 
 
 @pytest.fixture

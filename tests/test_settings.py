@@ -27,6 +27,8 @@ WRONG = {  # a value that each checked field refuses
     "port": "70000",
     "max_file_mb": "0",
     "max_pages": "1.5",
+    "ocr": "maybe",
+    "ocr_seconds": "0",
     "page_seconds": "nan",
     "file_seconds": "inf",
     "worker_mb": "1",

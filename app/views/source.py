@@ -13,6 +13,7 @@ from app.views.answer import opened_citation
 from chains.events import Citation
 from ingest.document import Record
 from ingest.errors import PagewiseError
+from ingest.recognition import marks
 
 
 def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
@@ -92,10 +93,16 @@ def _page(desk: Desk, opened: Opened, record: Record) -> None:
     quotes = opened.quotes if opened.page == opened.quoted else ()
     try:
         with st.spinner(" "):
-            drawn = resources.page_picture(str(desk.library.file(record.id)), opened.page, quotes, desk.settings)
+            page = desk.library.page(record.id, opened.page)
+            found = marks(page, quotes)
+            file = str(desk.library.file(record.id))
+            drawn = resources.page_picture(file, opened.page, () if found else quotes, found, desk.settings)
     except PagewiseError as error:
         st.error(safe.block(words.error(error)), icon=":material/error:")
         return
+    if page.health != "text":
+        about = {"page": page.number, "other": page.duplicate_of, "why": safe.inline(page.problem)}
+        st.caption(words(f"source.{'no text' if page.health == 'garbled' else page.health}", **about))
     alt = words("source.picture", page=opened.page, name=opened.name)
     st.image(drawn.png, width="stretch", alt=alt)
     if quotes:

@@ -6,6 +6,7 @@ from app import intake, wiring
 from app.jobs import Job
 from app.session import Desk
 from app.views import safe
+from ingest import recognition
 from ingest.errors import PagewiseError
 from ingest.pipeline import Progress, Result, Upload
 
@@ -132,6 +133,8 @@ def _result(desk: Desk, result: Result) -> None:
         st.warning(
             words.count("ingest.partial", len(result.without_text), name=name, pages=pages), icon=":material/warning:"
         )
+        if not recognition.available(wiring.limits(desk.settings)):
+            st.caption(words("ingest.ocr"))
     elif result.status == "added":
         st.success(words.count("ingest.added", result.pages, name=name), icon=":material/check:")
     else:
