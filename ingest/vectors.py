@@ -158,9 +158,7 @@ class Vectors:
         assert distances is not None
         return [(id, max(-1.0, min(1.0, 1.0 - d))) for id, d in zip(found["ids"][0], distances[0], strict=True)]
 
-    def _exactly(
-        self, vector: NDArray[np.float32], k: int, documents: Sequence[str]
-    ) -> list[tuple[str, float]] | None:
+    def _exactly(self, vector: NDArray[np.float32], k: int, documents: Sequence[str]) -> list[tuple[str, float]] | None:
         """The same of a few documents, by every vector of theirs, which are fetched once. None: they are too many."""
         found: list[tuple[str, float]] = []
         for document in dict.fromkeys(documents):
