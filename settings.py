@@ -75,6 +75,7 @@ class Settings(BaseModel):
     )
     reranker: str = Field(
         "",
+        pattern=r"^(\S(.*\S)?)?$",
         description="A cross-encoder, as a folder or hub id, that reads the first passages again and orders them; "
         "empty: none.",
     )
@@ -137,10 +138,10 @@ def allowed(field: str) -> str:
         if schema.get("pattern"):
             if field == "model":
                 return "extractive, or a provider and its model: openai:gpt-5-mini"
+            if field == "reranker":
+                return "a folder, a hub id, or nothing"
             return "an address that begins with http:// or https://, or nothing"
-        return {"data": "a folder", "api_key": "text", "reranker": "a folder, a hub id, or nothing"}.get(
-            field, "text that is not empty"
-        )
+        return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema and "maximum" in schema:
         return f"{words} from {schema['minimum']} to {schema['maximum']}"

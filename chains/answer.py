@@ -62,8 +62,9 @@ def ask(
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises UnknownChain at once, a library's error before the first event;
-    what goes wrong later is the Answer's `error`, beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises
+    UnknownChain at once, a library's error before the first event; what goes wrong later is the Answer's `error`,
+    beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
     return _ask(question, found, model, _chain(chain, "question"), history, language)

@@ -21,7 +21,8 @@ from ingest.tokens import tokens
 _WORD = re.compile(r"[^\W_]+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _QUARTER = re.compile(
-    r"(?<![a-z])q([1-4])(?!\d(?!\d{3}))|(?<!\d)([1-4])q\b|(first|second|third|fourth)(?: fiscal)? quarter|第([一二三四])季度",
+    r"(?<![a-z])q([1-4])(?!\d(?!\d{3}))|(?<!\d)([1-4])q\b|"
+    r"(first|second|third|fourth)(?: fiscal)? quarter|第([一二三四])季度",
     re.IGNORECASE,
 )
 _ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "一": "1", "二": "2", "三": "3", "四": "4"}

@@ -21,7 +21,7 @@ from ingest.tokens import language, tokens
 
 POOL = 100  # candidates that each side proposes
 # Encyclopaedia pages have a recall of .82 / .95 at 1 and 5 with .6 as with .7, of .79 / .91 by words and .67 / .83 by
-# vectors alone. Annual reports want more of meaning: of 47 questions 33 find their page among five with .6, 39 with .75.
+# vectors alone. Annual reports want more of meaning: of 47 questions 33 find their page in five with .6, 39 with .75.
 VECTOR_WEIGHT = 0.7
 # What a question is about counts twice: recall at 1 rises from .974 to .988 in Chinese, where the other words make
 # pairs of characters that are rare by chance, and from .800 to .808 in English.
@@ -114,9 +114,10 @@ def find(
     best = [id for id, prior in named.prior.items() if prior >= NAMED]
     if len(best) > _MOST_NAMED:
         named, best = Named(), []
-    rest = named.rest if best and tokens(named.rest) else question
-    weights = word_weights(question, rest)
     weight = vector_weight(question, library.embedder.languages)
+    # Where words are all there is, each counts: Chinese passages are found first in .99 of questions so, .97 otherwise.
+    rest = named.rest if weight and best and tokens(named.rest) else question
+    weights = word_weights(question, rest)
     vector = _vector(library, question, rest) if weight else None
     pool = max(POOL, 4 * k)
     if scope.pages is not None:
@@ -165,8 +166,8 @@ def find(
 def word_weights(question: str, rest: str) -> dict[str, float]:
     """What each search token counts: those of the question, of its subject, and of other names of what it speaks of.
 
-    `rest`: the question without what names documents, which counts half: it has chosen the document already, and on the
-    pages of that it tells little.
+    `rest`: the question without what names documents, which counts half: it has chosen the document already, and says
+    little about its pages. Of 58 questions about annual reports 49 find their page among five so; of 53, 37 otherwise.
     """
     one, other = _weights(question), _weights(rest)
     return {token: (weight + other.get(token, 0.0)) / 2 for token, weight in one.items()}
