@@ -73,6 +73,12 @@ class Settings(BaseModel):
         description="What turns text into vectors: the one that comes with Pagewise, a folder or hub id, or "
         "`openai:<model>`.",
     )
+    reranker: str = Field(
+        "",
+        pattern=r"^(\S(.*\S)?)?$",
+        description="A cross-encoder, as a folder or hub id, that reads the first passages again and orders them; "
+        "empty: none.",
+    )
     chroma_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
@@ -136,6 +142,8 @@ def allowed(field: str) -> str:
         if schema.get("pattern"):
             if field == "model":
                 return "extractive, or a provider and its model: openai:gpt-5-mini"
+            if field == "reranker":
+                return "a folder, a hub id, or nothing"
             return "an address that begins with http:// or https://, or nothing"
         return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"

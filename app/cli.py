@@ -99,6 +99,9 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("question", nargs="?", metavar="QUESTION", type=_text)
             one.add_argument("--from", dest="file", metavar="FILE.jsonl", help="one question per line; - is stdin")
             one.add_argument("-k", type=int, dest="passages", metavar="N", help="how many passages")
+            one.add_argument("--pages", type=_pages, metavar="A-B", help="only these pages of each document")
+            one.add_argument("--since", type=int, metavar="YEAR", help="only documents of this year or later")
+            one.add_argument("--until", type=int, metavar="YEAR", help="only documents of this year or earlier")
         if "model" in options:
             one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder or hub id>")
             one.add_argument("--language", choices=("auto", "en", "zh"), help="of the answer; auto: the question's own")
@@ -114,7 +117,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     one = command("remove", remove, "remove a document and everything that was made from it", "json")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
-    command("search", search, "find passages, without answering", "json", "document", "question")
+    one = command("search", search, "find passages, without answering", "json", "document", "question")
+    one.add_argument("--explain", action="store_true", help="say why each passage is there")
     one = command("ask", ask, "answer a question from the documents", "json", "document", "question", "model")
     one.add_argument("--chain", choices=CHAINS, help="how the passages are read (else PAGEWISE_CHAIN, stuff)")
     one = command("summarize", summarize, "summarize a document", "json", "model")
@@ -129,6 +133,14 @@ def _text(argument: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
     return text
+
+
+def _pages(argument: str) -> tuple[int, int]:
+    """12, or 10-20."""
+    first, _, last = argument.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and 0 < int(first) <= int(last or first)):
+        raise argparse.ArgumentTypeError("it is no page, such as 12, and no range of pages, such as 10-20")
+    return int(first), int(last or first)
 
 
 def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
@@ -180,15 +192,16 @@ def remove(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import passage_lines, search_json, write_json
-    from app.wiring import library
-    from chains.retrieve import retrieve
+    from app.output import passage_lines, search_json, why_line, write_json
+    from app.wiring import library, reranker
+    from chains.retrieve import Scope, find
 
+    scope, second = Scope(args.pages, args.since, args.until), reranker(settings)
     with library(settings) as lib:
 
         def one(line: Line) -> tuple[dict[str, object], int]:
-            found = retrieve(line.question, lib, settings.passages, _ids(lib, line.documents))
-            return search_json(line.question, found), 0
+            found = find(line.question, lib, settings.passages, _ids(lib, line.documents), scope, second)
+            return search_json(line.question, found, args.explain), 0
 
         if args.file is not None:
             return _each_line(args, out, one)
@@ -196,20 +209,23 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             value, code = one(Line(1, None, args.question, args.documents))
             write_json(out, value)
             return code
-        found = retrieve(args.question, lib, settings.passages, _ids(lib, args.documents))
+        found = find(args.question, lib, settings.passages, _ids(lib, args.documents), scope, second)
     if not found:
         out.write("Nothing was found.\n")
-    for n, passage in enumerate(found, 1):
-        out.writelines(f"{line}\n" for line in passage_lines(passage, n))
+    for n, one_found in enumerate(found, 1):
+        out.writelines(f"{line}\n" for line in passage_lines(one_found.passage, n))
+        if args.explain:
+            out.write(f"   {why_line(one_found)}\n")
     return 0
 
 
 def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.output import Screen, answer_json, write_json
-    from app.wiring import library, model
+    from app.wiring import library, model, reranker
     from chains import answer as chains
+    from chains.retrieve import Scope
 
-    chain = args.chain or settings.chain
+    chain, second = args.chain or settings.chain, reranker(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
 
@@ -221,6 +237,8 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 chain=chain,
                 k=settings.passages,
                 documents=_ids(lib, line.documents),
+                scope=Scope(args.pages, args.since, args.until),
+                reranker=second,
                 language=_language(settings),
             )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from chains.events import Answer, Citation, Event, Step, Token
+from chains.retrieve import Found
 from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
 from ingest.library import Receipt
@@ -64,8 +65,41 @@ def passage_json(passage: Passage) -> dict[str, object]:
     }
 
 
-def search_json(question: str, passages: Sequence[Passage]) -> dict[str, object]:
-    return {"question": question, "passages": [passage_json(passage) for passage in passages]}
+def search_json(question: str, found: Sequence[Found], explain: bool = False) -> dict[str, object]:
+    return {
+        "question": question,
+        "passages": [passage_json(one.passage) | ({"explain": why_json(one)} if explain else {}) for one in found],
+    }
+
+
+def why_json(found: Found) -> dict[str, object]:
+    """Why a passage is there; `null` for what was not asked."""
+    why = found.why
+    return {
+        "score": found.passage.score,
+        "words": why.words,
+        "matched": list(why.matched),
+        "cosine": why.meaning,
+        "figures": why.figures,
+        "document": why.document,
+        "named_by": list(why.named_by),
+        "reranked": why.reranked,
+        "joined": why.joined,
+        "folded": why.folded,
+    }
+
+
+def why_line(found: Found) -> str:
+    """The same for a person, on one line."""
+    why = found.why
+    parts = [f"score {found.passage.score:.2f}", f"words {why.words:.2f} ({', '.join(why.matched) or 'none'})"]
+    parts += [f"cosine {why.meaning:.2f}"] if why.meaning is not None else []
+    parts += [f"figures {why.figures:.2f}"] if why.figures else []
+    parts += [f"document {why.document:.2f} ({', '.join(why.named_by)})"] if why.document else []
+    parts += [f"re-ranked {why.reranked:.2f}"] if why.reranked is not None else []
+    parts += [f"{why.joined} neighbours joined"] if why.joined > 1 else []
+    parts += [f"the same text {some(why.folded, 'more time')}"] if why.folded else []
+    return "; ".join(parts)
 
 
 def _citation_json(citation: Citation) -> dict[str, object]:

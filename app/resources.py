@@ -15,6 +15,7 @@ from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
 from chains.models.base import Model
+from chains.rerank import Reranker, open_reranker
 from ingest.document import Box
 from ingest.embed import Embedder
 from ingest.library import Library
@@ -81,6 +82,12 @@ class Models:
 @st.cache_resource(show_spinner=False)
 def models() -> Models:
     return Models()
+
+
+@st.cache_resource(show_spinner=False)
+def reranker(spec: str) -> Reranker | None:
+    """The cross-encoder of the settings, loaded once at its first use; None where there is none."""
+    return open_reranker(spec)
 
 
 @st.cache_data(show_spinner=False, max_entries=48)

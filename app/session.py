@@ -108,6 +108,7 @@ class Desk:
         st.session_state.pop("opened", None)
         earlier = asking.history(self.store.entries(conversation))
         opened, settings, library = resources.models(), self.settings, self.library
+        reranker = resources.reranker(settings.reranker)
         where = connection(entry.model, settings, self.own)
         language: Language | None = None if settings.language == "auto" else settings.language
 
@@ -128,6 +129,7 @@ class Desk:
                 chain=entry.chain,
                 k=settings.passages,
                 documents=entry.documents,
+                reranker=reranker,
                 history=earlier,
                 language=language,
             )

@@ -2,6 +2,7 @@
 
 from chains.models import open_model
 from chains.models.base import Model
+from chains.rerank import Reranker, open_reranker
 from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
 from ingest.load import Limits
@@ -42,3 +43,8 @@ def model(settings: Settings, embedder: Embedder) -> Model:
         seconds=settings.api_seconds,
         embedder=embedder,
     )
+
+
+def reranker(settings: Settings) -> Reranker | None:
+    """The second look that the settings choose, if any; a wrong one is found out at the first question."""
+    return open_reranker(settings.reranker)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 
 from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
@@ -13,8 +14,10 @@ from chains.meter import Meter
 from chains.models.base import Model, Usage
 from chains.parts import parts
 from chains.prompts import Language, Source, Turn
-from chains.retrieve import retrieve
+from chains.rerank import Reranker
+from chains.retrieve import ALL, Scope, retrieve
 from chains.tasks import Task
+from ingest.document import Passage
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
 from ingest.tokens import language as language_of
@@ -52,15 +55,19 @@ def ask(
     chain: str = "stuff",
     k: int = 8,
     documents: Sequence[str] | None = None,
+    scope: Scope = ALL,
+    reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `language` None answers in the question's. Raises UnknownChain at once, a library's error before the first event;
-    what goes wrong later is the Answer's `error`, beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises
+    UnknownChain at once, a library's error before the first event; what goes wrong later is the Answer's `error`,
+    beside the text that had come.
     """
-    return _ask(question, library, model, _chain(chain, "question"), k, documents, history, language)
+    found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
+    return _ask(question, found, model, _chain(chain, "question"), history, language)
 
 
 def summarize(
@@ -114,11 +121,9 @@ def _chain(name: str, task: str) -> Chain:
 
 def _ask(
     question: str,
-    library: Library,
+    find: Callable[[str], Sequence[Passage]],
     model: Model,
     chain: Chain,
-    k: int,
-    documents: Sequence[str] | None,
     history: Sequence[Turn],
     language: Language | None,
 ) -> Iterator[Event]:
@@ -129,7 +134,7 @@ def _ask(
     if answer.searched:
         yield Step("condensed", text=wanted)
     try:
-        passages = retrieve(wanted, library, k, documents)
+        passages = find(wanted)
     except PagewiseError as error:
         if not answer.searched:
             raise

@@ -139,6 +139,25 @@ def test_an_empty_library_says_what_to_do(pagewise: Run) -> None:
     assert value(pagewise("ask", "Who kept the lighthouse?", "--json"))["refused"] is True
 
 
+def test_search_explains_why_each_passage_is_there(filled: Run) -> None:
+    plain = value(filled("search", "lighthouse", "--json"))["passages"]
+    explained = value(filled("search", "lighthouse", "--json", "--explain"))["passages"]
+    assert [p["text"] for p in explained] == [p["text"] for p in plain]
+    assert set(explained[0]) - set(plain[0]) == {"explain"}
+    why = explained[0]["explain"]
+    assert why["score"] == explained[0]["score"]
+    assert "lighthous" in why["matched"]
+    assert "score " in filled("search", "lighthouse", "--explain")[1]
+
+
+def test_search_and_ask_keep_to_pages_and_years(filled: Run) -> None:
+    for page in (1, 2):
+        found = value(filled("search", "lighthouse 营业收入", "--pages", page, "--json"))["passages"]
+        assert {p["page"] for p in found} <= {page}
+    assert value(filled("search", "lighthouse", "--since", 2990, "--json"))["passages"] == []
+    assert value(filled("ask", "When was the new lighthouse finished?", "--until", 1000, "--json"))["refused"]
+
+
 def test_search_gives_passages_with_their_pages(filled: Run) -> None:
     said = value(filled("search", "When was the new lighthouse finished?", "-k", 1, "--json"))
     [passage] = said["passages"]
@@ -266,6 +285,9 @@ def test_from_ends_with_0_where_every_line_was_answered(filled: Run, tmp_path: P
         ("search", "--from", "no.jsonl"),
         ("ask", "--from", "."),
         ("search", " "),
+        ("search", "x", "--pages", "0"),
+        ("search", "x", "--pages", "3-2"),
+        ("ask", "x", "--pages", "x"),
         ("ask", "x", "--chain", "stuf"),
         ("ask", "x", "-k", "0"),
         ("ask", "x", "-k", "many"),

@@ -60,3 +60,36 @@ def tiny(folder: Path, context: int = 2048, template: str | None = TEMPLATE, voc
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def tiny_cross_encoder(folder: Path) -> Path:
+    """Saves a cross-encoder of one output in `folder` and returns it: a BERT of two layers over single characters."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    signs = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({sign for text in _TEXTS for sign in text.lower()} - {" "})]
+    vocabulary = {sign: n for n, sign in enumerate(signs)}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    raw.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    fast: Any = PreTrainedTokenizerFast
+    marks = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    tokenizer = fast(tokenizer_object=raw, model_max_length=128, **marks)
+    torch.manual_seed(7)
+    sizes: Any = {
+        "num_labels": 1,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    model = BertForSequenceClassification(BertConfig(vocab_size=len(signs), **sizes))
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
