@@ -15,7 +15,7 @@ def shelf(*names: str, titles: Sequence[str] = (), first: Sequence[str] = ()) ->
     now = datetime.now(UTC)
     return Shelf(
         (
-            Record(name, name, titles[n] if titles else name.removesuffix(".pdf"), "added", 9, (), 30, now),
+            Record(name, name, titles[n] if titles else name.removesuffix(".pdf"), "added", 9, (), 30, now, {}),
             first[n] if first else "",
         )
         for n, name in enumerate(names)
