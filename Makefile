@@ -20,7 +20,7 @@ run: $(RUNTIME)
 	@$(VENV)/bin/pagewise run
 
 test: $(DEV)
-	$(VENV)/bin/python -m pytest $(PYTEST)
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(PYTEST)
 
 lint: $(DEV)
 	$(VENV)/bin/ruff check .

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -79,7 +80,6 @@ class Compiled:
                 "ENABLE_CPU_PINNING": "NO",  # other processes read meanwhile
             },
         )
-        self._queue = openvino.AsyncInferQueue
 
     def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._rows(texts, "document")
@@ -107,16 +107,25 @@ class Compiled:
         prompt = self._prompts[kind]
         encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
         order = sorted(range(len(texts)), key=lambda i: len(encodings[i]))  # equal lengths together: less padding
-        queue = self._queue(self._model, max(1, min(self._streams, -(-len(order) // BATCH))))
+        free = [self._model.create_infer_request() for _ in range(min(self._streams, -(-len(order) // BATCH)))]
+        busy: deque[tuple[Any, list[int]]] = deque()
 
-        def keep(request: Any, batch: list[int]) -> None:
+        def take() -> None:
+            # Waited for, not called back: a thread of OpenVINO that calls Python while the process ends aborts it.
+            request, batch = busy.popleft()
+            request.wait()
             rows[batch] = request.get_output_tensor(0).data
+            free.append(request)
 
-        queue.set_callback(keep)
         for at in range(0, len(order), BATCH):
+            if not free:
+                take()
             batch = order[at : at + BATCH]
-            queue.start_async(self._tensors([encodings[i] for i in batch]), batch)
-        queue.wait_all()
+            request = free.pop()
+            request.start_async(self._tensors([encodings[i] for i in batch]))
+            busy.append((request, batch))
+        while busy:
+            take()
         return rows
 
     def _tensors(self, encodings: Sequence[Any]) -> list[NDArray[np.int64]]:

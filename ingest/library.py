@@ -322,9 +322,13 @@ class Library:
 
     def _sweep(self) -> None:
         """Clears what killed runs left. Only under the write lock: then nobody is at work on what is unfinished."""
-        for id in self._catalogue.unfinished():
+        unfinished = self._catalogue.unfinished()
+        for id in unfinished:
             self._catalogue.dismiss(id)
             self._clear(id)
+        if unfinished:
+            with self._disk():
+                self._files.sweep([record.id for record in self._catalogue.records()])
 
     def _tidy(self) -> None:
         """Checks whose embedder filled the library, and clears what killed runs left, unless somebody writes now.

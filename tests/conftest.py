@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     os.environ["OFFLINE_GUARD"] = str(home / "network.log")
     guard = str(_HERE / "guard")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (guard, os.environ.get("PYTHONPATH"))))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (guard, str(_HERE.parent), os.environ.get("PYTHONPATH"))))
     import tests.guard.sitecustomize  # noqa: F401  this process is already running, so the guard is put in by hand
 
 

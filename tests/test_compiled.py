@@ -58,7 +58,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "initializer_range": 0.4,
     }
     BertModel(
-        BertConfig(num_hidden_layers=2, max_position_embeddings=64, initializer_range=0.4, **sizes)
+        BertConfig(num_hidden_layers=2, max_position_embeddings=64, **sizes)
     ).save_pretrained(folder)
     words: Any = Transformer(str(folder), max_seq_length=48)
     model = SentenceTransformer(

@@ -168,7 +168,7 @@ def test_removing_leaves_nothing_and_another_document_in_peace(tmp_path: Path) -
         receipt = library.remove(record.id)
         assert (receipt.record, receipt.vectors, receipt.left) == (record, len(gone.chunks), 0)
         # the document, its page, its chunk and the words of it; "gone › A wombat ran far away." has five that count
-        assert receipt.rows == 4 and receipt.tokens >= 5
+        assert receipt.rows > 4 and receipt.tokens >= 5
         assert library.version() != version and library.holds(record.id) is None
         assert library.keywords(["wombat"], 5) == [] and library.all_passages(record.id) == []
         assert [id for id, _ in library.nearest(gone.vectors[0], 5)] == [keep.chunks[0].id]

@@ -43,7 +43,7 @@ def test_a_limit_that_is_set_is_kept_and_named(setting: str, most: float, error:
 
 
 def test_the_memory_of_a_reader_is_a_limit_too(tmp_path: Path) -> None:
-    limits = wiring.limits(load_settings({"worker_mb": 300}))
+    limits = wiring.limits(load_settings({"worker_mb": 300, "ocr": "auto"}))
     assert limits == Limits(worker_mb=300) and "PAGEWISE_WORKER_MB" in TooMuchMemory.remedy
     with pytest.raises(TooMuchMemory):
         read(make_pdf(tmp_path / "a.pdf", ["x"]), "a.pdf", limits, reader="tests.workers:swells")
