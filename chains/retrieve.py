@@ -206,7 +206,8 @@ def _vector(library: Library, question: str, rest: str) -> NDArray[np.float32]:
     if rest == question:
         return vector
     middle = vector + library.embedder.query(rest)
-    return np.divide(middle, np.linalg.norm(middle) or 1.0, dtype=np.float32)
+    unit: NDArray[np.float32] = np.divide(middle, np.linalg.norm(middle) or 1.0, dtype=np.float32)
+    return unit
 
 
 def _search(
