@@ -322,7 +322,7 @@ def noisy(*_):
     os.write(1, b"a C library's chatter\\n")
     return []
 
-chains.retrieve.retrieve = noisy
+chains.retrieve.find = noisy
 from app.cli import main
 sys.exit(main(["search", "x", "--json"]))
 """
