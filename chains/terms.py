@@ -79,7 +79,7 @@ def asks_figure(question: str) -> bool:
 def figures(text: str) -> float:
     """The share of the words of a text that hold a digit, 0 to 1; near 0 for a text of a few words."""
     words = text.split()
-    return sum(any(c.isdigit() for c in word) for word in words) / (len(words) + 20)
+    return sum(any(map(str.isdigit, word)) for word in words) / (len(words) + 20)
 
 
 def _speaks(said: str, name: str) -> bool:
