@@ -67,15 +67,16 @@ def run(
             folder = Folder(paths, library, limits, prune=prune, patient=watch, passwords=passwords)
             _follow(folder.sync(files), batch, err)
             if watch:
-                _tell(batch, as_json, out)
-                batch = Batch()
+                # Taken out before it is told: a Ctrl-C meanwhile tells it no second time.
+                ended, batch = batch, Batch()
+                _tell(ended, as_json, out)
                 for number, changed in enumerate(changes(paths)):
                     # The first look is for what changed before the watching began.
                     if changed or folder.waiting or number == 0:
                         _follow(folder.sync(find_pdfs(paths)), batch, err)
-                    if batch.results or batch.removed:
-                        _tell(batch, as_json, out)
-                    batch = Batch()
+                    ended, batch = batch, Batch()
+                    if ended.results or ended.removed:
+                        _tell(ended, as_json, out)
     except PagewiseError as error:  # the library as a whole: each file that is left failed of it
         print(f"pagewise: {error}", file=err)
         left = files[len(batch.results) :] if not watch else []

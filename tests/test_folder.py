@@ -237,7 +237,7 @@ def test_a_watcher_leaves_a_file_alone_while_it_is_written(
     library: Library, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.folder.SETTLED", 30_000_000_000)  # nanoseconds: a busy machine may be slow to look
-    put(shelf / "growing.pdf", "Growing.", age=0)
+    put(shelf / "growing.pdf", "Growing.", age=1)
     folder = Folder([shelf], library, LIMITS, patient=True)
     list(folder.sync(find_pdfs([shelf])))
     assert folder.waiting and "growing.pdf" not in names(library)
