@@ -186,11 +186,12 @@ def go_to(conversation: str) -> None:
 
 def words() -> Words:
     """In the language of the address, of the tab, or of the browser."""
-    if "language" not in st.session_state:
+    if st.session_state.get("language") not in NAMES:  # none is chosen: the first run, or a click on the chosen one
         wanted = st.query_params.get("lang", "")
         st.session_state["language"] = wanted if wanted in NAMES else preferred(st.context.locale)
     return Words(st.session_state["language"])
 
 
 def remember_language() -> None:
-    st.query_params["lang"] = st.session_state["language"]
+    if st.session_state["language"] in NAMES:
+        st.query_params["lang"] = st.session_state["language"]

@@ -405,3 +405,6 @@ def test_the_language_changes_and_nothing_that_was_chosen_is_lost(library: Libra
     at.run()
     assert TEXTS["zh"]["ask.start"] in texts(at)
     assert at.selectbox(key="chain").value == "refine"
+    at.session_state["language"] = None  # what the widget gives while pages change
+    at.run()
+    assert not at.exception and TEXTS["en"]["ask.start"] in texts(at)

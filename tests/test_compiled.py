@@ -57,9 +57,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "intermediate_size": 64,
         "initializer_range": 0.4,
     }
-    BertModel(
-        BertConfig(num_hidden_layers=2, max_position_embeddings=64, **sizes)
-    ).save_pretrained(folder)
+    BertModel(BertConfig(num_hidden_layers=2, max_position_embeddings=64, **sizes)).save_pretrained(folder)
     words: Any = Transformer(str(folder), max_seq_length=48)
     model = SentenceTransformer(
         modules=[words, Pooling(32, "cls"), Dense(32, 24)],
