@@ -5,6 +5,7 @@ Helpers are imported as `from tests.fakes import …` and `from tests.pdfs impor
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ hypothesis_settings.load_profile("suite")
 
 def pytest_configure(config: pytest.Config) -> None:
     # Here and not in a fixture: fixtures of a whole session start apps and servers, and those inherit the environment.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite in the background: what it starts must hear Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="pagewise-tests-"))
     config.stash[_home] = home
     for name in [name for name in os.environ if name.startswith(("PAGEWISE_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_"))]:
