@@ -3,7 +3,6 @@
 Files are read and embedded ahead by a crew; they are told of, stored and ended one after the other, in their order.
 """
 
-import hashlib
 import logging
 import os
 from collections import deque
@@ -137,7 +136,7 @@ def _entry(
     """A file with its work begun, where there is any: not for bytes that are there, or that are on their way."""
     entry = _Entry(display_name(upload.name), upload.path, upload.id, copy=bool(upload.id))
     try:
-        entry.id = upload.id or _digest(upload.path, limits)
+        entry.id = upload.id or sandbox.fingerprint(upload.path, limits)
         if not _known(entry, library, seen) and all(entry.id != other.id for other in waiting):
             entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)
     except PagewiseError as error:
@@ -186,16 +185,6 @@ def _known(entry: _Entry, library: Library, seen: Mapping[str, Result]) -> Resul
 
 def _failed(name: str, id: str, error: PagewiseError, pages: int = 0, without_text: tuple[int, ...] = ()) -> Result:
     return Result(name, id, "failed", pages, without_text, 0, str(error), error)
-
-
-def _digest(path: Path, limits: Limits) -> str:
-    """The SHA-256 of a file's bytes. Raises FileUnreadable, EmptyFile, TooLarge; never waits on a pipe or device."""
-    sandbox.check_file(path, limits)
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileUnreadable(detail=error.strerror or str(error)) from error
 
 
 def _no_text(pages: int, limits: Limits) -> PagewiseError:

@@ -32,7 +32,7 @@ def read(
     Raises ReadError, and then nothing is left running.
     """
     until, name = monotonic() + limits.file_seconds, display_name(name)
-    identity = _fingerprint(path, limits)
+    identity = fingerprint(path, limits)
     job = {"path": str(path.absolute()), "name": name, "limits": asdict(limits), "password": password}
     head: dict[str, Any] = {}
     pages: list[Page] = []
@@ -89,8 +89,8 @@ def read(
     return Document(identity, name, head["title"], whole, head["outline"])
 
 
-def _fingerprint(path: Path, limits: Limits) -> str:
-    """SHA-256 of the file, in hex. Raises FileUnreadable, EmptyFile or TooLarge."""
+def fingerprint(path: Path, limits: Limits) -> str:
+    """SHA-256 of the file, in hex. Raises FileUnreadable, EmptyFile or TooLarge; never waits on a pipe or device."""
     check_file(path, limits)
     try:
         with path.open("rb") as file:
