@@ -1,23 +1,30 @@
-"""The documents' own bytes, each under its id, so that a page can be shown when the original is gone. No names here."""
+"""The documents' own bytes, each under its id, so that a page can be shown when the original is gone. No names here.
+
+Beside them, a folder for files that are on their way in.
+"""
 
 import hashlib
 import os
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Collection
 from pathlib import Path
 
 from ingest.errors import FileUnreadable
 
+_FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
 _OURS = re.compile(r"[0-9a-f]{64}\.pdf|incoming-.*\.part")
 
 
 class Files:
-    """A folder of `<id>.pdf`. Raises OSError where the disk does."""
+    """`files/<id>.pdf` and `incoming` in a library's folder. Raises OSError where the disk does."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(0o700, exist_ok=True)
-        self._folder = folder
+    def __init__(self, library: Path) -> None:
+        self._folder = library / "files"
+        self._folder.mkdir(0o700, exist_ok=True)
+        self._incoming = library / "incoming"
 
     def path(self, id: str) -> Path:
         return self._folder / f"{id}.pdf"
@@ -52,12 +59,23 @@ class Files:
     def drop(self, id: str) -> None:
         self.path(id).unlink(missing_ok=True)
 
+    def incoming(self) -> Path:
+        """A folder for files on their way in, whatever becomes of them."""
+        self._incoming.mkdir(0o700, exist_ok=True)
+        return self._incoming
+
     def sweep(self, known: Collection[str]) -> None:
-        """Removes the copies of unknown documents and half copies; nothing that was not named by us."""
+        """Removes the copies of unknown documents and half copies; nothing that was not named by us.
+
+        And uploads that no running Pagewise can still be waiting for.
+        """
         names = {self.path(id).name for id in known}
         for file in self._folder.iterdir():
             if _OURS.fullmatch(file.name) and file.name not in names:
                 file.unlink(missing_ok=True)
+        for left in self._incoming.iterdir() if self._incoming.is_dir() else ():
+            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+                shutil.rmtree(left, ignore_errors=True)
 
     def _sync(self) -> None:
         """Makes the new name as lasting as the bytes."""

@@ -9,12 +9,9 @@ the operating system, which a dead process cannot keep, and answers for the othe
 does. So any number of processes share the folder, and only the writing of a document excludes another's.
 """
 
-import difflib
 import math
 import shutil
 import threading
-import time
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -30,19 +27,16 @@ from ingest.catalogue import Catalogue
 from ingest.document import Chunk, Document, Page, Passage, Record, context_line
 from ingest.embed import Embedder
 from ingest.errors import (
-    AmbiguousDocument,
-    NoSuchName,
     PagewiseError,
     ReadOnlyLibrary,
-    ShortId,
     StorageFailed,
-    UnknownDocument,
     UnknownPage,
     WriterBusy,
     WrongEmbedder,
 )
 from ingest.files import Files
 from ingest.lock import OwnedLock
+from ingest.names import named, unknown
 from ingest.owner import SharedVectors
 from ingest.places import Places
 from ingest.readonly import is_read_only, private_copy
@@ -51,9 +45,7 @@ from ingest.vectors import Vectors
 
 _WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
 _A_MOMENT = 2.0  # seconds in which another process that only looks gives the owner's lock back
-_SHORTEST_ID = 8
 _REPAIR_BATCH = 64
-_FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
 _TO_BE_SURE = 1.5  # so many times the neighbours that would do if the chosen documents had their even share
 
 
@@ -88,7 +80,7 @@ class Library:
                 self._copy = private_copy(folder)
             else:
                 folder.mkdir(0o700, parents=True, exist_ok=True)
-            self._files = Files(folder / "files")
+            self._files = Files(folder)
         self._own = place = self._copy or folder
         self.places = Places(place / "places.sqlite3")  # of the files that documents were taken from
         try:
@@ -173,7 +165,7 @@ class Library:
         with self._writing():
             record = self._catalogue.record(id)
             if record is None:
-                raise self._unknown(id)
+                raise unknown(self.records(), id)
             rows, tokens, first = self._catalogue.holdings(id)
             vectors = self._vectors.count_document(id)
             vectorcache.forget(self.folder, id)  # first: what fails or is killed here has taken nothing away
@@ -204,18 +196,7 @@ class Library:
 
     def find(self, name_or_id: str) -> Record:
         """The document of this name or id, or whose id begins so. Raises UnknownDocument, AmbiguousDocument."""
-        records = self.records()
-        wanted = _plain(name_or_id)
-        found = [r for r in records if r.id == name_or_id] or [r for r in records if r.name == name_or_id]
-        found = found or [r for r in records if _plain(r.name) == wanted]
-        if not found and len(wanted) >= _SHORTEST_ID:
-            found = [r for r in records if r.id.startswith(wanted)]
-        if not found:
-            raise self._unknown(name_or_id)
-        if len(found) > 1:
-            ids = ", ".join(record.id[:_SHORTEST_ID] for record in found)
-            raise AmbiguousDocument(name=name_or_id, count=len(found), ids=ids)
-        return found[0]
+        return named(self.records(), name_or_id)
 
     def page(self, document: str, number: int) -> Page:
         """Raises UnknownDocument, UnknownPage."""
@@ -236,9 +217,7 @@ class Library:
     def incoming(self) -> Path:
         """A folder for files on their way in, whatever becomes of them. Raises StorageFailed."""
         with self._disk():
-            place = self.folder / "incoming"
-            place.mkdir(0o700, exist_ok=True)
-            return place
+            return self._files.incoming()
 
     # -- search
 
@@ -301,17 +280,8 @@ class Library:
     def _record(self, id: str) -> Record:
         record = self._catalogue.record(id)
         if record is None:
-            raise self._unknown(id)
+            raise unknown(self.records(), id)
         return record
-
-    def _unknown(self, name: str) -> UnknownDocument:
-        records = self.records()
-        nearest = tuple(difflib.get_close_matches(name, [record.name for record in records], 3, 0.5))
-        if nearest:
-            return NoSuchName(name=name, nearest=nearest, near=", ".join(nearest))
-        if 0 < len(name) < _SHORTEST_ID and any(r.id.startswith(name.lower()) for r in records):
-            return ShortId(name=name, nearest=(), least=_SHORTEST_ID)
-        return UnknownDocument(name=name, nearest=())
 
     def _clear(self, id: str) -> None:
         """Removes whatever there is of a document that is not whole; its row last, so that it can be done again."""
@@ -344,17 +314,9 @@ class Library:
                 self._sweep()
                 with self._disk():
                     self._files.sweep([record.id for record in self._catalogue.records()])
-                    self._sweep_incoming()
         except WriterBusy:
             if fresh or self._catalogue.meta("embedder") != self.embedder.name:
                 raise
-
-    def _sweep_incoming(self) -> None:
-        """Files of uploads that no running Pagewise can still be waiting for."""
-        place = self.folder / "incoming"
-        for left in place.iterdir() if place.is_dir() else ():
-            if time.time() - left.stat().st_mtime > _FORGOTTEN:
-                shutil.rmtree(left, ignore_errors=True)
 
     def _adopt_embedder(self) -> None:
         """Raises WrongEmbedder where another one filled the library. An empty library takes any, if nobody has it."""
@@ -434,7 +396,3 @@ class Library:
             yield
         except OSError as error:
             raise StorageFailed(folder=self.folder, detail=error.strerror or str(error)) from error
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold().strip()

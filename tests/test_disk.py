@@ -13,7 +13,7 @@ import pytest
 
 from ingest.errors import ReadOnlyLibrary, StorageFailed
 from ingest.library import Library
-from tests.test_library import EMBEDDER, assert_whole, big_book, book
+from tests.shelf import EMBEDDER, assert_whole, big_book, book
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from ingest.library import Library
 from ingest.share import OwnerSilent
 from tests.fakes import HashingEmbedder
 from tests.pdfs import make_pdf
-from tests.test_library import EMBEDDER, PROCESSES, assert_whole, big_book, book
+from tests.shelf import EMBEDDER, PROCESSES, assert_whole, big_book, book
 
 
 def _own(folder: Path, orders: Connection) -> None:
