@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ingest.compiled import ABOUT, GRAPH, PROBES, TEXTS, TOKENIZER, silent_openvino
+from ingest.compiled import ABOUT, EIGHT_BIT, GRAPH, PROBES, TEXTS, TOKENIZER, silent_openvino
+from ingest.eightbit import eight_bit
 from ingest.reference import load
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -64,6 +65,8 @@ def convert(folder: Path, target: Path) -> None:
         graph = openvino.convert_model(Tokens(), example_input=tuple(features[name] for name in inputs))
     target.mkdir(parents=True, exist_ok=True)
     openvino.save_model(graph, target / GRAPH, compress_to_fp16=False)
+    eight_bit(graph)
+    openvino.save_model(graph, target / EIGHT_BIT, compress_to_fp16=False)
     np.save(target / PROBES, probes)
     (target / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     longest = model.get_max_seq_length()
