@@ -7,6 +7,7 @@ stands some lines above, and in a table that is cut into several chunks, in anot
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 HEAD_CHARS = 240  # of a head that is repeated (a Chinese one takes two): a quarter of what all-MiniLM-L6-v2 reads
 _HEAD_LINES = 40  # a head whose cells are wrapped has a line for every word or two
@@ -27,6 +28,7 @@ _DATE_WORDS = re.compile(
     r"|dollars|except|per|shares?|amounts?|data|number|percent|increase|decrease|favorable|unfavorable)\b"
     r"|年度?|月|日|末|期|本|上|同|比|增减|变动|比例|金额|单位|元|项目|附注|科目|币种|人民币"
 )
+_DIGIT = re.compile(r"\d")
 _ENDS_SENTENCE = re.compile(r"[.!?;][\"'”’)]*\s*$|[。！？；]")
 _SUM = re.compile(r"(?:total|net cash|合计|小计|总计)|.{2,12}合计", re.IGNORECASE)
 _WIDE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60]")
@@ -56,9 +58,10 @@ def cells(line: str) -> int:
     return found if figures else 0
 
 
+@lru_cache(4096)  # finding tables and finding sentences each ask it of every line, and some of the next one
 def is_row(line: str) -> bool:
     """Whether a line is a row of a table: it ends with two cells or more, or figures are half of it."""
-    if not any(c.isdigit() for c in line):
+    if not _DIGIT.search(line):
         return False
     if cells(line) > 1:
         return True
