@@ -1,13 +1,16 @@
-"""What a person may choose, and where text goes because of it. Pure."""
+"""What a person may choose, and where text goes because of it. Knows nothing of Streamlit."""
 
 import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from app.i18n import Words
+from chains.retrieve import Scope
 from settings import Settings
 
 EXTRACTIVE = "extractive"
 _HERE = (EXTRACTIVE, "local:")
+_LAST_PAGE = 1_000_000  # no document has as many
 _OWN_HOSTS = {"openai": "api.openai.com", "anthropic": "api.anthropic.com", "mistralai": "api.mistral.ai"}
 
 
@@ -27,6 +30,31 @@ class Connection:
     spec: str
     api_base: str
     api_key: str = field(repr=False, compare=False)
+
+
+def scope(first: int | None, last: int | None, since: int | None, until: int | None) -> Scope:
+    """The pages and years that were entered, an end that is open as None; ends in the wrong order are turned round."""
+    if first and last:
+        first, last = min(first, last), max(first, last)
+    if since and until:
+        since, until = min(since, until), max(since, until)
+    pages = (first or 1, last or _LAST_PAGE) if first or last else None
+    return Scope(pages, since, until)
+
+
+def scope_text(words: Words, chosen: Scope) -> str:
+    """Which pages and years these are; "" for all."""
+    parts = []
+    if chosen.pages is not None:
+        first, last = chosen.pages
+        parts.append(words("scope.pages", pages=_range(first, None if last >= _LAST_PAGE else last)))
+    if chosen.since or chosen.until:
+        parts.append(words("scope.years", years=_range(chosen.since, chosen.until)))
+    return " · ".join(parts)
+
+
+def _range(first: int | None, last: int | None) -> str:
+    return str(first) if first == last else f"{first or ''}–{last or ''}"
 
 
 def models(settings: Settings, own: Own | None) -> list[str]:

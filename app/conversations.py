@@ -17,6 +17,7 @@ from typing import Any, Literal
 from chains.events import Answer, Citation, Step
 from chains.models.base import Usage
 from chains.prompts import Source
+from chains.retrieve import ALL, Scope
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import PagewiseError, StorageFailed
 
@@ -48,6 +49,7 @@ class Entry:
     chain: str
     model: str  # the string that chose it
     documents: tuple[str, ...] | None = None  # the ids that were asked about; None: all; a summary: the one
+    scope: Scope = ALL  # the pages and years that were asked about
     steps: tuple[Step, ...] = ()  # without their sources, which are the answer's
     answer: Answer | None = None
     problem: Problem | None = None
@@ -148,10 +150,18 @@ def from_json(body: str) -> Entry:
     return Entry(
         **{name: d[name] for name in ("id", "kind", "asked", "chain", "model")},
         documents=None if documents is None else tuple(documents),
+        scope=_scope(d.get("scope")),
         steps=tuple(Step(step["name"], step["done"], step["total"], step["text"]) for step in d["steps"]),
         answer=d["answer"] and _answer(d["answer"]),
         problem=d["problem"] and Problem(**d["problem"]),
     )
+
+
+def _scope(d: dict[str, Any] | None) -> Scope:
+    """An entry of before there were scopes has none."""
+    if d is None:
+        return ALL
+    return Scope(**{**d, "pages": tuple(d["pages"]) if d["pages"] else None})
 
 
 def _answer(d: dict[str, Any]) -> Answer:

@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import asking, resources
-from app.choices import EXTRACTIVE, Own, connection
+from app.choices import EXTRACTIVE, Own, connection, scope
 from app.conversations import Conversations, Entry, new_entry_id, new_id
 from app.i18n import NAMES, Words, preferred
 from app.jobs import Job, Jobs
 from chains.answer import ask, summarize
 from chains.events import Event
 from chains.prompts import Language
+from chains.retrieve import Scope
 from ingest.document import Record
 from ingest.library import Library
 from settings import Settings
 
+SCOPE = ("first_page", "last_page", "since", "until")  # where what was entered is kept
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -79,6 +81,7 @@ class Desk:
             chain or self.chain,
             self.model,
             tuple(chosen) if chosen else None,
+            self.scope,
         )
         self._begin(entry)
 
@@ -129,6 +132,7 @@ class Desk:
                 chain=entry.chain,
                 k=settings.passages,
                 documents=entry.documents,
+                scope=entry.scope,
                 reranker=reranker,
                 history=earlier,
                 language=language,
@@ -154,6 +158,12 @@ class Desk:
         """Ids; none chosen means all."""
         there = {record.id for record in self.records}
         return [id for id in st.session_state.get("documents", []) if id in there]
+
+    @property
+    def scope(self) -> Scope:
+        """The pages and years that the next question is about."""
+        first, last, since, until = (st.session_state.get(name) for name in SCOPE)
+        return scope(first, last, since, until)
 
     # --- the source pane --------------------------------------------------------------------------------------
 

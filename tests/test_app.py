@@ -17,6 +17,7 @@ from app.i18n import TEXTS
 from app.jobs import Job
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
+from chains.retrieve import Scope
 from ingest.document import Line, Page, with_duplicates
 from ingest.library import Library
 from ingest.load import Limits
@@ -306,6 +307,28 @@ def test_the_documents_that_are_chosen_are_the_ones_asked(tmp_path: Path, says: 
     (entry,) = Conversations(load_settings().data).entries(conversation(at))
     assert entry.documents == (chosen,)
     assert entry.answer is not None and {source.passage.document for source in entry.answer.sources} == {chosen}
+
+
+def test_only_the_pages_and_years_that_were_entered_are_asked(
+    tmp_path: Path, says: Callable[..., ScriptedModel]
+) -> None:
+    filled(tmp_path, ["bridge-2019.pdf", "bridge-2021.pdf"])
+    says("In 1884 [1].")
+    at = start()
+    at.number_input(key="since").set_value(2021)
+    at.number_input(key="last_page").set_value(1).run()
+    ask(at, "When was the bridge opened?")
+    (entry,) = Conversations(load_settings().data).entries(conversation(at))
+    assert entry.scope == Scope((1, 1), 2021)
+    assert entry.answer is not None
+    found = {(source.passage.name, source.passage.page) for source in entry.answer.sources}
+    assert found == {("bridge-2021.pdf", 1)}
+    assert "pages 1" in texts(at) and "years 2021–" in texts(at)
+    at.number_input(key="since").set_value(1990)
+    at.number_input(key="until").set_value(1980).run()  # turned round
+    ask(at, "When was the bridge opened?")
+    entry = Conversations(load_settings().data).entries(conversation(at))[-1]
+    assert entry.scope == Scope((1, 1), 1980, 1990) and entry.answer is not None and not entry.answer.sources
 
 
 # --- the library and the settings -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.choices import scope_text
 from app.conversations import Entry
 from app.i18n import Words
 from app.jobs import Job
@@ -24,6 +25,8 @@ def draw(desk: Desk, entry: Entry, running: Job[Event] | None) -> DeltaGenerator
     with st.chat_message("user", avatar=":material/person:"):
         asked = words("ask.summary", name=entry.asked) if entry.kind == "summary" else entry.asked
         st.markdown(safe.block(asked))
+        if chosen := scope_text(words, entry.scope):
+            st.caption(f":material/filter_alt: {chosen}")
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         if running is not None:
             return st.container(key=f"live-{entry.id}")

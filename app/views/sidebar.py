@@ -6,15 +6,16 @@ from functools import partial
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.choices import connection, destination, models, provider
+from app.choices import connection, destination, models, provider, scope_text
 from app.i18n import NAMES, Words
-from app.session import Desk, go_to, leave, remember_language
+from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
 from app.views.answer import model_name
 from chains.answer import CHAINS
 from settings import Settings
 
 _EARLIER = 12
+_LAST_YEAR = 9999
 
 
 def top(words: Words, pages: list[Page]) -> None:
@@ -47,6 +48,7 @@ def choices(desk: Desk) -> None:
             help=words("side.documents.help"),
             persist_state="session",
         )
+        _scope(desk)
         st.session_state.setdefault("chain", settings.chain)
         st.selectbox(
             words("side.chain"),
@@ -69,6 +71,26 @@ def choices(desk: Desk) -> None:
         if desk.model == "extractive":
             st.caption(words("model.extractive.about"))
         privacy(desk)
+
+
+def _scope(desk: Desk) -> None:
+    """Which pages and which years the question is about; folded away, with what is chosen in its title."""
+    words = desk.words
+    chosen = scope_text(words, desk.scope)
+    with st.expander(words("side.scope") + (f": **{chosen}**" if chosen else ""), key="scope", type="compact"):
+        for pair, most in ((SCOPE[:2], None), (SCOPE[2:], _LAST_YEAR)):
+            with st.container(horizontal=True, gap="small", wrap=False):
+                for name in pair:
+                    st.number_input(
+                        words(f"scope.{name}"),
+                        min_value=1,
+                        max_value=most,
+                        value=None,
+                        step=1,
+                        key=name,
+                        persist_state="session",
+                    )
+        st.caption(words("scope.about"))
 
 
 def privacy(desk: Desk) -> None:
