@@ -78,7 +78,7 @@ def why_json(found: Found) -> dict[str, object]:
     return {
         "score": found.passage.score,
         "words": why.words,
-        "matched": list(why.matched),
+        "matched": list(found.matched),
         "cosine": why.meaning,
         "figures": why.figures,
         "document": why.document,
@@ -92,7 +92,7 @@ def why_json(found: Found) -> dict[str, object]:
 def why_line(found: Found) -> str:
     """The same for a person, on one line."""
     why = found.why
-    parts = [f"score {found.passage.score:.2f}", f"words {why.words:.2f} ({', '.join(why.matched) or 'none'})"]
+    parts = [f"score {found.passage.score:.2f}", f"words {why.words:.2f} ({', '.join(found.matched) or 'none'})"]
     parts += [f"cosine {why.meaning:.2f}"] if why.meaning is not None else []
     parts += [f"figures {why.figures:.2f}"] if why.figures else []
     parts += [f"document {why.document:.2f} ({', '.join(why.named_by)})"] if why.document else []

@@ -97,7 +97,7 @@ def fill(folder: Path, size: int, with_vectors: bool) -> dict[str, Any]:
             between = time.perf_counter()
             if catalogue.record(part.document.id) is None:
                 catalogue.announce(part.document)
-                catalogue.complete(part.document, part.chunks, part.tokens)
+                catalogue.complete(part.document, part.chunks, part.tokens, part.vectors)
             seconds["vectors"] += between - started
             seconds["catalogue"] += time.perf_counter() - between
     finally:
@@ -135,8 +135,8 @@ def measure(folder: Path, size: int, args: argparse.Namespace) -> dict[str, Any]
             }
         for search in searches.values():
             search(questions[0], 0)  # loads weights and Chroma's index, and what is kept while nothing changes
-        for number, question in enumerate(questions):
-            for name, search in searches.items():
+        for name, search in searches.items():  # one after the other: what one has read is not ready for the next
+            for number, question in enumerate(questions):
                 started = time.perf_counter()
                 search(question, number)
                 taken[name].append(time.perf_counter() - started)

@@ -3,13 +3,14 @@
 Pure, but for the text between two neighbours, which its caller looks up.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.document import Chunk, Passage
-from ingest.tokens import tokens
 
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
 _JOINED = 3  # chunks in a passage at most: about 660 tokens, of which an answer sees what stands around it
 # Of the result, where all documents are searched and none is named; what is over comes last, not never.
 _SHARE = 0.5
@@ -31,14 +32,14 @@ Between = Callable[[Chunk, Chunk], Chunk | None]
 def arrange(ranked: Sequence[Passage], k: int, between: Between, spread: bool) -> list[Arranged]:
     """The first `k` passages of `ranked` chunks (best first). `spread`: no document takes more than its share."""
     kept: list[Arranged] = []
-    place: dict[tuple[str, ...], int] = {}  # a text's words → where it, or the passage that took it in, is kept
+    place: dict[str, int] = {}  # a text's words → where it, or the passage that took it in, is kept
     later: list[Arranged] = []
     most = max(1, round(k * _SHARE))
     count: Counter[str] = Counter()
     for passage in ranked:
         if len(kept) == k:
             break
-        words = tuple(tokens(passage.text))
+        words = _BETWEEN_WORDS.sub("", passage.text.casefold())
         if words in place:
             at = place[words]
             kept[at] = replace(kept[at], folded=kept[at].folded + 1)

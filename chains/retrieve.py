@@ -53,7 +53,6 @@ class Why:
     """What a passage's score is made of."""
 
     words: float  # by keywords, relative to the best, 0 to 1
-    matched: tuple[str, ...]  # the search tokens that it has of the question and of other names of what that speaks of
     meaning: float | None  # cosine, -1 to 1; None where it was not among the nearest, or nearness says nothing
     figures: float  # what its figures add, where the question asks for one
     document: float  # how well its document is named, 0 to 1
@@ -69,6 +68,13 @@ class Found:
 
     passage: Passage
     why: Why
+    asked: tuple[str, ...]  # the search tokens of the question and of other names of what it speaks of
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """Those that the passage has. Looked for only when asked: it takes as long as the rest of a small search."""
+        there = set(tokens(Library.indexed_text(self.passage.title, self.passage.chunk)))
+        return tuple(token for token in self.asked if token in there)
 
 
 @dataclass(frozen=True)
@@ -129,12 +135,12 @@ def find(
     scores = fuse(sides.words, sides.near, weight)
     passages = [passage for passage in library.passages(scores) if _on(passage, scope.pages)]
     top = max(sides.words.values(), default=0.0) or 1.0
+    figure_asked = asks_figure(question)
     whys = {
         passage.chunk.id: Why(
             words=sides.words.get(passage.chunk.id, 0.0) / top,
-            matched=(),
             meaning=sides.near.get(passage.chunk.id),
-            figures=FIGURES_WEIGHT * figures(passage.text) if asks_figure(question) else 0.0,
+            figures=FIGURES_WEIGHT * figures(passage.text) if figure_asked else 0.0,
             document=named.prior.get(passage.document, 0.0),
             named_by=named.words.get(passage.document, ()),
         )
@@ -152,12 +158,8 @@ def find(
     return [
         Found(
             one.passage,
-            replace(
-                whys[_first(one.chunks, total)],
-                matched=_matched(weights, library.indexed_text(one.passage.title, one.passage.chunk)),
-                joined=len(one.chunks),
-                folded=one.folded,
-            ),
+            replace(whys[_first(one.chunks, total)], joined=len(one.chunks), folded=one.folded),
+            tuple(weights),
         )
         for one in arranged
     ]
@@ -241,11 +243,6 @@ def _joined(library: Library, first: Chunk, second: Chunk) -> Chunk | None:
 
 def _first(chunks: Sequence[str], total: Mapping[str, float]) -> str:
     return max(chunks, key=lambda id: total[id])
-
-
-def _matched(weights: Mapping[str, float], text: str) -> tuple[str, ...]:
-    there = set(tokens(text))
-    return tuple(token for token in weights if token in there)
 
 
 def _reranked(

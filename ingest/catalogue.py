@@ -1,7 +1,10 @@
-"""SQLite: which documents there are and in which state, their pages and chunks, and keyword search.
+"""SQLite: which documents there are and in which state, their pages, chunks and vectors, and keyword search.
 
 Chunks, pages and tokens stand here exactly while their document is whole; so whatever is searched is whole, without
-a condition in any query. What is only on its way in or out is a bare row in `documents`. Knows no vectors and no files.
+a condition in any query. What is only on its way in or out is a bare row in `documents`. Knows no files.
+
+Chroma finds the nearest of all vectors. Those of one document stand here as well, in one piece: a few documents are
+compared whole, which Chroma's filter takes ten times as long for, and a lost index is made anew without the embedder.
 """
 
 import json
@@ -13,13 +16,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ingest import keywords
 from ingest.document import Chunk, Document, Line, Page, Passage, Record, Span, health_counts, with_duplicates
 from ingest.errors import LibraryError, StorageFailed
 
-FORMAT = 2
+FORMAT = 3
 _BUSY_SECONDS = 30.0
 _GRID = 10_000  # where a line stands is kept in so many parts of the page
+# float16: a cosine changes by some .00001, and 1,000 chunks take 0.8 MB.
+_VECTORS = "CREATE TABLE vectors (document TEXT PRIMARY KEY REFERENCES documents (id), numbers BLOB NOT NULL)"
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
@@ -41,6 +49,7 @@ CREATE TABLE chunks (
     place INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL,
     heading TEXT NOT NULL, spans TEXT NOT NULL, UNIQUE (document, place)
 );
+{_VECTORS};
 {keywords.SCHEMA.strip()}
 PRAGMA user_version = {FORMAT};
 """
@@ -74,6 +83,9 @@ class Catalogue:
                 raise NewerLibrary(folder=file.parent, found=found, known=FORMAT)
             if found == 1:
                 _from_format_1(db)
+            if found in (1, 2):
+                db.execute(_VECTORS)  # of what is there already, Chroma alone has them
+                db.execute(f"PRAGMA user_version = {FORMAT}")
             if found == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
@@ -108,8 +120,17 @@ class Catalogue:
                 (document.id, sound(document.name), sound(document.title)),
             )
 
-    def complete(self, document: Document, chunks: Sequence[Chunk], tokens: Iterable[Sequence[str]]) -> None:
-        """Writes all of an announced document and makes it whole, in one transaction. `tokens`: one list a chunk."""
+    def complete(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        tokens: Iterable[Sequence[str]],
+        vectors: NDArray[np.float32],
+    ) -> None:
+        """Writes all of an announced document and makes it whole, in one transaction.
+
+        `tokens`: one list a chunk; `vectors`: (len(chunks), dimensions), unit rows.
+        """
         with self._writing() as db:
             db.executemany(
                 "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -139,6 +160,7 @@ class Catalogue:
                 ),
             )
             keywords.put(db, first, tokens)
+            db.execute("INSERT INTO vectors VALUES (?, ?)", (document.id, vectors.astype(np.float16).tobytes()))
             db.execute(
                 """UPDATE documents SET state = 'whole', added = ?, pages = ?, without_text = ?, chunks = ?, health = ?
                 WHERE id = ?""",
@@ -172,7 +194,8 @@ class Catalogue:
                 """SELECT (SELECT count(*) FROM documents WHERE id = :id)
                 + (SELECT count(*) FROM pages WHERE document = :id)
                 + (SELECT count(*) FROM headings WHERE document = :id)
-                + (SELECT count(*) FROM chunks WHERE document = :id)""",
+                + (SELECT count(*) FROM chunks WHERE document = :id)
+                + (SELECT count(*) FROM vectors WHERE document = :id)""",
                 {"id": id},
             ).fetchone()
             indexed, _ = keywords.held(db, first)
@@ -187,6 +210,7 @@ class Catalogue:
             db.execute("DELETE FROM chunks WHERE document = ?", (id,))
             db.execute("DELETE FROM pages WHERE document = ?", (id,))
             db.execute("DELETE FROM headings WHERE document = ?", (id,))
+            db.execute("DELETE FROM vectors WHERE document = ?", (id,))
             if db.execute("UPDATE documents SET state = 'leaving' WHERE id = ? AND state = 'whole'", (id,)).rowcount:
                 _count_up(db)
             db.execute("UPDATE documents SET state = 'leaving' WHERE id = ?", (id,))
@@ -234,6 +258,23 @@ class Catalogue:
         with self._reading() as db:
             rows = db.execute(f"{_SELECT_PASSAGE} WHERE c.id {_AMONG} ORDER BY c.number", (_list(ids),)).fetchall()
         return [_passage(row) for row in rows]
+
+    def vectors(self, document: str) -> tuple[list[str], NDArray[np.float32]] | None:
+        """The ids of a document's chunks, and their vectors (chunks, dimensions), unit rows.
+
+        None where there are none: the document is gone, or came with format 2, which did not keep them here.
+        """
+        with self._reading() as db:
+            db.execute("BEGIN")  # both as they are at one moment
+            try:
+                kept = db.execute("SELECT numbers FROM vectors WHERE document = ?", (document,)).fetchone()
+                chunks = db.execute("SELECT id FROM chunks WHERE document = ? ORDER BY place", (document,)).fetchall()
+            finally:
+                db.execute("COMMIT")
+        if kept is None or not chunks:
+            return None
+        rows = np.frombuffer(kept[0], np.float16).reshape(len(chunks), -1).astype(np.float32)
+        return [id for (id,) in chunks], rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def all_passages(self, document: str) -> list[Passage]:
         with self._reading() as db:
@@ -381,7 +422,6 @@ def _from_format_1(db: sqlite3.Connection) -> None:
             ((page.duplicate_of, id, page.number) for page in pages if page.duplicate_of),
         )
         db.execute("UPDATE documents SET health = ? WHERE id = ?", (json.dumps(health_counts(pages)), id))
-    db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _passage(row: tuple[str, str, int, int, int, str, str, str, str, str]) -> Passage:

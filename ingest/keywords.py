@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,8 +33,12 @@ _MOST = 2**_COUNT_BITS - 1
 _K1, _B = 1.2, 0.75  # as in FTS5 and most others
 _LEAST = 1e-6  # the weight of a word that more than half of the chunks have: none, but it makes them a result
 
+_KEPT = 2_000_000  # entries of postings that are kept, of 12 bytes
+
 Numbers = NDArray[np.int64]
 Scores = NDArray[np.float32]
+Postings = tuple[Numbers, Scores]
+"""The chunks that have a token, by number, and how often."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class Corpus:
     # Words that more than half of the chunks have, as far as they were met. They take the most time and change no
     # score by more than a few millionths, so they are only asked for where the others do not find enough.
     common: set[str] = field(default_factory=set)
+    # Postings of the words that were asked for last: a question is asked of all documents and of those that it names.
+    kept: dict[str, Postings] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def put(db: sqlite3.Connection, first: int, tokens: Iterable[Sequence[str]]) -> None:
@@ -140,7 +148,7 @@ def search(
         scores[numbers] += np.float32(weights[token] * rarity * (_K1 + 1)) * shares
 
     for token in [token for token in weights if token not in about.common]:
-        numbers, counts = _postings(db, token)
+        numbers, counts = _kept_postings(db, about, token)
         if 2 * len(numbers) > about.chunks:
             about.common.add(token)
         else:
@@ -148,13 +156,24 @@ def search(
     scores *= allowed
     if np.count_nonzero(scores) < k:
         for token in [token for token in weights if token in about.common]:
-            add(token, *_postings(db, token))
+            add(token, *_kept_postings(db, about, token))
         scores *= allowed
     return _best(scores, k)
 
 
-def _postings(db: sqlite3.Connection, token: str) -> tuple[Numbers, Scores]:
-    """The chunks that have a token, by number, and how often."""
+def _kept_postings(db: sqlite3.Connection, about: Corpus, token: str) -> Postings:
+    with about.lock:
+        found = about.kept.pop(token, None)
+    if found is None:
+        found = _postings(db, token)
+    with about.lock:
+        about.kept[token] = found  # now the last that was asked for
+        while sum(len(numbers) for numbers, _ in about.kept.values()) > _KEPT:
+            del about.kept[next(iter(about.kept))]
+    return found
+
+
+def _postings(db: sqlite3.Connection, token: str) -> Postings:
     bucket, hash = divmod(_hash(token), 2**_HASH_BITS)
     start = bucket << _FIRST_BITS
     rows = db.execute("SELECT entries FROM postings WHERE place >= ? AND place < ?", (start, start + 2**_FIRST_BITS))

@@ -7,7 +7,6 @@ stored configuration asks it to build one is refused before it is used (CVE-2026
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
     from chromadb.api.types import Metadata, QueryResult
 
-_Fetched = tuple[list[str], NDArray[np.float32]]
-
 _HARMLESS = (None, "legacy", "unknown")  # what Chroma writes where there is no embedding function
 # With Chroma's own 16 neighbours and 100 candidates, 92 of 1,170 look-alike vectors (pages of one form) were not found
 # by themselves, and .87 of the ten nearest of 6,000 random ones; with these none and .998. Building takes a third more.
@@ -42,9 +39,6 @@ _SETTLING_SECONDS = 5.0
 _CHECKING_SECONDS = 600.0
 _SEARCHES = 300
 _PAGE = 5000  # ids fetched at once
-# One document of 1,000 among 100,000 chunks: Chroma's filter takes ten times as long as a search through all of them,
-# fetching its vectors a third of that, and multiplying what was fetched a millisecond.
-_EXACT_CHUNKS, _EXACT_DOCUMENTS = 20_000, 20
 
 
 class UntrustedVectors(LibraryError):
@@ -61,8 +55,6 @@ class Vectors:
         self._url = url
         self._name = collection
         self._collection: Collection | None = None
-        self._fetching = threading.Lock()
-        self._kept: dict[str, _Fetched | None] = {}  # of documents that were asked about alone; None: too large
         self._open_mark = folder.with_name(f"{folder.name}.open")
         with self._border():
             if not url:
@@ -98,7 +90,6 @@ class Vectors:
         from chromadb.errors import NotFoundError
 
         self._collection = None
-        self._forget()
         with self._border(), suppress(NotFoundError):
             self._client.delete_collection(self._name)
 
@@ -110,18 +101,15 @@ class Vectors:
             about: list[Metadata] = [{"document": document, "first": float(row[0])} for row in rows]
             with self._border():
                 self._opened.upsert(ids=some, embeddings=rows, metadatas=about)
-        self._forget([document])
 
     def remove_document(self, document: str) -> None:
         with self._border():
             self._opened.delete(where={"document": document})
-        self._forget([document])
 
     def remove(self, ids: Sequence[str]) -> None:
         for at in range(0, len(ids), self._batch):
             with self._border():
                 self._opened.delete(ids=list(ids[at : at + self._batch]))
-        self._forget()
 
     def count(self) -> int:
         with self._border():
@@ -145,49 +133,12 @@ class Vectors:
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` nearest: (chunk id, cosine), nearest first. Fewer where there are fewer."""
-        where: Any = None
-        if documents is not None:
-            if len(documents) <= _EXACT_DOCUMENTS and not self._url:  # others write to a server too
-                exact = self._exactly(vector, k, documents)
-                if exact is not None:
-                    return exact
-            where = {"document": {"$in": list(documents)}}
+        where: Any = None if documents is None else {"document": {"$in": list(documents)}}
         with self._border():
             found = self._asked(vector, k, where)
         distances = found["distances"]
         assert distances is not None
         return [(id, max(-1.0, min(1.0, 1.0 - d))) for id, d in zip(found["ids"][0], distances[0], strict=True)]
-
-    def _exactly(self, vector: NDArray[np.float32], k: int, documents: Sequence[str]) -> list[tuple[str, float]] | None:
-        """The same of a few documents, by every vector of theirs, which are fetched once. None: they are too many."""
-        found: list[tuple[str, float]] = []
-        for document in dict.fromkeys(documents):
-            with self._fetching:
-                if document not in self._kept:
-                    self._kept[document] = self._of_document(document)
-                kept = self._kept[document]
-                while sum(len(one[0]) for one in self._kept.values() if one) > _EXACT_CHUNKS:
-                    del self._kept[next(iter(self._kept))]
-            if kept is None or len(kept[0]) + len(found) > _EXACT_CHUNKS:
-                return None
-            ids, rows = kept
-            if ids:
-                found.extend(zip(ids, np.clip(rows @ vector, -1.0, 1.0).tolist(), strict=True))
-        return sorted(found, key=lambda one: -one[1])[:k]
-
-    def _of_document(self, document: str) -> _Fetched | None:
-        """Its chunks' ids, and their vectors (chunks, dimensions); None for more than are kept."""
-        if self.count_document(document) > _EXACT_CHUNKS:
-            return None
-        with self._border():
-            found = self._opened.get(where={"document": document}, include=["embeddings"])
-        return list(found["ids"]), np.asarray(found["embeddings"], np.float32)
-
-    def _forget(self, documents: Sequence[str] | None = None) -> None:
-        """After a change: what was fetched before it."""
-        with self._fetching:
-            for document in list(self._kept) if documents is None else documents:
-                self._kept.pop(document, None)
 
     def _asked(self, vector: NDArray[np.float32], k: int, where: Any) -> "QueryResult":
         from chromadb.errors import InternalError

@@ -201,9 +201,10 @@ def _count(library: Library, whole: dict[str, list[Chunk]], due: set[str], cost:
             wrong("half", f"{record.name}: its file")
         for chunk in chunks:
             vector = library.embedder.query(library.indexed_text(record.title, chunk))
-            found = library.nearest(vector, 1, [record.id])
-            if not found or found[0][1] < 0.999:
-                wrong("half", f"{record.name}: a chunk is not found by its meaning")
+            for searched in (library, library._vectors):  # by the catalogue's vectors, and by Chroma's
+                found = searched.nearest(vector, 1, [record.id])
+                if not found or found[0][1] < 0.999:
+                    wrong("half", f"{record.name}: a chunk is not found by its meaning")
             words = tokens(chunk.text.split()[-1])
             if chunk.id not in {id for id, _ in library.keywords(words, 5, [record.id])}:
                 wrong("half", f"{record.name}: a chunk is not found by its words")

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +17,12 @@ from tests.books import Book, make_book
 from tests.fakes import HashingEmbedder
 
 EMBEDDER = HashingEmbedder()
+NONE = np.zeros((0, EMBEDDER.dimensions), np.float32)
 
 
 def put(catalogue: Catalogue, book: Book) -> None:
     catalogue.announce(book.document)
-    catalogue.complete(book.document, book.chunks, [tokens(chunk.text) for chunk in book.chunks])
+    catalogue.complete(book.document, book.chunks, [tokens(chunk.text) for chunk in book.chunks], book.vectors)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_completing_is_all_or_nothing(catalogue: Catalogue, tmp_path: Path) -> N
         raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError):
-        catalogue.complete(book.document, book.chunks, breaks_off())
+        catalogue.complete(book.document, book.chunks, breaks_off(), book.vectors)
     assert catalogue.chunk_ids() == set() and catalogue.keywords(["one"], 5) == []
     assert catalogue.page(book.document.id, 1) is None and catalogue.version() == 0
     put(catalogue, book)
@@ -120,7 +122,7 @@ def test_half_a_surrogate_pair_is_stored_without_moving_any_offset(catalogue: Ca
     page = book.document.pages[0].__class__(1, "\ud800", "ab\udc00cd")
     document = book.document.__class__(book.document.id, "n\ud800.pdf", "t", (page,))
     catalogue.announce(document)
-    catalogue.complete(document, [], [])
+    catalogue.complete(document, [], [], NONE)
     stored = catalogue.page(document.id, 1)
     assert stored is not None and stored.text == "ab?cd"
     assert catalogue.records()[0].name == "n?.pdf"
@@ -153,6 +155,7 @@ def test_a_library_of_format_1_opens_and_says_what_its_pages_are(tmp_path: Path)
         db.execute("ALTER TABLE documents DROP COLUMN health")
         for column in ("duplicate_of", "lines"):
             db.execute(f"ALTER TABLE pages DROP COLUMN {column}")
+        db.execute("DROP TABLE vectors")
         db.execute("PRAGMA user_version = 1")
     db.close()
     for _ in range(2):  # the second time there is nothing left to bring up to date
@@ -162,6 +165,7 @@ def test_a_library_of_format_1_opens_and_says_what_its_pages_are(tmp_path: Path)
         assert [page.duplicate_of for page in again.pages(book.document.id)] == [0, 0, 0, 1]
         assert [passage.chunk for passage in again.all_passages(book.document.id)] == book.chunks
         assert [id for id, _ in again.keywords(["two"], 1)] == [book.chunks[1].id]
+        assert again.vectors(book.document.id) is None  # Chroma alone has them
         again.close()
     put(Catalogue(file), make_book(tmp_path, "b.pdf", ["A later one."], EMBEDDER))
 

@@ -122,7 +122,7 @@ def test_an_index_of_fts5_is_taken_over(tmp_path: Path) -> None:
     for name, pages in (("a.pdf", ["One fox.", "Two dogs."]), ("年报.pdf", ["营业收入", "A fox and a fox."])):
         book = make_book(tmp_path, name, pages, HashingEmbedder())
         catalogue.announce(book.document)
-        catalogue.complete(book.document, book.chunks, [tokens(chunk.text) for chunk in book.chunks])
+        catalogue.complete(book.document, book.chunks, [tokens(chunk.text) for chunk in book.chunks], book.vectors)
     asked = [catalogue.keywords(tokens(text), 5) for text in ("a fox", "收入", "dogs")]
     catalogue.close()
     with sqlite3.connect(file) as db:

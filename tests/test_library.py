@@ -2,7 +2,9 @@
 
 import random
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,33 @@ def test_searches_stay_within_the_documents_that_were_named(tmp_path: Path) -> N
         assert len(library.nearest(EMBEDDER.query("same words"), 50)) == 10
 
 
+@pytest.mark.parametrize("most", [0, 20_000], ids=["by Chroma's filter", "by all of their vectors"])
+def test_chosen_documents_give_their_nearest_whichever_way(
+    tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.library._EXACT", most)
+    books = [
+        book(tmp_path, f"{n}.pdf", *(f"Page {p} of {n} {'fox' * (p % 3)} {p * n}" for p in range(30))) for n in "abc"
+    ]
+    asked = EMBEDDER.query("Page 7 fox 77")
+    with Library(tmp_path / "library", EMBEDDER) as library:
+        for one in books:
+            one.put(library)
+        first, second = books[0], books[1]
+        cosines = {
+            chunk.id: float(row @ asked)
+            for one in (first, second)
+            for chunk, row in zip(one.chunks, one.vectors, strict=True)
+        }
+        found = library.nearest(asked, 12, [second.document.id, first.document.id])
+        assert [score for _, score in found] == pytest.approx(sorted(cosines.values(), reverse=True)[:12], abs=1e-3)
+        assert all(cosines[id] == pytest.approx(score, abs=1e-3) for id, score in found)
+        library.remove(first.document.id)
+        again = library.nearest(asked, 60, [first.document.id, second.document.id, "nobody"])
+        assert {id for id, _ in again} == {chunk.id for chunk in second.chunks}
+        assert library.nearest(asked, 5, [first.document.id]) == []
+
+
 def test_a_filter_that_lets_most_through_gives_the_nearest_of_what_it_lets_through(tmp_path: Path) -> None:
     chance = random.Random(4)
     words = [f"word{n}" for n in range(30)]
@@ -106,7 +135,7 @@ def test_a_filter_that_lets_most_through_gives_the_nearest_of_what_it_lets_throu
             asked = EMBEDDER.query(" ".join(chance.choices(words, k=4)))
             found = library.nearest(asked, 3, ids)
             assert {passage.document for passage in library.passages(dict(found))} <= set(ids)
-            assert [cosine for _, cosine in found] == pytest.approx(sorted(vectors @ asked)[:-4:-1], abs=1e-5)
+            assert [cosine for _, cosine in found] == pytest.approx(sorted(vectors @ asked)[:-4:-1], abs=1e-3)
 
 
 def test_removing_leaves_nothing_and_another_document_in_peace(tmp_path: Path) -> None:
@@ -167,12 +196,16 @@ def test_the_same_name_with_vectors_of_another_length_is_another_embedder(tmp_pa
         library.nearest(other.query("fox"), 1)
 
 
-def test_lost_vectors_are_made_anew_from_the_stored_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False], ids=["kept in the catalogue", "of format 2"])
+def test_lost_vectors_are_made_anew(tmp_path: Path, kept: bool) -> None:
     books = {one.document.id: one for one in (book(tmp_path), book(tmp_path, "b.pdf", "Another one."))}
     with Library(tmp_path / "library", EMBEDDER) as library:
         for one in books.values():
             one.put(library)
     shutil.rmtree(tmp_path / "library" / "chroma")
+    if not kept:
+        with closing(sqlite3.connect(tmp_path / "library" / "catalogue.sqlite3")) as db, db:
+            db.execute("DELETE FROM vectors")
     with Library(tmp_path / "library", EMBEDDER) as library:
         late = book(tmp_path, "late.pdf", "Added before the loss was noticed.")
         late.put(library)

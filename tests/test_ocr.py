@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,7 +134,7 @@ def test_marks_lie_on_the_words_of_a_scan(document: Document, tmp_path: Path) ->
     assert all(abs(a - b) < 0.02 for a, b in zip(mark, words, strict=True))
     catalogue = Catalogue(tmp_path / "catalogue.sqlite3")
     catalogue.announce(document)
-    catalogue.complete(document, [], [])
+    catalogue.complete(document, [], [], np.zeros((0, 4), np.float32))
     assert catalogue.records()[0].health == {"text": 0, "no text": 1, "garbled": 0, "ocr": 1, "duplicate": 0}
     stored = catalogue.page(document.id, 1)
     assert stored is not None and stored.text == document.pages[0].text

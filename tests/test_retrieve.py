@@ -110,7 +110,7 @@ def test_the_named_document_comes_first_and_is_said_to_be_named(reports: Library
     assert (found[0].passage.name, found[0].passage.page) == ("ACME_2020_10K.pdf", 2)
     assert set(found[0].why.named_by) >= {"Acme", "2020"}
     assert found[0].why.document > max(f.why.document for f in found if f.passage.name == "ACME_2019_10K.pdf")
-    assert {"net", "sale"} <= set(found[0].why.matched)
+    assert {"net", "sale"} <= set(found[0].matched)
 
 
 def test_a_question_that_names_none_has_no_document_before_others(reports: Library) -> None:

@@ -1,4 +1,4 @@
-"""Chroma, embedded: what a few documents hold is searched exactly, and as it is now."""
+"""Chroma, embedded: a filter gives what the chosen documents hold now."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingest import vectors
 from ingest.vectors import Vectors
 
 
@@ -25,11 +24,7 @@ def rows(count: int, seed: int) -> NDArray[np.float32]:
     return unit
 
 
-@pytest.mark.parametrize("most", [0, 20_000], ids=["by Chroma's filter", "exactly"])
-def test_a_chosen_document_gives_its_nearest_also_after_it_changed(
-    store: Vectors, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vectors, "_EXACT_CHUNKS", most)
+def test_a_chosen_document_gives_its_nearest_also_after_it_changed(store: Vectors) -> None:
     mine, others = rows(30, 1), rows(50, 2)
     ids = [f"a{n}" for n in range(30)]
     store.add(ids, "a", mine)
