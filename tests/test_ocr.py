@@ -1,5 +1,7 @@
 """A page that is a picture is read from it where text recognition is installed, in order, with marks on its words."""
 
+import io
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdf import PdfWriter
 
 from ingest import recognition
+from ingest.__main__ import run
 from ingest.catalogue import Catalogue
 from ingest.clean import BROKEN, mend
 from ingest.document import Box, Document, Line, Page
@@ -124,6 +128,30 @@ def test_a_scan_is_read(document: Document) -> None:
     first, second = document.pages
     assert (first.text.split("\n"), first.health, first.problem) == (PAGE.split("\n"), "ocr", "")
     assert second.health == "no text"
+
+
+@ocr
+def test_a_scan_that_asks_for_a_password_is_read_with_it(scan: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.pdf"
+    writer = PdfWriter(clone_from=scan)
+    writer.encrypt("open sesame", algorithm="AES-256")
+    writer.write(locked)
+    (tmp_path / "passwords").write_text("open sesame\n")
+    out, err = io.StringIO(), io.StringIO()
+    shelf = tmp_path / "library"
+    code = run(
+        [locked],
+        lambda: Library(shelf, HashingEmbedder()),
+        LIMITS,
+        as_json=True,
+        out=out,
+        err=err,
+        password_file=tmp_path / "passwords",
+    )
+    (told,) = json.loads(out.getvalue())["documents"]
+    assert (code, told["status"], told["without_text"]) == (0, "partial", [2]), err.getvalue()
+    with Library(shelf, HashingEmbedder()) as library:
+        assert library.page(told["id"], 1).text.split("\n") == PAGE.split("\n")
 
 
 @ocr
