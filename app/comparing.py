@@ -94,7 +94,8 @@ def agreement_lines(agreement: Agreement) -> Iterator[str]:
     """Where the answers agree, in words; nothing where there are not two to compare."""
     if agreement.share is None:
         return
-    yield f"In common: {agreement.share:.0%} of the words, over {some(len(agreement.pairs), 'pair')} of answers"
+    pairs = some(len(agreement.pairs), "pair")
+    yield f"In common: {agreement.share:.0%} of the words of any two answers (the mean of {pairs})"
     same = [pair for pair in agreement.pairs if pair.same]
     if len(same) == len(agreement.pairs):
         yield "Say the same: all"

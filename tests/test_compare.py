@@ -14,7 +14,7 @@ from chains.agreement import agreement, figures, share, words
 from chains.compare import NAMES, Compared, Comparison, Of, compare, cut_short
 from chains.errors import ModelError
 from chains.events import Answer, Citation, Step
-from chains.models.base import Usage
+from chains.models.base import Finish, Usage
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.retrieve import retrieve
@@ -116,7 +116,7 @@ def test_at_once_where_it_takes_several(library: Library) -> None:
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_a_chain_that_fails_costs_the_others_nothing(library: Library, parallel: int) -> None:
     class Broken(ScriptedModel):
-        def stream(self, prompt: Prompt) -> Iterator[object]:  # type: ignore[override]
+        def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
             if prompt.role in ("map", "reduce"):
                 raise CUT
             yield from super().stream(prompt)
@@ -225,7 +225,7 @@ def test_every_page_and_every_figure_is_told_with_all_that_have_it(held: dict[st
         assert set(found.shared) == {str(n) for n, chains in expected.items() if len(chains) == len(held)}
         assert set(found.single) == {(str(n), *chains) for n, chains in expected.items() if len(chains) == 1}
     else:
-        assert found.shared == found.single == () and found.share is None
+        assert not found.shared and not found.single and found.share is None
 
 
 def test_another_figure_is_another_answer() -> None:
