@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import intake, resources, wiring
-from app.conversations import Conversations
+from app.conversations import Conversations, Entry
 from app.i18n import TEXTS
 from app.jobs import Job
 from chains.answer import CHAINS
@@ -286,6 +286,23 @@ def test_a_reload_in_the_middle_goes_on_and_a_stop_keeps_what_came(
     assert "First" in texts(at) and TEXTS["en"]["ask.stopped"] in texts(at)
 
 
+def test_an_answer_that_comes_while_the_page_is_drawn_is_on_it(
+    library: Library, says: Callable[..., ScriptedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("It was opened in 1884 [1].")
+    read = Conversations.entries
+
+    def slow(self: Conversations, id: str) -> list[Entry]:
+        found = read(self, id)
+        job = resources.jobs().get(id)
+        if job is not None:
+            job.join(20)  # the answer is there now, and not in what was read
+        return found
+
+    monkeypatch.setattr(Conversations, "entries", slow)
+    assert "It was opened in 1884" in texts(ask(start(), "When?"))
+
+
 def test_answers_from_a_removed_document_stay_and_its_pages_are_said_to_be_gone(
     library: Library, says: Callable[..., ScriptedModel]
 ) -> None:
@@ -391,7 +408,8 @@ def test_a_chain_that_fails_leaves_the_others_on_the_screen(
     at = ask(start(), "When was the bridge opened?")
     press(at, keys(at, "compare-")[0])
     for shown in (at, start(c=conversation(at))):
-        assert texts(shown).count("did not answer for 3 s") == 1 or len(shown.error) == 1
+        (error,) = shown.error
+        assert "http" in str(error.value) and "3 seconds" in str(error.value)
         assert len([key for key in keys(shown, "cite-") if re.search("-(map_reduce|refine|map_rerank)-", key)]) == 3
         assert "cited by 3 of 3" in shown.button(key=keys(shown, "agreed-")[0]).label
 

@@ -11,12 +11,14 @@ from app.views import answer, comparison, sidebar, source, upload
 
 def draw(desk: Desk) -> None:
     words = desk.words
+    job = desk.job()  # before the entries: an answer that comes meanwhile is among them then
     entries = desk.entries()
+    if entries and entries[-1].over:
+        job = None
     records = desk.records
     if not entries and (not records or upload.running() is not None):
         _welcome(desk)
         return
-    job = desk.job()
     opened = desk.opened
     spot = None
     with st.container(key="desk", horizontal=True, gap="medium"):

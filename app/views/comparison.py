@@ -90,10 +90,11 @@ def _part(desk: Desk, part: Entry) -> None:
             st.markdown(words("refused"))
         else:
             answer.text(desk, part, one)
-        st.caption(words.count("compare.facts", one.calls, seconds=f"{one.seconds:.1f}"))
-        if one.usage.input_tokens or one.usage.output_tokens:
-            used = one.usage
-            st.caption(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+        facts = [words.count("compare.facts", one.calls, seconds=f"{one.seconds:.1f}")]
+        used = one.usage
+        if used.input_tokens or used.output_tokens:
+            facts.append(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+        st.caption(" · ".join(facts))
         answer.steps(desk, part, one)
     answer.ending(words, part)
 
