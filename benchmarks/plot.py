@@ -1,5 +1,6 @@
 """Lines as SVG, without a plotting library."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -34,12 +35,20 @@ def _chart(below: str, line: Line) -> str:
         return f"{x / right * _WIDTH:.1f},{height - y / top * height:.1f}"
 
     parts = [f'<path d="M0,0 V{height} H{_WIDTH}" fill="none" stroke="black"/>']
-    for share in (0.25, 0.5, 0.75, 1.0):
-        x, y = share * _WIDTH, height - share * height
+    for value in _ticks(top):
+        y = height - value / top * height
         parts.append(f'<path d="M0,{y:.0f} H{_WIDTH}" stroke="#ddd"/>')
-        parts.append(f'<text x="-6" y="{y + 4:.0f}" text-anchor="end">{share * top:.4g}</text>')
-        parts.append(f'<text x="{x:.0f}" y="{height + 16}" text-anchor="middle">{share * right:.4g}</text>')
+        parts.append(f'<text x="-6" y="{y + 4:.0f}" text-anchor="end">{value:g}</text>')
+    for value in _ticks(right):
+        parts.append(f'<text x="{value / right * _WIDTH:.0f}" y="{height + 16}" text-anchor="middle">{value:g}</text>')
     points = " ".join(at(x, y) for x, y in line.points)
     parts.append(f'<polyline points="{points}" fill="none" stroke="#1f6feb" stroke-width="2"/>')
     parts.append(f'<text x="8" y="-6">{escape(line.name)} by {escape(below)}</text>')
     return "".join(parts)
+
+
+def _ticks(end: float) -> list[float]:
+    """Round numbers above 0 up to `end`, four to eight of them."""
+    power = 10.0 ** math.floor(math.log10(end))
+    step = next(power * share for share in (0.2, 0.25, 0.5, 1, 2) if end < 9 * power * share)
+    return [round(step * n, 10) for n in range(1, int(end / step) + 1)]

@@ -1,7 +1,11 @@
-"""Recall at k and mean reciprocal rank, from ranks. Pure; compared with trec_eval's own code in tests/test_evals.py."""
+"""Recall at k and mean reciprocal rank, from ranks; how long a question takes. Pure.
+
+The first two are compared with trec_eval's own code in tests/test_evals.py.
+"""
 
 from collections.abc import Hashable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from statistics import median, quantiles
 
 DEPTHS = (1, 5, 10, 20)
 
@@ -28,3 +32,9 @@ def scores(ranks: Sequence[int | None]) -> Scores:
     there = [place for place in ranks if place is not None]
     recall = {k: sum(place <= k for place in there) / n for k in DEPTHS}
     return Scores(recall, sum(1 / place for place in there) / n)
+
+
+def middle_and_slow(seconds: Sequence[float]) -> tuple[float, float]:
+    """The median and the 95th percentile; of nothing both are 0."""
+    slow = quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else sum(seconds)
+    return median(seconds or [0.0]), slow

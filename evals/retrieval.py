@@ -4,10 +4,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
 
 from chains.retrieve import retrieve
-from evals.metrics import DEPTHS, Scores, rank, scores
+from evals.metrics import DEPTHS, Scores, middle_and_slow, rank, scores
 from evals.questions import Question
 from ingest.library import Library
 
@@ -39,8 +38,7 @@ def evaluate(questions: Sequence[Question], library: Library, one_document: bool
         documents.append(rank([p.document for p in found], {document.id}))
         if n % _TELL == 0:
             print(f"· {n} of {len(questions)} questions", file=sys.stderr)
-    slow = quantiles(seconds, n=20)[-1] if len(seconds) > 1 else sum(seconds)
-    return Outcome(scores(pages), scores(documents), (median(seconds or [0.0]), slow))
+    return Outcome(scores(pages), scores(documents), middle_and_slow(seconds))
 
 
 def as_json(outcomes: dict[str, Outcome]) -> dict[str, object]:

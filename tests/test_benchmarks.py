@@ -8,10 +8,12 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
 from benchmarks.ingest import Failed, run_stack, summary, table, tree_mb
-from benchmarks.plot import Line, plot
+from benchmarks.plot import Line, _ticks, plot
 from tests.pdfs import make_pdf
 
 
@@ -40,6 +42,13 @@ def test_memory_is_that_of_the_whole_tree() -> None:
     process.communicate("")
     assert 120 < held < 400 and tree_mb(process.pid) == 0
     assert tree_mb(os.getpid()) > 10
+
+
+@given(st.floats(1e-3, 1e9))
+def test_an_axis_has_a_few_round_numbers(end: float) -> None:
+    ticks = _ticks(end)
+    assert 4 <= len(ticks) <= 9 and ticks[0] > 0 and ticks[-1] <= end * 1.000001
+    assert all(len(f"{tick:.6e}".partition("e")[0].rstrip("0")) <= 4 for tick in ticks), "two or three digits each"
 
 
 def test_a_plot_is_well_formed_and_has_every_point() -> None:
