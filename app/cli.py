@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from app.lines import Line, lines
 from ingest.arguments import add_arguments
@@ -22,9 +22,11 @@ from settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from chains.events import Answer, Event
-    from chains.models.base import Model
     from chains.prompts import Language
     from ingest.library import Library
+
+E = TypeVar("E")
+R = TypeVar("R")
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
 OVERRIDES = ("data", "passages", "model", "language", "port")  # the settings that an option sets
@@ -98,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         if "question" in options:
             one.add_argument("question", nargs="?", metavar="QUESTION", type=_text)
             one.add_argument("--from", dest="file", metavar="FILE.jsonl", help="one question per line; - is stdin")
+        if "scope" in options:
             one.add_argument("-k", type=int, dest="passages", metavar="N", help="how many passages")
             one.add_argument("--pages", type=_pages, metavar="A-B", help="only these pages of each document")
             one.add_argument("--since", type=int, metavar="YEAR", help="only documents of this year or later")
@@ -117,10 +120,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     one = command("remove", remove, "remove a document and everything that was made from it", "json")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
-    one = command("search", search, "find passages, without answering", "json", "document", "question")
+    one = command("search", search, "find passages, without answering", "json", "document", "question", "scope")
     one.add_argument("--explain", action="store_true", help="say why each passage is there")
-    one = command("ask", ask, "answer a question from the documents", "json", "document", "question", "model")
+    one = command("ask", ask, "answer a question from the documents", "json", "document", "question", "scope", "model")
     one.add_argument("--chain", choices=CHAINS, help="how the passages are read (else PAGEWISE_CHAIN, stuff)")
+    one = command("compare", compare, "answer a question by all four chains", "json", "document", "scope", "model")
+    one.add_argument("question", metavar="QUESTION", type=_text)
     one = command("summarize", summarize, "summarize a document", "json", "model")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     one.add_argument("--chain", choices=CHAINS[:3], default="map_reduce", help="how it is read (map_reduce)")
@@ -223,6 +228,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.output import Screen, answer_json, write_json
     from app.wiring import library, model, reranker
     from chains import answer as chains
+    from chains.events import Answer
     from chains.retrieve import Scope
 
     chain, second = args.chain or settings.chain, reranker(settings)
@@ -242,32 +248,74 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 language=_language(settings),
             )
 
+        def cut(line: Line) -> "Callable[[Sequence[Event], float], Answer]":
+            return lambda seen, seconds: chains.cut_short(seen, line.question, chain, mind.name, seconds)
+
         def one(line: Line) -> tuple[dict[str, object], int]:
-            answer = _follow(events(line), line.question, chain, mind, lambda event: None)
+            answer = _follow(events(line), lambda event: None, Answer, cut(line))
             return answer_json(line.question, answer), _code(answer)
 
         if args.file is not None:
             return _each_line(args, out, one)
         screen = Screen(None if args.json else out, sys.stderr)
         line = Line(1, None, args.question, args.documents)
-        answer = _follow(events(line), args.question, chain, mind, screen.show)
+        answer = _follow(events(line), screen.show, Answer, cut(line))
         if args.json:
             write_json(out, answer_json(args.question, answer))
         screen.finish(answer)
         return _code(answer)
 
 
+def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.comparing import Board, comparison_json
+    from app.output import write_json
+    from app.wiring import library, model, reranker
+    from chains import compare as chains
+    from chains.retrieve import Scope
+
+    second = reranker(settings)
+    with library(settings) as lib:
+        mind = model(settings, lib.embedder)
+        board = Board(None if args.json else out, sys.stderr)
+        events = chains.compare(
+            args.question,
+            lib,
+            mind,
+            k=settings.passages,
+            documents=_ids(lib, args.documents),
+            scope=Scope(args.pages, args.since, args.until),
+            reranker=second,
+            language=_language(settings),
+        )
+        comparison = _follow(
+            events,
+            board.show,
+            chains.Comparison,
+            lambda seen, seconds: chains.cut_short(seen, args.question, mind.name, seconds),
+        )
+        if args.json:
+            write_json(out, comparison_json(comparison))
+        board.finish(comparison)
+        return INTERRUPTED if comparison.stopped else max(_code(answer) for answer in comparison.answers)
+
+
 def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.output import Screen, summary_json, write_json
     from app.wiring import library, model
     from chains import answer as chains
+    from chains.events import Answer
 
     with library(settings) as lib:
         record = lib.find(args.document)
         mind = model(settings, lib.embedder)
         screen = Screen(None if args.json else out, sys.stderr)
         events = chains.summarize(record.id, lib, mind, chain=args.chain, language=_language(settings))
-        answer = _follow(events, record.title, args.chain, mind, screen.show)
+        answer = _follow(
+            events,
+            screen.show,
+            Answer,
+            lambda seen, seconds: chains.cut_short(seen, record.title, args.chain, mind.name, seconds),
+        )
         if args.json:
             write_json(out, summary_json(record.name, answer))
         screen.finish(answer)
@@ -288,26 +336,23 @@ def _code(answer: "Answer") -> int:
 
 
 def _follow(
-    events: "Iterator[Event]", question: str, chain: str, mind: "Model", show: "Callable[[Event], None]"
-) -> "Answer":
-    """Show each event and return the answer; after Ctrl-C the model's work is ended and what had come is the answer."""
-    from chains.answer import cut_short
-    from chains.events import Answer
-
-    seen: list[Event] = []
+    events: Iterator[E], show: Callable[[E], None], last: type[R], cut_short: Callable[[Sequence[E], float], R]
+) -> R:
+    """Show each event and return the last; after Ctrl-C the model's work is ended, and what had come is cut short."""
+    seen: list[E] = []
     started = time.monotonic()
     try:
         for event in events:
             seen.append(event)
             show(event)
-            if isinstance(event, Answer):
+            if isinstance(event, last):
                 return event
     except KeyboardInterrupt:
         pass
     finally:
         if isinstance(events, Generator):
             events.close()
-    return cut_short(seen, question, chain, mind.name, time.monotonic() - started)
+    return cut_short(seen, time.monotonic() - started)
 
 
 def _each_line(args: argparse.Namespace, out: TextIO, one: Callable[[Line], tuple[dict[str, object], int]]) -> int:

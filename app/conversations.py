@@ -41,18 +41,26 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """One question and what came of it. Without `answer` and `problem` it is being answered, or was interrupted."""
+    """One question and what came of it. Until it is `over` it is being answered, or was interrupted.
+
+    A comparison has no answer of its own but `parts`: one entry a chain, of kind "question".
+    """
 
     id: str
-    kind: Literal["question", "summary"]
+    kind: Literal["question", "summary", "compare"]
     asked: str  # the question; for a summary the document's name
-    chain: str
+    chain: str  # "" for a comparison
     model: str  # the string that chose it
     documents: tuple[str, ...] | None = None  # the ids that were asked about; None: all; a summary: the one
     scope: Scope = ALL  # the pages and years that were asked about
     steps: tuple[Step, ...] = ()  # without their sources, which are the answer's
     answer: Answer | None = None
     problem: Problem | None = None
+    parts: tuple["Entry", ...] = ()
+
+    @property
+    def over(self) -> bool:
+        return self.answer is not None or self.problem is not None or bool(self.parts)
 
 
 @dataclass(frozen=True)
@@ -139,13 +147,20 @@ class Conversations:
 
 
 def to_json(entry: Entry) -> str:
+    return json.dumps(asdict(_kept(entry)), ensure_ascii=False)
+
+
+def _kept(entry: Entry) -> Entry:
     answer = entry.answer and replace(entry.answer, error=None)
     steps = tuple(replace(step, sources=()) for step in entry.steps)
-    return json.dumps(asdict(replace(entry, answer=answer, steps=steps)), ensure_ascii=False)
+    return replace(entry, answer=answer, steps=steps, parts=tuple(_kept(part) for part in entry.parts))
 
 
 def from_json(body: str) -> Entry:
-    d = json.loads(body)
+    return _entry(json.loads(body))
+
+
+def _entry(d: dict[str, Any]) -> Entry:
     documents = d["documents"]
     return Entry(
         **{name: d[name] for name in ("id", "kind", "asked", "chain", "model")},
@@ -154,6 +169,7 @@ def from_json(body: str) -> Entry:
         steps=tuple(Step(step["name"], step["done"], step["total"], step["text"]) for step in d["steps"]),
         answer=d["answer"] and _answer(d["answer"]),
         problem=d["problem"] and Problem(**d["problem"]),
+        parts=tuple(_entry(part) for part in d.get("parts", ())),  # older entries have none
     )
 
 

@@ -114,7 +114,7 @@ def _citation_json(citation: Citation) -> dict[str, object]:
     }
 
 
-def _how(answer: Answer) -> dict[str, object]:
+def how_json(answer: Answer) -> dict[str, object]:
     """What an answer and a summary say alike. `stopped` and `error` stand there only where they are so."""
     usage = {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens}
     return {
@@ -130,11 +130,11 @@ def _how(answer: Answer) -> dict[str, object]:
 
 
 def answer_json(question: str, answer: Answer) -> dict[str, object]:
-    return {"question": question, "answer": answer.text, "refused": answer.refused, **_how(answer)}
+    return {"question": question, "answer": answer.text, "refused": answer.refused, **how_json(answer)}
 
 
 def summary_json(document: str, answer: Answer) -> dict[str, object]:
-    return {"document": document, "summary": answer.text, **_how(answer)}
+    return {"document": document, "summary": answer.text, **how_json(answer)}
 
 
 def list_json(records: Sequence[Record]) -> dict[str, object]:
@@ -269,6 +269,16 @@ class Screen:
 def _below(answer: Answer) -> Iterator[str]:
     if answer.citations:
         yield ""
+    yield from citation_lines(answer)
+    if answer.refused and answer.sources:
+        yield ""
+        yield "The closest passages:"
+        for source in answer.sources[:3]:
+            yield from passage_lines(source.passage)
+
+
+def citation_lines(answer: Answer) -> Iterator[str]:
+    """Each quote once, with its page."""
     said = set()
     for citation in answer.citations:
         where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
@@ -278,11 +288,6 @@ def _below(answer: Answer) -> Iterator[str]:
         if line not in said:
             said.add(line)
             yield line
-    if answer.refused and answer.sources:
-        yield ""
-        yield "The closest passages:"
-        for source in answer.sources[:3]:
-            yield from passage_lines(source.passage)
 
 
 def one_line(text: str) -> str:

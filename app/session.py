@@ -1,18 +1,20 @@
 """What one browser tab holds, all in st.session_state: language, choices, conversation, the page that is open."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import streamlit as st
 
 from app import asking, resources
+from app.asking import Told
 from app.choices import EXTRACTIVE, Own, connection, scope
 from app.conversations import Conversations, Entry, new_entry_id, new_id
 from app.i18n import NAMES, Words, preferred
 from app.jobs import Job, Jobs
 from chains.answer import ask, summarize
-from chains.events import Event
+from chains.compare import compare
 from chains.prompts import Language
 from chains.retrieve import Scope
 from ingest.document import Record
@@ -66,7 +68,7 @@ class Desk:
     def entries(self) -> list[Entry]:
         return self.store.entries(self.conversation) if self.conversation else []
 
-    def job(self) -> Job[Event] | None:
+    def job(self) -> Job[Told] | None:
         """The one that answers in this conversation now."""
         job = self.jobs.get(self.conversation) if self.conversation else None
         return job if job is not None and job.running else None  # type: ignore[return-value]
@@ -90,6 +92,10 @@ class Desk:
         leave()
         self._begin(Entry(new_entry_id(), "summary", record.name, chain, self.model, (record.id,)))
 
+    def compare(self, entry: Entry) -> None:
+        """The same question through every chain, side by side."""
+        self.again(replace(entry, kind="compare", chain=""))
+
     def again(self, entry: Entry, chain: str = "") -> None:
         """The same once more, with the model that is chosen now."""
         self._begin(
@@ -101,6 +107,7 @@ class Desk:
                 steps=(),
                 answer=None,
                 problem=None,
+                parts=(),
             )
         )
 
@@ -115,7 +122,7 @@ class Desk:
         where = connection(entry.model, settings, self.own)
         language: Language | None = None if settings.language == "auto" else settings.language
 
-        def run() -> Iterator[Event]:
+        def run() -> Iterator[Told]:
             model = opened.open(settings, where, library.embedder)
             if entry.kind == "summary":
                 return summarize(
@@ -125,11 +132,11 @@ class Desk:
                     chain=entry.chain,
                     language=language,
                 )
-            return ask(
+            way: Callable[..., Iterator[Told]] = compare if entry.kind == "compare" else partial(ask, chain=entry.chain)
+            return way(
                 entry.asked,
                 library,
                 model,
-                chain=entry.chain,
                 k=settings.passages,
                 documents=entry.documents,
                 scope=entry.scope,

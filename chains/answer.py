@@ -38,6 +38,20 @@ class Chain:
     tasks: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question with the passages that were found for it: all that a chain needs, and the same for every chain."""
+
+    question: str  # as it was asked
+    task: Task  # with the question that was searched for
+    sources: tuple[Source, ...]
+
+    @property
+    def searched(self) -> str:
+        """The stand-alone question, where it differs from the question."""
+        return self.task.question if self.task.question != self.question else ""
+
+
 _BOTH = frozenset({"question", "summary"})
 CHAINS: Mapping[str, Chain] = {
     "stuff": Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),
@@ -68,6 +82,19 @@ def ask(
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
     return _ask(question, found, model, _chain(chain, "question"), history, language)
+
+
+def asked(question: str, wanted: str, passages: Sequence[Passage], language: Language | None) -> Asked:
+    """`wanted`: the question as it was searched for; `language` None answers in the question's."""
+    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
+    return Asked(question, Task("question", wanted, language or language_of(question)), sources)
+
+
+def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
+    """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched."""
+    one = _chain(chain, "question")
+    begun = replace(_begun(given.question, one, model), sources=given.sources, searched=given.searched)
+    return _run(one, given.task, begun, Meter(model), monotonic())
 
 
 def summarize(
@@ -140,9 +167,8 @@ def _ask(
             raise
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
-    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    task = Task("question", wanted, language or language_of(question))
-    yield from _run(chain, task, replace(answer, sources=sources), meter, started)
+    given = asked(question, wanted, passages, language)
+    yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started)
 
 
 def _summarize(

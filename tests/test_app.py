@@ -12,9 +12,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import intake, resources, wiring
-from app.conversations import Conversations
+from app.conversations import Conversations, Entry
 from app.i18n import TEXTS
 from app.jobs import Job
+from chains.answer import CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
 from chains.retrieve import Scope
@@ -285,6 +286,23 @@ def test_a_reload_in_the_middle_goes_on_and_a_stop_keeps_what_came(
     assert "First" in texts(at) and TEXTS["en"]["ask.stopped"] in texts(at)
 
 
+def test_an_answer_that_comes_while_the_page_is_drawn_is_on_it(
+    library: Library, says: Callable[..., ScriptedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("It was opened in 1884 [1].")
+    read = Conversations.entries
+
+    def slow(self: Conversations, id: str) -> list[Entry]:
+        found = read(self, id)
+        job = resources.jobs().get(id)
+        if job is not None:
+            job.join(20)  # the answer is there now, and not in what was read
+        return found
+
+    monkeypatch.setattr(Conversations, "entries", slow)
+    assert "It was opened in 1884" in texts(ask(start(), "When?"))
+
+
 def test_answers_from_a_removed_document_stay_and_its_pages_are_said_to_be_gone(
     library: Library, says: Callable[..., ScriptedModel]
 ) -> None:
@@ -329,6 +347,92 @@ def test_only_the_pages_and_years_that_were_entered_are_asked(
     ask(at, "When was the bridge opened?")
     entry = Conversations(load_settings().data).entries(conversation(at))[-1]
     assert entry.scope == Scope((1, 1), 1980, 1990) and entry.answer is not None and not entry.answer.sources
+
+
+# --- all chains side by side ------------------------------------------------------------------------------------------
+
+
+def any_role(prompt: Prompt) -> str:
+    year = 1885 if prompt.role == "rerank" else 1884
+    return f'It was opened in {year} [1: "opened in 1884"].' + ("\nScore: 90" if prompt.role == "rerank" else "")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_question_is_compared_by_all_chains_and_kept_over_a_reload(
+    lang: str, library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says(any_role, parallel=4)
+    words = TEXTS[lang]  # type: ignore[index]
+    at = ask(start(lang=lang), "When was the bridge opened?")
+    press(at, keys(at, "compare-")[0])
+    for shown in (at, start(lang=lang, c=conversation(at))):
+        for chain in CHAINS:
+            assert words[f"chain.{chain}"].replace("_", "\\_") in texts(shown)
+            (mark,) = [key for key in keys(shown, "cite-") if f"-{chain}-" in key]
+            assert f"(#{mark})" in texts(shown)
+        verified = f":material/check_circle: {words['answer.quotes'].format(done=1, total=1)}"
+        assert texts(shown).count(verified) == 5  # the answer, and four beside it
+        assert words["compare.agree"] in texts(shown)
+        assert words["compare.figures.all"].partition("{")[0] not in texts(shown)
+        only = words["compare.figures.one"].format(chain=words["chain.map_rerank"].replace("_", "\\_"), figures="1885")
+        assert only in texts(shown)
+        (page,) = keys(shown, "agreed-")
+        assert words["compare.cited"].format(n=4, total=4) in shown.button(key=page).label
+    store = Conversations(load_settings().data)
+    asked, compared = store.entries(conversation(at))
+    assert (compared.kind, compared.asked, asked.kind) == ("compare", asked.asked, "question")
+    assert [part.chain for part in compared.parts] == list(CHAINS)
+    assert len({part.answer.sources for part in compared.parts if part.answer}) == 1
+
+
+def test_the_marks_of_a_comparison_open_their_page(library: Library, says: Callable[..., ScriptedModel]) -> None:
+    says(any_role)
+    at = ask(start(), "When was the bridge opened?")
+    press(at, keys(at, "compare-")[0])
+    (mark,) = [key for key in keys(at, "cite-") if "-refine-" in key]
+    press(at, mark)
+    assert "page 1 of 2" in texts(at) and pictures(at) == 1
+    press(at, "source-close")
+    assert not pictures(at)
+    press(at, keys(at, "agreed-")[0])
+    assert pictures(at) == 1
+    press(at, [key for key in keys(at, "again-")][-1])
+    kinds = [entry.kind for entry in Conversations(load_settings().data).entries(conversation(at))]
+    assert kinds == ["question", "compare", "compare"]
+
+
+def test_a_chain_that_fails_leaves_the_others_on_the_screen(
+    library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says(any_role, fails={2: ModelTimeout(url="http://h", seconds=3)})  # the first call is the question's own answer
+    at = ask(start(), "When was the bridge opened?")
+    press(at, keys(at, "compare-")[0])
+    for shown in (at, start(c=conversation(at))):
+        (error,) = shown.error
+        assert "http" in str(error.value) and "3 seconds" in str(error.value)
+        assert len([key for key in keys(shown, "cite-") if re.search("-(map_reduce|refine|map_rerank)-", key)]) == 3
+        assert "cited by 3 of 3" in shown.button(key=keys(shown, "agreed-")[0]).label
+
+
+def test_a_stopped_comparison_keeps_what_is_whole_and_what_came(
+    library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    model = says(any_role)
+    at = ask(start(), "When was the bridge opened?")
+    gate = model._gate = threading.Event()
+    late = AppTest.from_file(str(MAIN), default_timeout=4)
+    late.query_params["c"] = conversation(at)
+    late.run(timeout=60)
+    with pytest.raises(RuntimeError, match="timed out"):  # the screen follows an answer that does not end
+        late.button(key=keys(late, "compare-")[0]).click().run()
+    job = resources.jobs().get(conversation(at))
+    assert job is not None and job.running
+    job.stop()
+    gate.set()
+    job.join(10)
+    again = start(c=conversation(at))
+    assert texts(again).count(TEXTS["en"]["ask.stopped"]) == 4 and "It" in texts(again)
+    assert TEXTS["en"]["compare.few"] in texts(again)
 
 
 # --- the library and the settings -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The app's parts that need no screen: words, conversations, jobs, choices, uploads."""
 
+import json
 import string
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from app.i18n import TEXTS, Words, preferred, zh
 from app.jobs import Job, Jobs
 from app.views import upload
 from app.webconfig import options
+from chains.compare import NAMES, Comparison, Of
 from chains.errors import ModelTimeout
 from chains.events import Answer, Citation, Event, Step, Token
 from chains.models.base import Usage
@@ -108,6 +110,16 @@ def test_an_entry_comes_back_as_it_was(asked: str, text: str, documents: list[st
         problem=Problem("X", text, {"a": 1, "b": text}),
     )
     assert from_json(to_json(before)) == before
+
+
+def test_a_comparison_comes_back_with_all_its_parts() -> None:
+    parts = tuple(entry("Is it?", id=f"x-{n}", answer=answer(f"{n} [1].", chain=n)) for n in NAMES)
+    broken = replace(parts[1], problem=Problem("StreamCut", "It broke off.", {"detail": "reset"}))
+    before = entry(kind="compare", chain="", steps=(Step("searched", 1, 1),), parts=(parts[0], broken, *parts[2:]))
+    assert from_json(to_json(before)) == before and before.over
+    old = json.loads(to_json(entry()))
+    del old["parts"]  # as it was kept before there were comparisons
+    assert from_json(json.dumps(old)).parts == ()
 
 
 def test_a_conversation_survives_and_is_deleted_whole(tmp_path: Path) -> None:
@@ -217,7 +229,7 @@ def room(tmp_path: Path) -> Room:
 
 def test_an_answer_is_kept_when_nobody_looks(room: Room) -> None:
     asked = entry()
-    events: list[Event] = [Step("searched", 1, 1, sources=answer().sources), Token("It is so [1]."), answer()]
+    events: list[asking.Told] = [Step("searched", 1, 1, sources=answer().sources), Token("It is so [1]."), answer()]
     asking.start(room.jobs, room.store, room.id, asked, lambda: iter(events)).join(10)
     kept = room.store.entries(room.id)[0]
     assert kept.answer == answer() and kept.problem is None
@@ -268,6 +280,30 @@ def test_a_summary_keeps_the_passages_that_it_cites() -> None:
     whole = answer(sources=(*answer().sources, other))
     kept = asking.finished(entry(kind="summary"), [whole], 1.0, None)
     assert kept.answer is not None and [source.n for source in kept.answer.sources] == [1]
+
+
+def test_a_comparison_keeps_each_chains_answer_its_steps_and_its_error(room: Room) -> None:
+    error = ModelTimeout(url="http://h", seconds=3)
+    answers = tuple(answer(chain=chain, error=error if chain == "refine" else None) for chain in NAMES)
+    whole = Comparison("Is it?", "", answers, 4, Usage(), 1.0)
+    asked = entry(kind="compare", chain="")
+    events: list[asking.Told] = [Step("searched", 1, 1), Of("stuff", Step("read", 1, 1), 0.1), whole]
+    asking.start(room.jobs, room.store, room.id, asked, lambda: iter(events)).join(10)
+    kept = room.store.entries(room.id)[0]
+    assert [part.chain for part in kept.parts] == list(NAMES) and kept.problem is None
+    assert len({part.id for part in kept.parts} | {kept.id}) == 5
+    assert [part.problem.key if part.problem else "" for part in kept.parts] == ["", "", "ModelTimeout", ""]
+    assert kept.steps == (Step("searched", 1, 1),) and kept.parts[0].steps == (Step("read", 1, 1),)
+    assert asking.history([kept]) == ()
+
+
+def test_a_comparison_that_finds_no_library_keeps_the_error(room: Room) -> None:
+    def run() -> Iterator[asking.Told]:
+        raise Encrypted()
+
+    asking.start(room.jobs, room.store, room.id, entry(kind="compare", chain=""), run).join(10)
+    kept = room.store.entries(room.id)[0]
+    assert kept.parts == () and kept.problem is not None and kept.problem.key == "Encrypted"
 
 
 def test_a_follow_up_leans_on_what_was_answered() -> None:

@@ -266,6 +266,34 @@ def test_on_a_phone_the_page_lies_over_the_conversation_and_closes(app: App, bro
     context.close()
 
 
+def test_chains_stand_side_by_side_on_a_desk_and_below_one_another_on_a_phone(
+    app: App, browser: Browser, tab: Page
+) -> None:
+    use_extractive(tab, app.url)
+    ask(tab, "Who opened the sluice at Lake Aral?")
+    answered(tab)
+    tab.get_by_role("button", name="Compare chains").click()
+    answered(tab, 5)
+
+    def corners(page: Page) -> list[tuple[float, float]]:
+        columns = page.locator("[class*=st-key-chains-] [data-testid=stColumn]")
+        expect(columns).to_have_count(4)
+        boxes = [columns.nth(i).bounding_box() for i in range(4)]
+        return [(box["x"], box["y"]) for box in boxes if box]
+
+    at = corners(tab)
+    assert len({y for _, y in at}) == 1 and len({x for x, _ in at}) == 4
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone = context.new_page()
+    phone.goto(tab.url)
+    at = corners(phone)
+    assert len({x for x, _ in at}) == 1 and [y for _, y in at] == sorted({y for _, y in at})
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.locator("[class*=st-key-cite-][class*=map_rerank] button:visible").first.click()
+    expect(phone.locator(".st-key-source img")).to_be_visible()
+    context.close()
+
+
 def test_a_document_is_summarised_with_the_chain_that_was_chosen(app: App, tab: Page) -> None:
     use_extractive(tab, app.url)
     tab.get_by_role("link", name="Library").click()

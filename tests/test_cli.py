@@ -6,14 +6,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import cli
+from chains.answer import cut_short
+from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token
-from tests.fakes import HashingEmbedder
+from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import HARBOUR, harbour_pdfs
 from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
 from tests.test_docs import shapes
@@ -98,6 +101,7 @@ def test_list_shows_what_is_whole(filled: Run) -> None:
         ("health", "report.pdf"),
         ("search", "lighthouse"),
         ("ask", "公司2020年的营业收入是多少？"),
+        ("compare", "公司2020年的营业收入是多少？"),
         ("summarize", "report.pdf"),
         ("remove", "report.pdf"),
     ],
@@ -106,6 +110,9 @@ def test_what_is_printed_has_the_keys_that_the_readme_tells(
     filled: Run, pdfs: Path, arguments: tuple[str, ...]
 ) -> None:
     told = shapes()[arguments[0]]
+    if arguments[0] == "compare":
+        told["usage"] = shapes()["ask"]["usage"]
+        told["answers"][0] |= {name: shapes()["ask"][name] for name in ("usage", "citations")}
     if arguments[0] == "summarize":
         told |= {name: shapes()["ask"][name] for name in ("usage", "citations")}
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
@@ -171,6 +178,38 @@ def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> 
     code, out, err = filled("ask", "公司董事长是谁？")
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
     assert "found" in err and "found" not in out  # steps are no part of the answer
+
+
+def test_compare_gives_every_chains_answer_and_where_they_agree(filled: Run) -> None:
+    said = value(filled("compare", "公司2020年的营业收入是多少？", "-k", 1, "--json"))
+    assert [one["chain"] for one in said["answers"]] == list(CHAINS)
+    for one in said["answers"]:
+        assert "3.2亿元" in one["answer"] and one["quotes"]["verified"] == one["quotes"]["total"] > 0
+        assert {citation["document"] for citation in one["citations"]} == {"report.pdf"}
+    assert said["calls"] == sum(one["calls"] for one in said["answers"])
+    agreed = said["agreement"]
+    assert agreed["share"] == sum(pair["share"] for pair in agreed["pairs"]) / 6
+    assert agreed["pages"] == [{"document": "report.pdf", "page": 1, "page_label": "1", "chains": list(CHAINS)}]
+    assert {"figure": "3.2", "chains": list(CHAINS)} in agreed["figures"]
+
+
+def test_compare_for_a_person_ends_with_a_line_for_each_chain(filled: Run) -> None:
+    code, out, err = filled("compare", "公司董事长是谁？")
+    assert code == 0 and out.count("王小明") >= 4 and "[1] report.pdf, page 1: “" in out
+    head, *rows = out.splitlines()[-5:]
+    assert head.split() == ["chain", "quotes", "found", "calls", "tokens", "in", "out", "seconds"]
+    assert [row.split()[0] for row in rows] == list(CHAINS)
+    assert "In common: " in out and "report.pdf, page 1: cited by all 4" in out
+    assert "map_rerank: at most" in err and "at most" not in out
+
+
+def test_compare_keeps_to_documents_pages_and_years(filled: Run) -> None:
+    asked = "公司2020年的营业收入是多少？"
+    for option in (("--document", "harbour.PDF"), ("--pages", "7"), ("--since", "2990"), ("--until", "1000")):
+        said = value(filled("compare", asked, *option, "--json"))
+        assert all(one["refused"] for one in said["answers"]), option
+    said = value(filled("compare", asked, "--document", "nowhere.pdf", "--json"), code=1)
+    assert said["question"] == asked and "nowhere.pdf" in said["error"]
 
 
 def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> None:
@@ -276,6 +315,9 @@ def test_from_ends_with_0_where_every_line_was_answered(filled: Run, tmp_path: P
         ("search", "x", "--pages", "3-2"),
         ("ask", "x", "--pages", "x"),
         ("ask", "x", "--chain", "stuf"),
+        ("compare",),
+        ("compare", " "),
+        ("compare", "x", "--chain", "stuff"),
         ("ask", "x", "-k", "0"),
         ("ask", "x", "-k", "many"),
         ("summarize", "x", "--chain", "map_rerank"),
@@ -338,7 +380,6 @@ def test_ctrl_c_keeps_what_had_come_and_ends_with_130(filled: Run, monkeypatch: 
 
 
 def test_a_broken_answer_keeps_its_text_and_ends_with_1(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chains.answer import cut_short
     from chains.errors import StreamCut
 
     def broken(*_: object, **__: object) -> Iterator[Event]:
@@ -350,6 +391,35 @@ def test_a_broken_answer_keeps_its_text_and_ends_with_1(filled: Run, monkeypatch
     said = value(filled("ask", "x", "--json"), code=1)
     assert said["answer"] == "Half an ans" and "broke off" in said["error"]
     assert "broke off" in filled("ask", "x")[2]
+
+
+def _compared_then_interrupted(*_: object, **__: object) -> Iterator[Compared]:
+    yield Step("searched")
+    yield Of("stuff", replace(cut_short([Token("It is so.")], "x", "stuff", "m", 1.0), stopped=False), 1.0)
+    yield Of("refine", Token("It may "), 0.5)
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_the_chains_that_are_done_and_what_had_come(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chains.compare.compare", _compared_then_interrupted)
+    said = value(filled("compare", "x", "--json"), code=130)
+    assert said["stopped"] is True
+    assert [one["answer"].strip() for one in said["answers"]] == ["It is so.", "", "It may", ""]
+    assert ["stopped" in one for one in said["answers"]] == [False, True, True, True]
+    code, out, err = filled("compare", "x")
+    assert code == 130 and "It is so." in out and "It may" in out and "Stopped" in err
+
+
+def test_a_chain_that_fails_ends_with_1_and_the_others_are_printed(
+    filled: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chains.errors import StreamCut
+
+    model = ScriptedModel(lambda prompt: "Score: 90\nIt is so [1].", fails={1: StreamCut(detail="reset")})
+    monkeypatch.setattr("app.wiring.model", lambda *_: model)
+    said = value(filled("compare", "lighthouse", "-k", 1, "--json"), code=1)
+    assert ["error" in one for one in said["answers"]] == [True, False, False, False]
+    assert all("It is so" in one["answer"] for one in said["answers"][1:])
 
 
 def test_help_needs_no_heavy_library() -> None:

@@ -59,7 +59,9 @@ def test_there_are_commands_to_try() -> None:
     assert len(commands()) >= 5
 
 
-@pytest.mark.parametrize("command", ["run", "ingest", "list", "health", "remove", "search", "ask", "summarize"])
+@pytest.mark.parametrize(
+    "command", ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize"]
+)
 def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.parser().parse_args([command, "--help"])
@@ -82,7 +84,7 @@ def shapes() -> dict[str, Any]:
 
 
 def test_every_command_with_json_has_its_shape() -> None:
-    assert set(shapes()) == {"search", "ask", "summarize", "list", "health", "ingest", "remove"}
+    assert set(shapes()) == {"search", "ask", "compare", "summarize", "list", "health", "ingest", "remove"}
 
 
 def _as_json(shape: str) -> str:

@@ -6,17 +6,19 @@ import streamlit as st
 
 from app.intake import SAMPLE
 from app.session import Desk
-from app.views import answer, sidebar, source, upload
+from app.views import answer, comparison, sidebar, source, upload
 
 
 def draw(desk: Desk) -> None:
     words = desk.words
+    job = desk.job()  # before the entries: an answer that comes meanwhile is among them then
     entries = desk.entries()
+    if entries and entries[-1].over:
+        job = None
     records = desk.records
     if not entries and (not records or upload.running() is not None):
         _welcome(desk)
         return
-    job = desk.job()
     opened = desk.opened
     spot = None
     with st.container(key="desk", horizontal=True, gap="medium"):
@@ -24,10 +26,12 @@ def draw(desk: Desk) -> None:
             if not entries:
                 _start(desk)
             for entry in entries:
-                waiting = job if entry is entries[-1] and entry.answer is None and entry.problem is None else None
-                spot = answer.draw(desk, entry, waiting) or spot
+                waiting = job if entry is entries[-1] and not entry.over else None
+                view = comparison if entry.kind == "compare" else answer
+                spot = view.draw(desk, entry, waiting) or spot
         if opened is not None:
-            source.draw(desk, opened, next((entry for entry in entries if entry.id == opened.entry), None))
+            answered = [one for entry in entries for one in (entry, *entry.parts)]
+            source.draw(desk, opened, next((entry for entry in answered if entry.id == opened.entry), None))
     with st.bottom, st.container(key="asking", horizontal=True, vertical_alignment="center", wrap=False, gap="small"):
         st.chat_input(
             words("ask.placeholder"),
@@ -39,7 +43,8 @@ def draw(desk: Desk) -> None:
         if job is not None:
             st.button(words("ask.stop"), key="stop", icon=":material/stop_circle:", type="primary", on_click=job.stop)
     if job is not None and spot is not None:
-        answer.follow(desk, job, spot)
+        view = comparison if entries[-1].kind == "compare" else answer
+        view.follow(desk, job, spot)
         st.rerun()
 
 

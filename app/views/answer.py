@@ -1,10 +1,12 @@
 """One question and its answer in the conversation."""
 
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.asking import Told
 from app.choices import scope_text
 from app.conversations import Entry
 from app.i18n import Words
@@ -12,36 +14,48 @@ from app.jobs import Job
 from app.session import Desk, Opened, show
 from app.views import safe
 from chains.answer import CHAINS
-from chains.events import Answer, Citation, Event, Step, Token
+from chains.events import Answer, Citation, Step, Token
 from chains.prompts import Source
 
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
-_FRAME = 0.06  # seconds between two drawings of a stream
+FRAME = 0.06  # seconds between two drawings of a stream
 
 
-def draw(desk: Desk, entry: Entry, running: Job[Event] | None) -> DeltaGenerator | None:
+def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator | None:
     """The entry. One that is being answered leaves a place for `follow`, which is returned."""
     words = desk.words
-    with st.chat_message("user", avatar=":material/person:"):
-        asked = words("ask.summary", name=entry.asked) if entry.kind == "summary" else entry.asked
-        st.markdown(safe.block(asked))
-        if chosen := scope_text(words, entry.scope):
-            st.caption(f":material/filter_alt: {chosen}")
+    question(words, entry)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         if running is not None:
             return st.container(key=f"live-{entry.id}")
         if entry.answer is not None:
             _answer(desk, entry, entry.answer)
-        elif entry.problem is None:
-            st.caption(words("ask.interrupted"))
-        if entry.problem is not None:
-            sentence = words.problem(entry.problem.key, entry.problem.params, entry.problem.text)
-            st.error(safe.block(sentence), icon=":material/error:")
-        _actions(desk, entry)
+        ending(words, entry)
+        with actions(desk, entry):
+            _other_ways(desk, entry)
+            copy(words, entry, for_clipboard(words, entry.answer) if entry.answer and entry.answer.text else "")
     return None
 
 
-def follow(desk: Desk, job: Job[Event], spot: DeltaGenerator) -> None:
+def question(words: Words, entry: Entry) -> None:
+    """What was asked, and about which pages and years."""
+    with st.chat_message("user", avatar=":material/person:"):
+        asked = words("ask.summary", name=entry.asked) if entry.kind == "summary" else entry.asked
+        st.markdown(safe.block(asked))
+        if chosen := scope_text(words, entry.scope):
+            st.caption(f":material/filter_alt: {chosen}")
+
+
+def ending(words: Words, entry: Entry) -> None:
+    """Why there is no answer, or no more of it."""
+    if not entry.over:
+        st.caption(words("ask.interrupted"))
+    if entry.problem is not None:
+        sentence = words.problem(entry.problem.key, entry.problem.params, entry.problem.text)
+        st.error(safe.block(sentence), icon=":material/error:")
+
+
+def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
     """Draw the events as they come, until the job is over. A click ends this run of the script, not the job."""
     words = desk.words
     with spot:
@@ -66,7 +80,7 @@ def follow(desk: Desk, job: Job[Event], spot: DeltaGenerator) -> None:
         else:
             body.empty()  # a place where a stop takes effect
         if new and job.running:
-            job.wait(1 << 60, _FRAME)  # no more drawings than the eye can see; ends early only when the job does
+            job.wait(1 << 60, FRAME)  # no more drawings than the eye can see; ends early only when the job does
 
 
 def step_line(words: Words, step: Step) -> str:
@@ -81,23 +95,29 @@ def step_line(words: Words, step: Step) -> str:
 
 
 def _answer(desk: Desk, entry: Entry, answer: Answer) -> None:
-    words = desk.words
     if answer.refused:
         _refusal(desk, entry, answer)
     else:
-        places = {(citation.n, citation.end): i for i, citation in reversed(list(enumerate(answer.citations)))}
-
-        def href(n: int, at: int) -> str:
-            i = places.get((n, at))
-            return "" if i is None else f"#{_key(entry, i)}"
-
-        if answer.text:
-            st.markdown(safe.answer(answer.text, href))
-        if answer.stopped:
-            st.caption(f":material/stop_circle: {words('ask.stopped')}")
-        _citations(desk, entry, answer)
+        text(desk, entry, answer)
     with st.container(key=f"folded-{entry.id}", gap="xxsmall"):
-        _folded(desk, entry, answer)
+        steps(desk, entry, answer)
+        if not answer.refused:
+            sources(desk, entry, answer.sources, {citation.n for citation in answer.citations})
+
+
+def text(desk: Desk, entry: Entry, answer: Answer) -> None:
+    """The answer's text with its marks, and what they lead to."""
+    places = {(citation.n, citation.end): i for i, citation in reversed(list(enumerate(answer.citations)))}
+
+    def href(n: int, at: int) -> str:
+        i = places.get((n, at))
+        return "" if i is None else f"#{_key(entry, i)}"
+
+    if answer.text:
+        st.markdown(safe.answer(answer.text, href))
+    if answer.stopped:
+        st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
+    _citations(desk, entry, answer)
 
 
 def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
@@ -161,30 +181,35 @@ def _key(entry: Entry, i: int) -> str:
     return f"cite-{entry.id}-{i}"
 
 
-def _folded(desk: Desk, entry: Entry, answer: Answer) -> None:
+def steps(desk: Desk, entry: Entry, answer: Answer) -> None:
+    """Folded: what was done, by which chain and model, and what it took."""
     words = desk.words
-    if entry.steps:
-        with st.expander(words("answer.steps"), type="compact", key=f"steps-{entry.id}"):
-            for step in entry.steps:
-                st.caption(step_line(words, step))
-            facts = words(
-                "answer.facts",
-                chain=words(f"chain.{answer.chain}"),
-                model=safe.inline(model_name(words, answer.model)),
-                calls=answer.calls,
-                seconds=f"{answer.seconds:.1f}",
-            )
-            st.caption(facts)
-            if answer.usage.input_tokens or answer.usage.output_tokens:
-                used = answer.usage
-                st.caption(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
-    if answer.sources and not answer.refused:
-        cited = {citation.n for citation in answer.citations}
-        listed = sorted(answer.sources, key=lambda source: source.n not in cited)[:_SHOWN_SOURCES]
-        label = words("answer.sources", n=len(answer.sources))
-        with st.expander(label, type="compact", key=f"sources-{entry.id}"):
-            for source in sorted(listed, key=lambda source: source.n):
-                _source(desk, entry, source, "source")
+    if not entry.steps:
+        return
+    with st.expander(words("answer.steps"), type="compact", key=f"steps-{entry.id}"):
+        for step in entry.steps:
+            st.caption(step_line(words, step))
+        facts = words(
+            "answer.facts",
+            chain=words(f"chain.{answer.chain}"),
+            model=safe.inline(model_name(words, answer.model)),
+            calls=answer.calls,
+            seconds=f"{answer.seconds:.1f}",
+        )
+        st.caption(facts)
+        if answer.usage.input_tokens or answer.usage.output_tokens:
+            used = answer.usage
+            st.caption(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+
+
+def sources(desk: Desk, entry: Entry, given: Sequence[Source], cited: Collection[int]) -> None:
+    """Folded: the passages that were given, those that are cited before the others where there are too many."""
+    if not given:
+        return
+    listed = sorted(given, key=lambda source: source.n not in cited)[:_SHOWN_SOURCES]
+    with st.expander(desk.words("answer.sources", n=len(given)), type="compact", key=f"sources-{entry.id}"):
+        for source in sorted(listed, key=lambda source: source.n):
+            _source(desk, entry, source, "source")
 
 
 def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
@@ -202,30 +227,47 @@ def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
         st.caption(safe.inline(passage.text[:400] + ("…" if len(passage.text) > 400 else "")))
 
 
-def _actions(desk: Desk, entry: Entry) -> None:
+def actions(desk: Desk, entry: Entry) -> DeltaGenerator:
+    """The row of what can be done with an entry, with what every entry has; the caller adds the rest."""
+    row = st.container(horizontal=True, gap="xsmall", key=f"actions-{entry.id}")
+    row.button(
+        desk.words("ask.again"),
+        key=f"again-{entry.id}",
+        icon=":material/refresh:",
+        type="tertiary",
+        on_click=partial(desk.again, entry),
+    )
+    return row
+
+
+def _other_ways(desk: Desk, entry: Entry) -> None:
     words = desk.words
-    with st.container(horizontal=True, gap="xsmall", key=f"actions-{entry.id}"):
+    chains = [name for name, chain in CHAINS.items() if entry.kind in chain.tasks and name != entry.chain]
+    chosen = st.menu_button(
+        words("ask.with"),
+        chains,
+        key=f"with-{entry.id}",
+        type="tertiary",
+        format_func=lambda name: words(f"chain.{name}"),
+    )
+    if chosen:
+        desk.again(entry, chosen)
+        st.rerun()
+    if entry.kind == "question":
         st.button(
-            words("ask.again"),
-            key=f"again-{entry.id}",
-            icon=":material/refresh:",
+            words("ask.compare"),
+            key=f"compare-{entry.id}",
+            icon=":material/view_column:",
             type="tertiary",
-            on_click=partial(desk.again, entry),
+            help=words("ask.compare.help"),
+            on_click=partial(desk.compare, entry),
         )
-        chains = [name for name, chain in CHAINS.items() if entry.kind in chain.tasks and name != entry.chain]
-        chosen = st.menu_button(
-            words("ask.with"),
-            chains,
-            key=f"with-{entry.id}",
-            type="tertiary",
-            format_func=lambda name: words(f"chain.{name}"),
-        )
-        if chosen:
-            desk.again(entry, chosen)
-            st.rerun()
-        if entry.answer is not None and entry.answer.text:
-            with st.popover(words("ask.copy"), icon=":material/content_copy:", type="tertiary", key=f"copy-{entry.id}"):
-                st.code(for_clipboard(words, entry.answer), language=None, wrap_lines=True)
+
+
+def copy(words: Words, entry: Entry, said: str) -> None:
+    if said:
+        with st.popover(words("ask.copy"), icon=":material/content_copy:", type="tertiary", key=f"copy-{entry.id}"):
+            st.code(said, language=None, wrap_lines=True)
 
 
 def for_clipboard(words: Words, answer: Answer) -> str:

@@ -1,0 +1,158 @@
+"""One question and the answers of all chains beside one another."""
+
+from functools import partial
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.asking import Told
+from app.conversations import Entry
+from app.i18n import Words
+from app.jobs import Job
+from app.session import Desk, Opened, show
+from app.views import answer, safe
+from chains.agreement import Agreement, CitedPage, agreement
+from chains.compare import NAMES, Of
+from chains.events import Answer, Step, Token
+
+
+def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator | None:
+    """The entry. One that is being answered leaves a place for `follow`, which is returned."""
+    words = desk.words
+    answer.question(words, entry)
+    with st.chat_message("assistant", avatar=":material/view_column:"):
+        if running is not None:
+            return st.container(key=f"live-{entry.id}")
+        for column, part in zip(_columns(entry.id, len(entry.parts)), entry.parts, strict=True):
+            with column:
+                _part(desk, part)
+        # One that broke off is kept with its error beside it, and is not compared.
+        answers = [part.answer for part in entry.parts if part.answer is not None and part.problem is None]
+        if answers:
+            with st.container(key=f"agree-{entry.id}", gap="xxsmall"):
+                _agreement(desk, entry, agreement(answers))
+                cited = {citation.n for one in answers for citation in one.citations}
+                answer.sources(desk, entry, answers[0].sources, cited)
+        answer.ending(words, entry)
+        with answer.actions(desk, entry):
+            answer.copy(words, entry, for_clipboard(words, answers))
+    return None
+
+
+def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
+    """Draw all chains' events as they come, until the job is over. A click ends this run of the script, not the job."""
+    words = desk.words
+    with spot:
+        common = st.empty()
+        places = {}
+        for name, column in zip(NAMES, _columns("live", len(NAMES)), strict=True):
+            with column:
+                _head(words, name)
+                places[name] = (st.empty(), st.empty())
+    line = words("ask.starting")
+    texts: dict[str, str] = dict.fromkeys(NAMES, "")
+    seen = 0
+    while True:
+        new = job.wait(seen, 0.3)
+        if not new and not job.running:
+            return
+        seen += len(new)
+        for event in new:
+            if isinstance(event, Step):
+                line = answer.step_line(words, event)
+            elif isinstance(event, Of) and isinstance(event.event, Step):
+                places[event.chain][0].caption(answer.step_line(words, event.event))
+            elif isinstance(event, Of) and isinstance(event.event, Token):
+                texts[event.chain] += event.event.text
+        for name in {event.chain for event in new if isinstance(event, Of)}:
+            if texts[name]:
+                places[name][1].markdown(safe.answer(texts[name], lambda n, at: "#cite-"))
+        common.caption(line)  # in every turn: a place where a stop takes effect
+        if new and job.running:
+            job.wait(1 << 60, answer.FRAME)
+
+
+def _columns(key: str, count: int) -> list[DeltaGenerator]:
+    """Beside one another where there is room, else one below the other."""
+    with st.container(key=f"chains-{key}"):
+        return list(st.columns(count, gap="medium")) if count else []
+
+
+def _head(words: Words, chain: str) -> None:
+    st.markdown(f"**{safe.inline(words(f'chain.{chain}'))}**")
+
+
+def _part(desk: Desk, part: Entry) -> None:
+    words, one = desk.words, part.answer
+    _head(words, part.chain)
+    if one is not None:
+        if one.refused:
+            st.markdown(words("refused"))
+        else:
+            answer.text(desk, part, one)
+        facts = [words.count("compare.facts", one.calls, seconds=f"{one.seconds:.1f}")]
+        used = one.usage
+        if used.input_tokens or used.output_tokens:
+            facts.append(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+        st.caption(" · ".join(facts))
+        answer.steps(desk, part, one)
+    answer.ending(words, part)
+
+
+def _agreement(desk: Desk, entry: Entry, found: Agreement) -> None:
+    words = desk.words
+    st.markdown(f"**{words('compare.agree')}**")
+    if found.share is None:
+        st.caption(words("compare.few"))
+    else:
+        for line in agreement_lines(words, found):
+            st.markdown(line)
+    for i, page in enumerate(found.pages):
+        st.button(
+            f"{safe.inline(page.name, 60)} · {words('page.short', page=page.page)} · "
+            + words("compare.cited", n=len(page.chains), total=len(found.chains)),
+            key=f"agreed-{entry.id}-{i}",
+            type="tertiary",
+            help=safe.inline(", ".join(words(f"chain.{chain}") for chain in page.chains)),
+            on_click=partial(show, _opened(entry, page)),
+        )
+
+
+def agreement_lines(words: Words, found: Agreement) -> list[str]:
+    """What the answers have in common, and what not, as Markdown."""
+    names = {chain: safe.inline(words(f"chain.{chain}")) for chain in found.chains}
+    lines = [words("compare.words", share=f"{found.share or 0:.0%}")]
+    same = [pair.chains for pair in found.pairs if pair.same]
+    if len(same) == len(found.pairs):
+        lines.append(words("compare.same.all"))
+    elif not same:
+        lines.append(words("compare.same.none"))
+    else:
+        pairs = [words("compare.pair", a=names[a], b=names[b]) for a, b in same]
+        lines.append(words("compare.same", pairs=words("compare.and").join(pairs)))
+    if found.shared:
+        lines.append(words("compare.figures.all", figures=safe.inline(words("compare.and").join(found.shared))))
+    for chain in found.chains:
+        own = [figure for figure, holder in found.single if holder == chain]
+        if own:
+            figures = safe.inline(words("compare.and").join(own))
+            lines.append(words("compare.figures.one", chain=names[chain], figures=figures))
+    return lines
+
+
+def _opened(entry: Entry, page: CitedPage) -> Opened:
+    """The page with all that is quoted from it."""
+    quotes = dict.fromkeys(
+        citation.quote
+        for part in entry.parts
+        if part.answer
+        for citation in part.answer.citations
+        if (citation.document, citation.page) == (page.document, page.page) and citation.quote
+    )
+    return Opened(page.document, page.name, page.page, tuple(quotes), page.page)
+
+
+def for_clipboard(words: Words, answers: list[Answer]) -> str:
+    """All answers with their sources, as plain text."""
+    told = [(one, answer.for_clipboard(words, one)) for one in answers]
+    return "\n\n".join(f"{words(f'chain.{one.chain}')}\n{said}" for one, said in told if said)

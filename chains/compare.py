@@ -1,0 +1,223 @@
+"""One question through every chain, side by side: searched for once, the same passages for all."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from time import monotonic
+
+from chains import answer
+from chains.agreement import Agreement, agreement
+from chains.answer import CHAINS, Asked, answer_from
+from chains.calls import STOP_SECONDS, closed
+from chains.condense import condense
+from chains.events import Answer, Event, Step
+from chains.meter import Meter
+from chains.models.base import Finish, Model, Usage
+from chains.prompts import Language, Prompt, Turn
+from chains.rerank import Reranker
+from chains.retrieve import ALL, Scope, retrieve
+from ingest.document import Passage
+from ingest.library import Library
+
+NAMES = tuple(name for name, chain in CHAINS.items() if "question" in chain.tasks)
+_PATIENCE = 0.1  # seconds until a chain that waits for its turn says that it still does
+
+
+@dataclass(frozen=True)
+class Of:
+    """An event of one chain, `seconds` after that chain began. The last of each chain is its Answer."""
+
+    chain: str
+    event: Event
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All chains' answers to one question, which were given the same passages."""
+
+    question: str
+    searched: str  # the stand-alone question, where it differs from the question
+    answers: tuple[Answer, ...]  # one a chain, in the order of NAMES
+    calls: int  # of all, with the one that made the question stand alone
+    usage: Usage  # the same
+    seconds: float  # from the question to the last answer
+
+    @property
+    def stopped(self) -> bool:
+        return any(answer.stopped for answer in self.answers)
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        return agreement(self.answers)
+
+
+Compared = Step | Of | Comparison
+
+
+def compare(
+    question: str,
+    library: Library,
+    model: Model,
+    *,
+    k: int = 8,
+    documents: Sequence[str] | None = None,
+    scope: Scope = ALL,
+    reranker: Reranker | None = None,
+    history: Sequence[Turn] = (),
+    language: Language | None = None,
+) -> Iterator[Compared]:
+    """What concerns all chains as Steps, then each chain's events, and one Comparison last.
+
+    The arguments are those of `ask`. Chains run at once where the model takes several calls at once (all together no
+    more than it takes), else one after the other. What goes wrong in a chain is its Answer's `error` and costs the
+    others nothing; a library's error is raised before any chain begins. Closing it stops the model's work.
+    """
+    found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
+    return _compare(question, found, model, history, language)
+
+
+def cut_short(events: Sequence[Compared], question: str, model: str, seconds: float) -> Comparison:
+    """The stopped comparison, from the events that had come: answers that were whole are kept as they are."""
+    searched, condensed, sources = "", 0, Step("searched")
+    of: dict[str, list[Of]] = {name: [] for name in NAMES}
+    for event in events:
+        if isinstance(event, Of):
+            of[event.chain].append(event)
+        elif isinstance(event, Step) and event.name == "condensed":
+            searched, condensed = event.text, 1
+        elif isinstance(event, Step):
+            sources = event
+    answers = []
+    for name, told in of.items():
+        last = told[-1].event if told else None
+        if isinstance(last, Answer):
+            answers.append(last)
+            continue
+        came = [sources, *(one.event for one in told)]
+        cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
+        answers.append(replace(cut, searched=searched))
+    return _whole(question, searched, answers, condensed, Usage(), seconds)
+
+
+def _compare(
+    question: str,
+    find: Callable[[str], Sequence[Passage]],
+    model: Model,
+    history: Sequence[Turn],
+    language: Language | None,
+) -> Iterator[Compared]:
+    started, meter = monotonic(), Meter(model)
+    meter.bound = 1
+    wanted = condense(question, history, meter)
+    if wanted != question:
+        yield Step("condensed", text=wanted)
+    given = answer.asked(question, wanted, find(wanted), language)
+    yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
+    answers: dict[str, Answer] = {}
+    with closed(_side_by_side(given, model)) as events:
+        for of in events:
+            if isinstance(of.event, Answer):
+                answers[of.chain] = of.event
+            yield of
+    in_order = [answers[name] for name in NAMES]
+    yield _whole(question, given.searched, in_order, meter.calls, meter.usage, monotonic() - started)
+
+
+def _whole(
+    question: str, searched: str, answers: Sequence[Answer], calls: int, usage: Usage, seconds: float
+) -> Comparison:
+    calls += sum(answer.calls for answer in answers)
+    return Comparison(
+        question, searched, tuple(answers), calls, sum((answer.usage for answer in answers), usage), seconds
+    )
+
+
+def _side_by_side(given: Asked, model: Model) -> Iterator[Of]:
+    """The events of all chains as they come. Closing it stops the chains."""
+    work = _Work(given, model)
+    workers = [
+        threading.Thread(target=work.run, name=f"chain-{i}", daemon=True)
+        for i in range(min(max(1, model.parallel), len(NAMES)))
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        left = len(NAMES)
+        while left:
+            of = work.done.get()
+            if isinstance(of, BaseException):
+                raise of
+            yield of
+            left -= isinstance(of.event, Answer)
+    finally:
+        work.stop.set()
+        until = monotonic() + STOP_SECONDS
+        for worker in workers:
+            worker.join(max(0.0, until - monotonic()))
+
+
+class _Work:
+    """Chains that are waiting and events that have come, shared by the workers of one comparison."""
+
+    def __init__(self, given: Asked, model: Model) -> None:
+        self.done: queue.SimpleQueue[Of | BaseException] = queue.SimpleQueue()  # an exception ends everything
+        self.stop = threading.Event()
+        self._given, self._model = given, _Shared(model)
+        self._waiting, self._lock = iter(NAMES), threading.Lock()
+
+    def run(self) -> None:
+        """One worker: takes chains until none is left or it is told to stop."""
+        while not self.stop.is_set():
+            with self._lock:
+                name = next(self._waiting, None)
+            if name is None:
+                return
+            try:
+                self._chain(name)
+            except BaseException as fault:  # no failure of the model: handed to the reader, who raises it
+                self.stop.set()
+                self.done.put(fault)
+
+    def _chain(self, name: str) -> None:
+        began = monotonic()
+        with closed(answer_from(self._given, self._model, name)) as events:
+            for event in events:
+                if self.stop.is_set():
+                    return
+                if not (isinstance(event, Step) and event.name == "searched"):  # said once, for all
+                    self.done.put(Of(name, event, monotonic() - began))
+
+
+class _Shared:
+    """A Model that several chains call: all together they make no more calls at once than it takes."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._free = threading.BoundedSemaphore(max(1, model.parallel))
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def context(self) -> int:
+        return self._model.context
+
+    @property
+    def parallel(self) -> int:
+        return self._model.parallel
+
+    def count(self, prompt: Prompt) -> int:
+        return self._model.count(prompt)
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        while not self._free.acquire(timeout=_PATIENCE):
+            yield ""  # a moment at which closing takes effect
+        try:
+            with closed(self._model.stream(prompt)) as stream:
+                yield from stream
+        finally:
+            self._free.release()
