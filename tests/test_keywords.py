@@ -116,6 +116,20 @@ def test_a_word_that_stands_a_thousand_times_counts_as_one_that_stands_255_times
     assert number == 1 and score == pytest.approx(expected, rel=0.02)
 
 
+@given(DOCUMENTS, st.lists(WORDS, min_size=1, max_size=20), st.integers(0, 12))
+def test_what_is_kept_of_earlier_searches_changes_none_and_stays_small(
+    documents: Sequence[Sequence[Sequence[str]]], asked: Sequence[str], most: int
+) -> None:
+    db, _, _ = filled(documents)
+    about = keywords.corpus(db, "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keywords, "_KEPT", most)
+        for word in asked:
+            weights = {word: 1.0, "cat": 1.0}
+            assert keywords.search(db, about, weights, 3) == search(db, weights, 3)
+            assert sum(len(numbers) for numbers, _ in about.kept.values()) <= most
+
+
 def test_an_index_of_fts5_is_taken_over(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.sqlite3"
     catalogue = Catalogue(file)
