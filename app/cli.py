@@ -8,6 +8,7 @@ mistyped option answer at once.
 """
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = top.parse_args(argv)
     if "file" in args and (args.question is None) == (args.file is None):
         top.error(f"{args.command} takes either a QUESTION or --from FILE.jsonl")
+    if (getattr(args, "since", None) or 0) > (getattr(args, "until", None) or math.inf):
+        top.error(f"--since {args.since} is after --until {args.until}")
     source = getattr(args, "file", None)
     if source not in (None, "-") and (os.path.isdir(source) or not os.access(source, os.R_OK)):
         top.error(f"--from {source}: there is no such file, or it cannot be read")
@@ -215,8 +218,11 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             write_json(out, value)
             return code
         found = find(args.question, lib, settings.passages, _ids(lib, args.documents), scope, second)
+        empty = not lib.records()
     if not found:
-        out.write("Nothing was found.\n")
+        out.write(
+            "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER\n" if empty else "Nothing was found.\n"
+        )
     for n, one_found in enumerate(found, 1):
         out.writelines(f"{line}\n" for line in passage_lines(one_found.passage, n))
         if args.explain:

@@ -32,14 +32,20 @@ def lines(file: str, documents: Sequence[str] | None) -> Iterator[Line]:
 
 def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
     try:
-        value = json.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        return Line(number, None, error=f"not JSON ({error})")
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        return Line(number, None, error="not UTF-8")
+    except json.JSONDecodeError as error:
+        return Line(number, None, error=f"not JSON ({error.msg}, at character {error.pos + 1})")
+    except (ValueError, RecursionError):
+        return Line(number, None, error="not JSON (NaN, an endless number, or too many brackets)")
     if not isinstance(value, dict):
         return Line(number, None, error="not a JSON object")
     name, question = value.get("id"), value.get("question")
-    if not isinstance(question, str) or not question.strip():
+    if question is None:
         return Line(number, name, error='no "question"')
+    if not isinstance(question, str) or not question.strip():
+        return Line(number, name, error='"question" is empty, or is no text')
     chosen = value.get("documents")
     if chosen is None:
         chosen = documents
@@ -48,3 +54,7 @@ def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
     elif not chosen:
         return Line(number, name, error='"documents" is an empty list; leave it out to ask all')
     return Line(number, name, question.encode("utf-8", "replace").decode(), None if chosen is None else tuple(chosen))
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)

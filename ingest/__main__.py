@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,12 @@ from typing import TextIO
 
 from ingest.arguments import add_arguments
 from ingest.embed import open_embedder
-from ingest.errors import PagewiseError
+from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
 from ingest.unlock import read_passwords
-from ingest.watch import changes
+from ingest.watch import CannotWatch, changes
 from ingest.worker import Limits
 from settings import SettingsError, load_settings
 
@@ -70,10 +70,12 @@ def run(
                 # Taken out before it is told: a Ctrl-C meanwhile tells it no second time.
                 ended, batch = batch, Batch()
                 _tell(ended, as_json, out)
-                for number, changed in enumerate(changes(paths)):
-                    # The first look is for what changed before the watching began.
-                    if changed or folder.waiting or number == 0:
-                        _follow(folder.sync(find_pdfs(paths)), batch, err)
+                for changed in _changes(paths, err):
+                    if changed or folder.waiting:
+                        try:
+                            _follow(folder.sync(find_pdfs(paths)), batch, err)
+                        except (FileUnreadable, EmptiedFolder) as error:  # it went this moment, or may come back
+                            print(f"pagewise: {error}", file=err, flush=True)
                     ended, batch = batch, Batch()
                     if ended.results or ended.removed:
                         _tell(ended, as_json, out)
@@ -125,6 +127,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(args.paths, open_library, limits, out=out, err=sys.stderr, **how)
 
 
+def _changes(paths: Sequence[Path], err: TextIO) -> Iterator[bool]:
+    """Those under `paths`, a first one at once; where a path goes away, it is waited for until it is back.
+
+    Raises CannotWatch, KeyboardInterrupt.
+    """
+    while True:
+        yield True  # for what changed before the watching began
+        try:
+            for changed in changes(paths):
+                if not all(path.exists() for path in paths):
+                    break
+                yield changed
+        except CannotWatch:
+            if all(path.exists() for path in paths):
+                raise
+        for path in paths:
+            if not path.exists():
+                print(f"pagewise: {path} has gone. Nothing is removed; it is waited for.", file=err, flush=True)
+        while not all(path.exists() for path in paths):
+            time.sleep(_LOOK_SECONDS)
+
+
 def _follow(events: Iterable[Progress | Result | Removed], batch: Batch, err: TextIO) -> None:
     """Runs the sync; what ended goes into `batch` and is a line on `err`; on a terminal, progress before it."""
     live = err.isatty()
@@ -141,6 +165,7 @@ def _follow(events: Iterable[Progress | Result | Removed], batch: Batch, err: Te
             print(f"{_CLEAR if live else ''}{_line(event)}", file=err, flush=True)
 
 
+_LOOK_SECONDS = 1.0  # between two looks whether a path that went away is back
 _CLEAR = "\r\x1b[K"  # back to the start of the line, and empty it
 
 

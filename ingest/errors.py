@@ -61,6 +61,16 @@ class NoText(ReadError):
     remedy = "Install text recognition (pip install 'pagewise[ocr]'), with PAGEWISE_OCR=auto, and add it again."
 
 
+class BlankPages(ReadError):
+    text = "There is nothing on its pages ({pages}): no text and no picture."
+    remedy = "Check in a PDF viewer that it is the right file."
+
+
+class EmptiedFolder(PagewiseError):
+    text = "{folder} is empty, but {count} documents came from it. Nothing was removed."
+    remedy = "Look whether its drive is there; documents that are to go are taken out with `pagewise remove`."
+
+
 class NothingRecognised(ReadError):
     text = "None of its {pages} pages gave any text, and text recognition found no words in their pictures."
     remedy = "Check in a PDF viewer that there are words on the pages, upright and sharp."

@@ -12,9 +12,12 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ingest.errors import FileUnreadable
 
 _FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
+_LOCK = "lock"
 _OURS = re.compile(r"[0-9a-f]{64}\.pdf|incoming-.*\.part")
 
 
@@ -59,22 +62,22 @@ class Files:
     def drop(self, id: str) -> None:
         self.path(id).unlink(missing_ok=True)
 
-    def incoming(self) -> Path:
-        """A folder for files on their way in, whatever becomes of them."""
+    def workplace(self) -> "Workplace":
+        """A new folder for copies on their way in, as a context manager."""
         self._incoming.mkdir(0o700, exist_ok=True)
-        return self._incoming
+        return Workplace(self._incoming)
 
     def sweep(self, known: Collection[str]) -> None:
         """Removes the copies of unknown documents and half copies; nothing that was not named by us.
 
-        And uploads that no running Pagewise can still be waiting for.
+        And what a killed run left of its work: copies without their password, uploads that nobody can be waiting for.
         """
         names = {self.path(id).name for id in known}
         for file in self._folder.iterdir():
             if _OURS.fullmatch(file.name) and file.name not in names:
                 file.unlink(missing_ok=True)
         for left in self._incoming.iterdir() if self._incoming.is_dir() else ():
-            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+            if _is_left(left):
                 shutil.rmtree(left, ignore_errors=True)
 
     def _sync(self) -> None:
@@ -85,3 +88,30 @@ class Files:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+class Workplace:
+    """A folder that is there while it is used. A lock of the operating system in it tells others that it is."""
+
+    def __init__(self, parent: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="work-", dir=parent))
+        self._lock = FileLock(self.folder / _LOCK, thread_local=False)
+        self._lock.acquire()
+
+    def __enter__(self) -> Path:
+        return self.folder
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_left(place: Path) -> bool:
+    """Whether a folder among what is on its way in belongs to a run that has ended without clearing it."""
+    try:
+        if not (place / _LOCK).exists():  # an upload, or a workplace in the moment in which it is made
+            return time.time() - place.stat().st_mtime > _FORGOTTEN
+        with FileLock(place / _LOCK, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False

@@ -12,12 +12,11 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import time_ns
 from typing import Literal
 
 from ingest.document import Record, display_name
-from ingest.errors import FileUnreadable, PagewiseError, ReadError
+from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError, ReadError
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, Upload, ingest
 from ingest.places import Place, Stamp
@@ -101,8 +100,8 @@ class Folder:
         found: list[Result] = []  # for contents that are there already, or locked
         paths: dict[str, list[str]] = {}  # of the others, by document
         with (
-            TemporaryDirectory(prefix="unlocked-", dir=self._library.incoming()) as place,
-            closing(ingest(self._unknown(new, found, paths, Path(place)), self._library, self._limits)) as events,
+            self._library.workplace() as place,
+            closing(ingest(self._unknown(new, found, paths, place), self._library, self._limits)) as events,
         ):
             for event in events:
                 while found:
@@ -184,7 +183,11 @@ class Folder:
                 yield from self._leave(path, place.document, "replaced")
 
     def _take_out(self, there: set[str]) -> Iterator[Removed]:
-        """What was under the folders and is gone."""
+        """What was under the folders and is gone. Raises EmptiedFolder: an empty folder may be a drive that is away."""
+        for folder in self._folders:
+            came = {path for path in self._places.all() if path.startswith(os.path.join(folder, ""))}
+            if came and not os.listdir(folder):
+                raise EmptiedFolder(folder=folder, count=len(came))
         for path, places in sorted(self._places.all().items()):
             inside = any(path.startswith(os.path.join(folder, "")) for folder in self._folders)
             if inside and path not in there and not os.path.lexists(path):
@@ -194,8 +197,12 @@ class Folder:
     def _leave(self, path: str, document: str, reason: Literal["replaced", "gone"]) -> Iterator[Removed]:
         """`document` lies at `path` no more; it goes, unless it lies elsewhere or came another way."""
         record = self._library.holds(document)
-        if record is None or self._places.is_kept(document) or set(self._places.paths(document)) - {path}:
+        others = [other for other in self._places.paths(document) if other != path]
+        if record is None or self._places.is_kept(document) or others:
             self._places.drop(path, document)
+            names = [display_name(os.path.basename(other)) for other in others]
+            if record and names and record.name not in names and not self._places.is_kept(document):
+                self._library.rename(document, names[0])  # its name went with this file
         else:
             self._library.remove(document)
             yield Removed(record.name, document, reason)

@@ -216,10 +216,16 @@ class Library:
         """Where the document's own bytes lie. Raises UnknownDocument."""
         return self._files.path(self._record(document).id)
 
-    def incoming(self) -> Path:
-        """A folder for files on their way in, whatever becomes of them. Raises StorageFailed."""
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A folder for copies on their way in. It is gone afterwards; after a kill, when a library is opened next.
+
+        Raises StorageFailed.
+        """
         with self._disk():
-            return self._files.incoming()
+            place = self._files.workplace()
+        with place as folder:
+            yield folder
 
     # -- search
 

@@ -16,8 +16,9 @@ from typing import Literal
 from ingest import recognition, sandbox
 from ingest.crew import Crew, Job, Step
 from ingest.document import Page, display_name
-from ingest.errors import Broken, FileUnreadable, NoText, NothingRecognised, PagewiseError
+from ingest.errors import BlankPages, Broken, FileUnreadable, NoText, NothingRecognised, PagewiseError
 from ingest.library import Library
+from ingest.readers import BLANK
 from ingest.worker import Limits
 
 # How much may wait, read, until the document before it is stored: enough to keep all cores at work.
@@ -162,7 +163,7 @@ def _taken_in(
     assert job.document is not None
     pages, without = job.document.pages, job.document.pages_without_text
     if not job.chunks:
-        return _failed(entry.name, entry.id, _no_text(len(pages), limits), len(pages), without)
+        return _failed(entry.name, entry.id, _no_text(pages, limits), len(pages), without)
     yield Progress(entry.name, "storing", 0, 1)
     record = library.add(job.document, job.chunks, job.vectors, entry.path, job.content)
     yield Progress(entry.name, "storing", 1, 1)
@@ -187,8 +188,11 @@ def _failed(name: str, id: str, error: PagewiseError, pages: int = 0, without_te
     return Result(name, id, "failed", pages, without_text, 0, str(error), error)
 
 
-def _no_text(pages: int, limits: Limits) -> PagewiseError:
-    return NothingRecognised(pages=pages) if recognition.available(limits) else NoText(pages=pages)
+def _no_text(pages: Sequence[Page], limits: Limits) -> PagewiseError:
+    if all(page.problem == BLANK for page in pages):
+        return BlankPages(pages=len(pages))
+    kind = NothingRecognised if recognition.available(limits) else NoText
+    return kind(pages=len(pages))
 
 
 def _without_text(pages: Sequence[Page], limits: Limits) -> str:

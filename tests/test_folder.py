@@ -17,6 +17,7 @@ import pytest
 
 from app.intake import take_in
 from ingest.__main__ import run
+from ingest.errors import EmptiedFolder
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, Upload, find_pdfs
@@ -174,11 +175,38 @@ def test_prune_takes_what_is_gone_and_nothing_else(library: Library, shelf: Path
     shutil.rmtree(shelf)
     other.unlink()  # in a folder that is not asked about
     shelf.mkdir()
+    (shelf / "notes.txt").write_text("It is not empty.")
     assert not [event for event in ended(library, shelf) if isinstance(event, Removed)], "only where it is asked for"
     gone = [event for event in ended(library, shelf, prune=True) if isinstance(event, Removed)]
     assert told(list(gone)) == {"a.pdf": "gone"}
     assert names(library) == ["c.pdf", "loose.pdf", "other.pdf", "twin.pdf"]
     assert told(ended(library, elsewhere.parent, prune=True)) == {"twin.pdf": "already there", "other.pdf": "gone"}
+
+
+def test_an_empty_folder_may_be_a_drive_that_is_away(library: Library, shelf: Path) -> None:
+    ended(library, shelf)
+    shelf.rename(shelf.with_name("away"))
+    shelf.mkdir()
+    with pytest.raises(EmptiedFolder, match="3 documents"):
+        ended(library, shelf, prune=True)
+    assert len(names(library)) == 3
+
+
+def test_a_name_goes_with_the_file_that_had_it(library: Library, shelf: Path) -> None:
+    put(shelf / "deep" / "twin.pdf", "The text of a.pdf.")
+    ended(library, shelf)
+    swapped = {"a.pdf": "b.pdf", "b.pdf": "a.pdf"}
+    texts = {name: library.pages(library.find(name).id)[0].text for name in swapped}
+    for old in swapped:
+        (shelf / old).rename(shelf / f"{old}.tmp")
+    for old, new in swapped.items():
+        (shelf / f"{old}.tmp").rename(shelf / new)
+    ended(library, shelf)
+    assert library.pages(library.find("a.pdf").id)[0].text == texts["b.pdf"]
+    assert library.pages(library.find("b.pdf").id)[0].text == texts["a.pdf"]
+    (shelf / "b.pdf").unlink()  # which has the text of a.pdf now, as its twin does
+    ended(library, shelf, prune=True)
+    assert names(library) == ["a.pdf", "c.pdf", "twin.pdf"]
 
 
 def test_what_was_uploaded_before_its_folder_was_known_stays(library: Library, shelf: Path) -> None:
@@ -299,6 +327,11 @@ def test_watch_keeps_the_folder_in_step_until_ctrl_c(shelf: Path, tmp_path: Path
         assert line() == {"new.pdf": "added"}, "a half file was never told"
         (shelf / "a.pdf").unlink()
         assert line() == {"a.pdf": "gone"}
+        shelf.rename(tmp_path / "away")
+        time.sleep(3)  # a drive that is away for a moment takes nothing along
+        put(tmp_path / "away" / "late.pdf", "It came meanwhile.")
+        (tmp_path / "away").rename(shelf)
+        assert line() == {"late.pdf": "added"}
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130 and process.stdout.read() == ""
     finally:

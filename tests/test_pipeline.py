@@ -88,7 +88,7 @@ def test_every_file_has_its_own_true_end(library: Library, tmp_path: Path) -> No
         "locked.pdf": ("failed", "Encrypted"),
         "none.pdf": ("failed", "NoPages"),
         "scan.pdf": ("failed", "NoText"),
-        "blank.pdf": ("failed", "NoText"),
+        "blank.pdf": ("failed", "BlankPages"),
         "part.pdf": ("partial", ""),
         "missing.pdf": ("failed", "FileUnreadable"),
         "folder.pdf": ("failed", "FileUnreadable"),

@@ -2,6 +2,9 @@
 
 import io
 import json
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,12 +134,35 @@ class Sent:
         return memoryview(self._content)
 
 
+def test_a_copy_that_a_killed_run_left_goes_and_one_that_is_in_use_stays(tmp_path: Path) -> None:
+    file = encrypted_pdf(tmp_path / "a.pdf", ["A secret."], SECRET)
+    code = f"""
+        import os
+        from pathlib import Path
+        from ingest.library import Library
+        from ingest.unlock import unlock
+        from ingest.worker import Limits
+        from tests.fakes import HashingEmbedder
+        with Library(Path({str(tmp_path / "library")!r}), HashingEmbedder()) as library, library.workplace() as place:
+            assert unlock(Path({str(file)!r}), [{SECRET!r}], Limits(), place)
+            os.kill(os.getpid(), 9)
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=120, check=False)
+    left = list((tmp_path / "library" / "incoming").rglob("*.pdf"))
+    assert killed.returncode == -9 and len(left) == 1
+    with Library(tmp_path / "library", EMBEDDER) as library, library.workplace() as place:
+        assert not left[0].exists()
+        with Library(tmp_path / "library", EMBEDDER):
+            assert place.is_dir()
+    assert not list((tmp_path / "library" / "incoming").iterdir())
+
+
 def test_the_app_keeps_a_locked_upload_until_its_password_comes(library: Library, tmp_path: Path) -> None:
     sent = [
         Sent("locked.pdf", encrypted_pdf(tmp_path / "l.pdf", ["A secret."], SECRET)),
         Sent("open.pdf", make_pdf(tmp_path / "o.pdf", ["No secret."])),
     ]
-    incoming = library.incoming()
+    incoming = library.folder / "incoming"
 
     def taken(uploads: list[Upload], password: str = "") -> list[Progress | Result]:
         return list(intake.take_in(uploads, library, LIMITS, temporary=True, password=password))

@@ -201,6 +201,9 @@ ERRORS = {
     "NoPages": "PDF 里没有页面。请从原来的程序重新导出。",
     "NoText": "{pages} 页都没有文字：它们是图片、乱码或空白页。请安装文字识别（`pip install 'pagewise[ocr]'`，"
     "或设 PAGEWISE_OCR=auto），再添加一次。",
+    "BlankPages": "各页（共 {pages} 页）都是空白：没有文字，也没有图片。请用 PDF 阅读器确认文件是否正确。",
+    "EmptiedFolder": "{folder} 是空的，但有 {count} 个文档来自这里。没有移除任何文档。"
+    "请检查所在的磁盘是否已连接；确实不要的文档请用 `pagewise remove` 移除。",
     "NothingRecognised": "{pages} 页都没有文字，文字识别也没有找到文字。请用 PDF 阅读器确认页面上有字、方向正、清晰。",
     "TooLarge": "文件有 {megabytes:.0f} MB，上限是 {limit} MB。请拆分文件，或调高 PAGEWISE_MAX_FILE_MB。",
     "TooManyPages": "PDF 有 {pages} 页，上限是 {limit} 页。请拆分文件，或调高 PAGEWISE_MAX_PAGES。",
