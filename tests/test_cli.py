@@ -178,7 +178,8 @@ def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str
 def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> None:
     code, out, err = filled("ask", "公司董事长是谁？")
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
-    assert "found" in err and "found" not in out  # steps are no part of the answer
+    assert "· found" in err and "· " not in out  # steps are no part of the answer
+    assert "3 of 3 figures found on the cited pages" in out and "figures" not in err
 
 
 def test_compare_gives_every_chains_answer_and_where_they_agree(filled: Run) -> None:
