@@ -222,7 +222,8 @@ def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> 
 @pytest.mark.parametrize("chain", CHAINS[:3])
 def test_summarize_names_the_document(filled: Run, chain: str) -> None:
     said = value(filled("summarize", "report.pdf", "--chain", chain, "--json"))
-    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations"]
+    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations", "figures"]
+    assert {figure["status"] for figure in said["figures"]} == {"found"}
     assert said["document"] == "report.pdf" and said["summary"]
     assert {citation["document"] for citation in said["citations"]} <= {"report.pdf"}
 
