@@ -18,7 +18,8 @@ the page, or a bare number of a passage that has a percent sign elsewhere. Two d
 computed: a sum, difference, mean, ratio or percent change of two numbers of one passage, both on cited pages, with the
 same scale, to the digits given. Chance is kept out: only percentages and figures of three significant digits or more;
 years are no operands; and the two operands are both named in the answer, or are neighbours on a line of the page that
-shares a word with the figure's sentence (then a percentage needs two digits).
+shares a word with the figure's sentence (then a percentage needs two digits). Of a long summary the first eight
+passages are tried.
 
 unsupported: everything else. It may be right, but nothing cited says so.
 """
@@ -28,6 +29,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 from chains.events import Citation, Figure
@@ -67,6 +69,7 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _WIDE = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F) if c != 0xFF0C} | {0x3000: 0x20, 0xFFE5: 0xA5, 0x2019: 0x27}
+_MOST_PLACES = 8  # passages that a figure is computed from; an answer is made of so many, a long summary of more
 _MOST_NAMED = 24  # operands of a passage that the answer names: 276 pairs
 
 
@@ -149,7 +152,7 @@ def _figure(
     written = text[one.start : one.end]
     if hit is not None:
         return Figure(written, one.start, one.end, "found", hit.place.source.n, hit.page)
-    for place in places:
+    for place in places[:_MOST_PLACES]:
         for a, b, page in _operands(one, text, place, named):
             if formula := _formula(one, a, b, place.declared):
                 return Figure(written, one.start, one.end, "computed", place.source.n, page, formula)
@@ -268,8 +271,13 @@ def _operands(
     words = {token for token in tokens(_sentence(text, one.start)) if token.isalpha()}
     for (a, page), (b, _) in pairwise(able):
         between = place.text[a.end : b.start]
-        if "\n" not in between and words & set(tokens(_line(place.text, a.start))):
+        if "\n" not in between and words & _words(_line(place.text, a.start)):
             yield a, b, page
+
+
+@lru_cache(maxsize=4096)
+def _words(line: str) -> frozenset[str]:
+    return frozenset(tokens(line))
 
 
 def _sentence(text: str, at: int) -> str:
