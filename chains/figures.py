@@ -280,6 +280,7 @@ def _words(line: str) -> frozenset[str]:
     return frozenset(tokens(line))
 
 
+@lru_cache(maxsize=1024)  # asked for once a passage
 def _sentence(text: str, at: int) -> str:
     return next((text[start:end] for start, end in sentences(text) if start <= at < end), text)
 
