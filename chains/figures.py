@@ -70,6 +70,7 @@ _DECLARED = re.compile(
 )
 _WIDE = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F) if c != 0xFF0C} | {0x3000: 0x20, 0xFFE5: 0xA5, 0x2019: 0x27}
 _MOST_PLACES = 8  # passages that a figure is computed from; an answer is made of so many, a long summary of more
+_MOST_COMPUTED = 20  # figures that were found nowhere and are searched for what they come from, some 20 ms each
 _MOST_NAMED = 24  # operands of a passage that the answer names: 276 pairs
 
 
@@ -143,16 +144,21 @@ def figures(text: str, question: str, citations: Sequence[Citation], sources: Se
     hits = [_found(one, held, sizes, citations) for one in claimed]
     named = {(id(hit.place), hit.number.start) for hit in hits if hit}
     named |= {(id(one.place), one.number.start) for hit in hits if hit for one in _equal(hit, held, sizes)}
-    return tuple(_figure(text, one, hit, places, named) for one, hit in zip(claimed, hits, strict=True))
+    nowhere = [one for one, hit in zip(claimed, hits, strict=True) if hit is None][:_MOST_COMPUTED]
+    return tuple(
+        _figure(text, one, hit, places[:_MOST_PLACES] if one in nowhere else (), named)
+        for one, hit in zip(claimed, hits, strict=True)
+    )
 
 
 def _figure(
     text: str, one: _Number, hit: _Held | None, places: Sequence[_Place], named: set[tuple[int, int]]
 ) -> Figure:
+    """`places`: where to look for what a figure that was found nowhere comes from."""
     written = text[one.start : one.end]
     if hit is not None:
         return Figure(written, one.start, one.end, "found", hit.place.source.n, hit.page)
-    for place in places[:_MOST_PLACES]:
+    for place in places:
         for a, b, page in _operands(one, text, place, named):
             if formula := _formula(one, a, b, place.declared):
                 return Figure(written, one.start, one.end, "computed", place.source.n, page, formula)
