@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from app.output import citation_lines, how_json, page_text, step_text
+from app.output import citation_lines, figures_line, how_json, page_text, step_text
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
 from chains.events import Answer, Step
@@ -82,7 +82,8 @@ class Board:
         if self._out is not None:
             self._out.write(f"{answer.chain}\n")
             self._out.writelines(
-                f"  {line}".rstrip() + "\n" for line in (*answer.text.split("\n"), *citation_lines(answer))
+                f"  {line}".rstrip() + "\n"
+                for line in (*answer.text.split("\n"), *figures_line(answer), *citation_lines(answer))
             )
             self._out.write("\n")
             self._out.flush()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from chains.events import Answer, Citation, Step
+from chains.events import Answer, Citation, Figure, Step
 from chains.models.base import Usage
 from chains.prompts import Source
 from chains.retrieve import ALL, Scope
@@ -187,6 +187,7 @@ def _answer(d: dict[str, Any]) -> Answer:
             "citations": tuple(Citation(**citation) for citation in d["citations"]),
             "sources": tuple(_source(source) for source in d["sources"]),
             "usage": Usage(**d["usage"]),
+            "figures": tuple(Figure(**figure) for figure in d.get("figures", ())),  # older answers have none
         }
     )
 

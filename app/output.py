@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from chains.events import Answer, Citation, Event, Step, Token
+from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
 from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
@@ -114,6 +114,19 @@ def _citation_json(citation: Citation) -> dict[str, object]:
     }
 
 
+def _figure_json(figure: Figure) -> dict[str, object]:
+    """`n` and `page` are null, and `formula` too, where there is none."""
+    return {
+        "text": figure.text,
+        "start": figure.start,
+        "end": figure.end,
+        "status": figure.status,
+        "n": figure.n or None,
+        "page": figure.page or None,
+        "formula": figure.formula or None,
+    }
+
+
 def how_json(answer: Answer) -> dict[str, object]:
     """What an answer and a summary say alike. `stopped` and `error` stand there only where they are so."""
     usage = {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens}
@@ -124,6 +137,7 @@ def how_json(answer: Answer) -> dict[str, object]:
         "seconds": round(answer.seconds, 3),
         "usage": usage,
         "citations": [_citation_json(citation) for citation in answer.citations],
+        "figures": [_figure_json(figure) for figure in answer.figures],
         **({"stopped": True} if answer.stopped else {}),
         **({"error": str(answer.error)} if answer.error else {}),
     }
@@ -267,6 +281,7 @@ class Screen:
 
 
 def _below(answer: Answer) -> Iterator[str]:
+    yield from figures_line(answer)
     if answer.citations:
         yield ""
     yield from citation_lines(answer)
@@ -275,6 +290,16 @@ def _below(answer: Answer) -> Iterator[str]:
         yield "The closest passages:"
         for source in answer.sources[:3]:
             yield from passage_lines(source.passage)
+
+
+def figures_line(answer: Answer) -> Iterator[str]:
+    """Where the answer's figures come from, on one line; none for an answer without figures."""
+    if answer.figures:
+        formulas, unsupported = answer.computed, answer.unsupported
+        line = f"{answer.found} of {some(len(answer.figures), 'figure')} found on the cited pages"
+        line += f"; {len(formulas)} computed ({', '.join(dict.fromkeys(formulas))})" if formulas else ""
+        line += f"; not found: {', '.join(unsupported)}" if unsupported else ""
+        yield line
 
 
 def citation_lines(answer: Answer) -> Iterator[str]:

@@ -10,6 +10,7 @@ from chains.calls import closed
 from chains.condense import condense
 from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token
+from chains.figures import figures
 from chains.meter import Meter
 from chains.models.base import Model, Usage
 from chains.parts import parts
@@ -123,10 +124,11 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
     reader = citations.read(text, given)
+    found = citations.cite(reader, sources)
     return Answer(
         question=question,
         text=reader.text,
-        citations=citations.cite(reader, sources),
+        citations=found,
         sources=sources,
         refused=False,
         chain=chain,
@@ -136,6 +138,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         usage=Usage(),
         stopped=True,
         searched=searched,
+        figures=figures(reader.text, question, found, sources),
     )
 
 
@@ -224,5 +227,6 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
         found = citations.cite(reader, sources)
         if found:
             yield Step("verified", sum(citation.verified for citation in found), len(found))
-        answer = replace(answer, text=reader.text, citations=found, error=error)
+        held = figures(reader.text, answer.question, found, sources)
+        answer = replace(answer, text=reader.text, citations=found, figures=held, error=error)
     yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)

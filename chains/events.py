@@ -63,6 +63,19 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number that an answer claims, and what the cited pages say to it; chains/figures.py has the rules."""
+
+    text: str  # as the answer writes it
+    start: int  # where it stands in the answer's text: [start, end)
+    end: int
+    status: Literal["found", "computed", "unsupported"]
+    n: int = 0  # the source that has it, or what it is computed from; 0: none
+    page: int = 0  # the page that has it, or the first of what it is computed from; 0: none
+    formula: str = ""  # how it is computed, in the page's own numbers: "2,021 − 1,577"
+
+
+@dataclass(frozen=True)
 class Answer:
     """The whole answer. For a summary, `question` is the document's title."""
 
@@ -80,6 +93,22 @@ class Answer:
     stopped: bool = False  # the person stopped it; text is what had come
     error: PagewiseError | None = None  # what broke it off; text is what had come
     searched: str = ""  # the stand-alone question, where it differs from the question
+    figures: tuple[Figure, ...] = ()  # of the text, in their order; a refusal has none
+
+    @property
+    def found(self) -> int:
+        """How many of its figures stand on the cited pages."""
+        return sum(figure.status == "found" for figure in self.figures)
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The formula of each figure that is computed."""
+        return tuple(figure.formula for figure in self.figures if figure.status == "computed")
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """The figures that are neither, each way of writing once."""
+        return tuple(dict.fromkeys(figure.text for figure in self.figures if figure.status == "unsupported"))
 
 
 Event = Step | Token | Answer

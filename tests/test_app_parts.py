@@ -25,7 +25,7 @@ from app.views import upload
 from app.webconfig import options
 from chains.compare import NAMES, Comparison, Of
 from chains.errors import ModelTimeout
-from chains.events import Answer, Citation, Event, Step, Token
+from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.models.base import Usage
 from chains.prompts import Source
 from ingest.document import Chunk, Passage, Span
@@ -110,6 +110,15 @@ def test_an_entry_comes_back_as_it_was(asked: str, text: str, documents: list[st
         problem=Problem("X", text, {"a": 1, "b": text}),
     )
     assert from_json(to_json(before)) == before
+
+
+def test_an_answers_figures_come_back_and_older_answers_have_none() -> None:
+    figures = (Figure("5", 0, 1, "found", 1, 2), Figure("6%", 4, 6, "computed", 1, 2, "3 ÷ 50"))
+    before = entry(answer=answer(figures=figures))
+    assert from_json(to_json(before)) == before
+    old = json.loads(to_json(before))
+    del old["answer"]["figures"]  # as it was kept before figures were looked up
+    assert from_json(json.dumps(old)) == replace(before, answer=answer())
 
 
 def test_a_comparison_comes_back_with_all_its_parts() -> None:

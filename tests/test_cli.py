@@ -112,9 +112,9 @@ def test_what_is_printed_has_the_keys_that_the_readme_tells(
     told = shapes()[arguments[0]]
     if arguments[0] == "compare":
         told["usage"] = shapes()["ask"]["usage"]
-        told["answers"][0] |= {name: shapes()["ask"][name] for name in ("usage", "citations")}
+        told["answers"][0] |= {name: shapes()["ask"][name] for name in ("usage", "citations", "figures")}
     if arguments[0] == "summarize":
-        told |= {name: shapes()["ask"][name] for name in ("usage", "citations")}
+        told |= {name: shapes()["ask"][name] for name in ("usage", "citations", "figures")}
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
     assert _keys(said) == _keys(told)
 
@@ -165,19 +165,21 @@ def test_search_gives_passages_with_their_pages(filled: Run) -> None:
 def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str) -> None:
     said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", chain, "--json"))
     assert list(said) == [
-        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "citations"),
+        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "citations", "figures"),
     ]
     assert "3.2亿元" in said["answer"] and said["chain"] == chain and said["model"] == "extractive"
     assert set(said["usage"]) == {"input_tokens", "output_tokens"} and said["refused"] is False
     [citation, *_] = said["citations"]
     assert set(citation) == {"n", "document", "page", "page_label", "quote", "verified", "match"}
     assert (citation["document"], citation["page"], citation["verified"]) == ("report.pdf", 1, True)
+    assert {"text": "3.2亿", "status": "found", "page": 1}.items() <= said["figures"][0].items()
 
 
 def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> None:
     code, out, err = filled("ask", "公司董事长是谁？")
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
-    assert "found" in err and "found" not in out  # steps are no part of the answer
+    assert "· found" in err and "· " not in out  # steps are no part of the answer
+    assert "3 of 3 figures found on the cited pages" in out and "figures" not in err
 
 
 def test_compare_gives_every_chains_answer_and_where_they_agree(filled: Run) -> None:
@@ -220,7 +222,8 @@ def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> 
 @pytest.mark.parametrize("chain", CHAINS[:3])
 def test_summarize_names_the_document(filled: Run, chain: str) -> None:
     said = value(filled("summarize", "report.pdf", "--chain", chain, "--json"))
-    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations"]
+    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations", "figures"]
+    assert {figure["status"] for figure in said["figures"]} == {"found"}
     assert said["document"] == "report.pdf" and said["summary"]
     assert {citation["document"] for citation in said["citations"]} <= {"report.pdf"}
 

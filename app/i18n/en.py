@@ -68,6 +68,9 @@ TEXTS = {
     "sample.question.3": "文档中的文字会被发送到哪里？",
     # under an answer
     "answer.quotes": "{done} of {total} quotes found on their pages",
+    "answer.figures": "{done} of {total} figures found on the cited pages",
+    "answer.figures.computed": "; {n} computed ({formulas})",
+    "answer.figures.unsupported": "; not found: {figures}",
     "answer.no_quotes": "No statement is quoted from a page; check it before you rely on it.",
     "answer.dropped.one": "{n} mark led to no source and was taken out",
     "answer.dropped.other": "{n} marks led to no source and were taken out",

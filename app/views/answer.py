@@ -139,6 +139,7 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
         icon = ":material/check_circle:" if good == len(citations) else ":material/rule:"
         tone = "green" if good == len(citations) else "gray"
         st.markdown(f":{tone}[{icon} {words('answer.quotes', done=good, total=len(citations))}]")
+        _figures(words, answer)
         opened = desk.opened
         at = citations[opened.citation] if opened and opened.entry == entry.id and opened.citation >= 0 else None
         with st.container(horizontal=True, gap="xsmall", key=f"cites-{entry.id}"):
@@ -157,8 +158,24 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
                 _mark(desk, entry, i, citations[i], False)
     elif answer.text and not answer.stopped:
         st.caption(f":material/rule: {words('answer.no_quotes')}")
+        _figures(words, answer)
     if answer.dropped:
         st.caption(words.count("answer.dropped", answer.dropped))
+
+
+def _figures(words: Words, answer: Answer) -> None:
+    """Where the answer's figures come from, on one line; nothing for an answer without figures."""
+    if not answer.figures:
+        return
+    line = words("answer.figures", done=answer.found, total=len(answer.figures))
+    if answer.computed:
+        formulas = safe.inline(", ".join(dict.fromkeys(answer.computed)), 300)
+        line += words("answer.figures.computed", n=len(answer.computed), formulas=formulas)
+    if answer.unsupported:
+        line += words("answer.figures.unsupported", figures=safe.inline(", ".join(answer.unsupported), 300))
+    icon = ":material/warning:" if answer.unsupported else ":material/check_circle:"
+    tone = "orange" if answer.unsupported else "green"
+    st.markdown(f":{tone}[{icon} {line}]")
 
 
 def _mark(desk: Desk, entry: Entry, i: int, citation: Citation, chosen: bool) -> None:

@@ -1,0 +1,239 @@
+"""The figures of an answer: found on a cited page, computed from what stands there, or named as neither."""
+
+import itertools
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.output import figures_line
+from chains.answer import cut_short
+from chains.citations import cite, read
+from chains.events import Event, Figure, Step, Token
+from chains.figures import figures
+from chains.prompts import Source
+from ingest.document import Chunk, Passage, Span
+from tests.sources import source
+
+TABLE = (
+    "Cash flows (in millions, except per share data)\n"
+    "Years ended December 31 2018 2017\n"
+    "Purchases of property $ (1,577) $ (1,373)\n"
+    "Net sales 32,765 31,657\n"
+    "Operating margin 22.04% 24.37%\n"
+    "Earnings per share 8.89 7.93"
+)
+表 = (
+    "合并利润表（单位：万元）\n项目 2020年 2019年\n"
+    "营业收入 157,700 137,300\n净利润 （2,021） 1,888\n毛利率 ９．４６％ 10.20%"
+)
+
+
+def check(text: str, *sources: Source, question: str = "") -> tuple[Figure, ...]:
+    reader = read(text, {one.n for one in sources})
+    return figures(reader.text, question, cite(reader, sources), sources)
+
+
+def verdicts(text: str, page: str, heading: str = "", question: str = "") -> list[tuple[str, str]]:
+    return [(one.text, one.status) for one in check(f"{text} [1]", source(1, page, heading=heading), question=question)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1,577",
+        "$1,577 million",
+        "$1.577 billion",
+        "1577",
+        "US$1.58bn",
+        "$1.6 billion",
+        "1,577,000,000",
+        "15.77亿",
+        "１，５７７",
+        "(1,577)",
+        "-1,577",
+        "$1.577B",
+        "2018",
+        "8.89",
+        "22.04%",
+        "22%",
+        "22.0 percent",
+        "百分之22.04",
+        "32.8 billion",
+    ],
+)
+def test_a_figure_of_a_table_in_millions_is_found_in_any_notation(written: str) -> None:
+    (one,) = check(f"It was {written} in all [1].", source(1, TABLE, page=60))
+    assert (one.status, one.n, one.page, one.formula) == ("found", 1, 60, "")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1,578",
+        "$1,577 thousand",
+        "$1.577 million",
+        "1.7 billion",
+        "1.5771 billion",
+        "2016",
+        "22.1%",
+        "23%",
+        "€1,577",
+        "9",
+    ],
+)
+def test_another_figure_is_not_found(written: str) -> None:
+    assert [status for _, status in verdicts(f"It was {written} in all", TABLE)] == ["unsupported"]
+
+
+@pytest.mark.parametrize(
+    "written", ["157,700", "157,700万元", "15.77亿元", "15.8亿元", "1,577百万元", "9.46%", "9.5%", "2,021万元"]
+)
+def test_a_figure_of_a_chinese_table_is_found(written: str) -> None:
+    assert [status for _, status in verdicts(f"该项为{written}", 表)] == ["found"]
+
+
+@pytest.mark.parametrize("written", ["157,700百万元", "15.78亿元", "1.577亿元", "9.4%", "157,701"])
+def test_another_figure_of_a_chinese_table_is_not_found(written: str) -> None:
+    assert [status for _, status in verdicts(f"该项为{written}", 表)] == ["unsupported"]
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "(in millions)",
+        "Dollars in millions",
+        "in U.S. $ millions",
+        "RMB million",
+        "US$ million",
+        "millions of dollars",
+        "(Millions)",
+        "人民币百万元",
+        "（百万元）",
+        "单位：百万元",
+        "单位: 人民币百万元",
+        "以百万元计",
+    ],
+)
+def test_a_unit_is_read_in_the_heading(declared: str) -> None:
+    assert verdicts("It was 1.577 billion", "Capital 1,577", declared) == [("1.577 billion", "found")]
+    assert verdicts("It was 1.577 billion", "Capital 1,577") == [("1.577 billion", "unsupported")]
+
+
+@given(
+    st.integers(101, 99_999_999).filter(lambda value: not 1900 <= value <= 2099),
+    st.sampled_from(["{:,}", "{}", "${:,}", "({:,})", "−{:,}", "{:,} million", "{}百万", "¥{:,}", "{:,}.0 million"]),
+    st.data(),
+)
+def test_a_copied_figure_is_found_and_one_changed_in_a_digit_is_not(value: int, form: str, data: st.DataObject) -> None:
+    page = f"Capital (in millions)\nSpent {value:,} here."
+    assert [status for _, status in verdicts(f"It was {form.format(value)} then", page)] == ["found"]
+    digits = str(value)
+    at = data.draw(st.integers(0, len(digits) - 1))
+    other = data.draw(st.sampled_from([d for d in "123456789" if d != digits[at]]))
+    changed = int(digits[:at] + other + digits[at + 1 :])
+    assert [status for _, status in verdicts(f"It was {form.format(changed)} then", page)] == ["unsupported"]
+
+
+@given(st.decimals(0, 999, places=3), st.integers(0, 2))
+def test_rounding_to_the_digits_given_is_found(value: Decimal, places: int) -> None:
+    assert [status for _, status in verdicts(f"It rose {value:.{places}f}%", f"It rose {value}% in all.")] == ["found"]
+
+
+@given(st.text(st.characters(exclude_categories=("Nd", "No", "Nl")), max_size=60))
+def test_text_without_digits_has_no_figures(text: str) -> None:
+    assert check(text, source(1, TABLE)) == ()
+
+
+@given(
+    st.text("0123456789０９，,.()%$¥ -–万亿百分之million bn[1]\n、FYK'", max_size=40),
+    st.text("09,.()%$ \n万in millions", max_size=40),
+)
+def test_every_figure_stands_where_it_says(text: str, page: str) -> None:
+    reader = read(text, {1})
+    found = figures(reader.text, "", cite(reader, [source(1, page or "x")]), [source(1, page or "x")])
+    assert all(one.text == reader.text[one.start : one.end] for one in found)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "claimed"),
+    [
+        ("1. First\n2) Second\n- 3. Third\n(4) Fourth\n5、第五", []),
+        ("See [1] and ［12］.", []),
+        ("COVID-19 in Q4, by the 10-K", []),
+        ("From 2017,2018 to 2018-12", ["2017", "2018", "2018", "12"]),
+        ("1.5 billion (up 5) in FY2018", ["1.5 billion", "5", "FY2018"]),
+        ("占百分之9.5，约3.2亿元", ["百分之9.5", "3.2亿"]),
+        ("a 5km road, 5千克", ["5", "5"]),
+    ],
+)
+def test_what_is_a_figure(text: str, claimed: list[str]) -> None:
+    assert [figure.text for figure in check(text, source(1, TABLE))] == claimed
+
+
+def test_a_figure_of_the_question_is_no_claim() -> None:
+    assert verdicts("In 2015 it was 1,577", TABLE, question="What was it in FY2015?") == [("1,577", "found")]
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("It was 1,577 and 1,373, which is 204 more", "(1,577) − $ (1,373)"),
+        ("Purchases of property rose by $204 million", "(1,577) − $ (1,373)"),
+        ("Purchases of property rose by 14.9%", "((1,577) − (1,373)) ÷ (1,373)"),
+        ("Net sales were 64,422 over both years", "32,765 + 31,657"),
+        ("Net sales were 32,211 on average", "(32,765 + 31,657) ÷ 2"),
+        ("Net sales of 32,765 and property of 1,577, so 4.8%", "(1,577) ÷ 32,765"),
+        ("The margin fell by 2.33 percentage points in operating", "24.37% − 22.04%"),
+    ],
+)
+def test_what_is_computed_says_how(text: str, formula: str) -> None:
+    last = check(f"{text} [1]", source(1, TABLE, page=60))[-1]
+    assert (last.status, last.n, last.page) == ("computed", 1, 60)
+    assert last.formula.replace("$ ", "") == formula.replace("$ ", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Something else rose by 14.9%",  # neither operand is named, and no line speaks of it
+        "Net sales less property were 31,188",  # of two lines, neither named
+        "Purchases of property rose by 15%, that is 20",  # two digits
+        "Earnings per share times property 14,019",  # no products
+    ],
+)
+def test_what_may_be_chance_is_not_computed(text: str) -> None:
+    assert verdicts(text, TABLE)[-1][1] == "unsupported"
+
+
+def test_operands_of_two_passages_make_no_figure() -> None:
+    one, other = source(1, "Sales 2,021 here."), source(2, "Sales 1,577 there.", page=2)
+    assert [f.status for f in check("Sales 2,021 [1] less 1,577 [2] is 444.", one, other)] == [
+        "found",
+        "found",
+        "unsupported",
+    ]
+
+
+def test_only_cited_pages_count() -> None:
+    first, second = "The mill was sold for 512 pounds.", "The boat was sold for 734 pounds."
+    text = f"{first}\n{second}"
+    spans = (Span(3, "3", 0, len(first)), Span(4, "4", len(first) + 1, len(text)))
+    both = Source(1, Passage(Chunk("c", "d", 0, 0, len(text), text, "", spans), "a.pdf", "A"))
+    said = check("The mill was sold for 512 pounds [1]. Then came 734.", both)
+    assert [(f.status, f.page) for f in said] == [("found", 3), ("unsupported", 0)]
+    assert [f.status for f in check("It was 512.", both)] == ["unsupported"]  # nothing is cited
+
+
+def test_a_stopped_answer_has_figures_and_one_line_says_it() -> None:
+    given_ = (source(1, TABLE),)
+    events: list[Event] = [Step("searched", 1, 1, sources=given_), Step("read", 1, 1, sources=given_)]
+    events_ = [*events, Token("It was 1,577 and 1,373, so 204, or 12%, or 12% [1].")]
+    answer = cut_short(events_, "How much?", "stuff", "scripted", 1.0)
+    (line,) = figures_line(answer)
+    assert line.startswith("2 of 5 figures found on the cited pages; 1 computed (") and line.endswith(
+        "; not found: 12%"
+    )
+    assert not list(figures_line(cut_short([*events, Token("It rose [1].")], "How?", "stuff", "scripted", 1.0)))
