@@ -2,17 +2,18 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from chains.errors import KeyMissing, KeyRefused, ModelError, ModelUnreachable, PackageMissing, UnknownModel
 from chains.events import Token
 from chains.models.base import Model
 from chains.prompts import Prompt
 
+J = TypeVar("J")
 T = TypeVar("T")
 
 # What fails the first call like this fails all others too; going on would only cost time.
@@ -71,55 +72,74 @@ def read_all(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Rep
 
     Closing it stops the work. Raises an error that every further call would meet as well, without making those calls.
     """
-    work = _Work(model, prompts)
-    workers = [
-        threading.Thread(target=work.run, name=f"call-{i}", daemon=True)
-        for i in range(min(max(1, model.parallel), len(prompts)))
-    ]
+    answered = threading.Event()
+
+    def call(index: int, stop: threading.Event, put: Callable[[tuple[int, Reply | ModelError]], None]) -> None:
+        try:
+            reply = read(model, prompts[index], stop)
+        except ModelError as error:
+            if isinstance(error, HOPELESS) or (isinstance(error, ModelUnreachable) and not answered.is_set()):
+                raise
+            put((index, error))
+        else:
+            answered.set()
+            put((index, reply))
+
+    yield from side_by_side(range(len(prompts)), model.parallel, call)
+
+
+def side_by_side(
+    jobs: Sequence[J], parallel: int, run: Callable[[J, threading.Event, Callable[[T], None]], None]
+) -> Iterator[T]:
+    """What `run(job, stop, put)` puts, as it comes, `parallel` jobs at once; what it raises ends everything.
+
+    Closing it sets `stop`, begins no further job, and waits STOP_SECONDS at most for those that run.
+    """
+    done: queue.SimpleQueue[_Put[T] | BaseException | None] = queue.SimpleQueue()  # None: a job has ended
+    stop, waiting, lock = threading.Event(), iter(jobs), threading.Lock()
+
+    def work() -> None:
+        while not stop.is_set():
+            with lock:
+                job = next(waiting, _NONE)
+            if isinstance(job, _None):
+                return
+            try:
+                run(job, stop, lambda value: done.put(_Put(value)))
+            except BaseException as fault:  # handed to the reader, who raises it
+                stop.set()
+                done.put(fault)
+            else:
+                done.put(None)
+
+    count = min(max(1, parallel), len(jobs))
+    workers = [threading.Thread(target=work, name=f"work-{i}", daemon=True) for i in range(count)]
     for worker in workers:
         worker.start()
     try:
-        for _ in prompts:
-            outcome = work.done.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            yield outcome
+        left = len(jobs)
+        while left:
+            got = done.get()
+            if isinstance(got, BaseException):
+                raise got
+            if got is None:
+                left -= 1
+            else:
+                yield got.value
     finally:
-        work.stop.set()
+        stop.set()
         until = monotonic() + STOP_SECONDS
         for worker in workers:
             worker.join(max(0.0, until - monotonic()))
 
 
-class _Work:
-    """Prompts that are waiting and replies that are done, shared by the workers of one `read_all`."""
+@dataclass(frozen=True)
+class _Put(Generic[T]):
+    value: T
 
-    def __init__(self, model: Model, prompts: Sequence[Prompt]) -> None:
-        # An exception by itself ends everything.
-        self.done: queue.SimpleQueue[tuple[int, Reply | ModelError] | BaseException] = queue.SimpleQueue()
-        self.stop = threading.Event()
-        self._model, self._prompts = model, prompts
-        self._waiting, self._lock = iter(range(len(prompts))), threading.Lock()
-        self._answered = False
 
-    def run(self) -> None:
-        """One worker: takes prompts until none is left, or it is told to stop, or there is no point in going on."""
-        while not self.stop.is_set():
-            with self._lock:
-                index = next(self._waiting, None)
-            if index is None:
-                return
-            try:
-                reply = read(self._model, self._prompts[index], self.stop)
-            except ModelError as error:
-                if isinstance(error, HOPELESS) or (isinstance(error, ModelUnreachable) and not self._answered):
-                    self.stop.set()
-                    self.done.put(error)
-                else:
-                    self.done.put((index, error))
-            except BaseException as error:  # no failure of the model: handed to the reader, who raises it
-                self.stop.set()
-                self.done.put(error)
-            else:
-                self._answered = True
-                self.done.put((index, reply))
+class _None:
+    """No job is left."""
+
+
+_NONE = _None()

@@ -1,6 +1,5 @@
 """One question through every chain, side by side: searched for once, the same passages for all."""
 
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from time import monotonic
 from chains import answer
 from chains.agreement import Agreement, agreement
 from chains.answer import CHAINS, Asked, answer_from
-from chains.calls import STOP_SECONDS, closed
+from chains.calls import closed, side_by_side
 from chains.condense import condense
 from chains.events import Answer, Event, Step
 from chains.meter import Meter
@@ -117,7 +116,7 @@ def _compare(
     given = answer.asked(question, wanted, find(wanted), language)
     yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
     answers: dict[str, Answer] = {}
-    with closed(_side_by_side(given, model)) as events:
+    with closed(_chains(given, model)) as events:
         for of in events:
             if isinstance(of.event, Answer):
                 answers[of.chain] = of.event
@@ -135,60 +134,20 @@ def _whole(
     )
 
 
-def _side_by_side(given: Asked, model: Model) -> Iterator[Of]:
+def _chains(given: Asked, model: Model) -> Iterator[Of]:
     """The events of all chains as they come. Closing it stops the chains."""
-    work = _Work(given, model)
-    workers = [
-        threading.Thread(target=work.run, name=f"chain-{i}", daemon=True)
-        for i in range(min(max(1, model.parallel), len(NAMES)))
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        left = len(NAMES)
-        while left:
-            of = work.done.get()
-            if isinstance(of, BaseException):
-                raise of
-            yield of
-            left -= isinstance(of.event, Answer)
-    finally:
-        work.stop.set()
-        until = monotonic() + STOP_SECONDS
-        for worker in workers:
-            worker.join(max(0.0, until - monotonic()))
+    shared = _Shared(model)
 
-
-class _Work:
-    """Chains that are waiting and events that have come, shared by the workers of one comparison."""
-
-    def __init__(self, given: Asked, model: Model) -> None:
-        self.done: queue.SimpleQueue[Of | BaseException] = queue.SimpleQueue()  # an exception ends everything
-        self.stop = threading.Event()
-        self._given, self._model = given, _Shared(model)
-        self._waiting, self._lock = iter(NAMES), threading.Lock()
-
-    def run(self) -> None:
-        """One worker: takes chains until none is left or it is told to stop."""
-        while not self.stop.is_set():
-            with self._lock:
-                name = next(self._waiting, None)
-            if name is None:
-                return
-            try:
-                self._chain(name)
-            except BaseException as fault:  # no failure of the model: handed to the reader, who raises it
-                self.stop.set()
-                self.done.put(fault)
-
-    def _chain(self, name: str) -> None:
+    def chain(name: str, stop: threading.Event, put: Callable[[Of], None]) -> None:
         began = monotonic()
-        with closed(answer_from(self._given, self._model, name)) as events:
+        with closed(answer_from(given, shared, name)) as events:
             for event in events:
-                if self.stop.is_set():
+                if stop.is_set():
                     return
                 if not (isinstance(event, Step) and event.name == "searched"):  # said once, for all
-                    self.done.put(Of(name, event, monotonic() - began))
+                    put(Of(name, event, monotonic() - began))
+
+    yield from side_by_side(NAMES, model.parallel, chain)
 
 
 class _Shared:
