@@ -172,6 +172,12 @@ class _Shared:
     def count(self, prompt: Prompt) -> int:
         return self._model.count(prompt)
 
+    def size(self, text: str) -> int:
+        return self._model.size(text)
+
+    def at_most(self, text: str) -> int:
+        return self._model.at_most(text)
+
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         while not self._free.acquire(timeout=_PATIENCE):
             yield ""  # a moment at which closing takes effect

@@ -112,6 +112,15 @@ def render(prompt: Prompt) -> Rendered:
     return Rendered("\n\n".join(_system(prompt)), "\n\n".join(_user(prompt)))
 
 
+def material(prompt: Prompt) -> list[str]:
+    """Its sources, notes and draft, each between its tags."""
+    parts = [_source(source) for source in prompt.sources]
+    parts += [f"<note>\n{_inside(note)}\n</note>" for note in prompt.notes]
+    if prompt.draft:
+        parts.append(f"<draft>\n{_inside(prompt.draft)}\n</draft>")
+    return parts
+
+
 def _system(prompt: Prompt) -> list[str]:
     language, role, question = prompt.language, prompt.role, prompt.task == "question"
     parts = [_WORK[role, prompt.task][language]]
@@ -134,12 +143,9 @@ def _system(prompt: Prompt) -> list[str]:
 
 
 def _user(prompt: Prompt) -> list[str]:
-    parts = [_source(source) for source in prompt.sources]
-    parts += [f"<note>\n{_inside(note)}\n</note>" for note in prompt.notes]
+    parts = material(prompt)
     if prompt.role == "condense":
         parts += [f"<turn>\n{_inside(turn.question)}\n\n{_inside(turn.answer)}\n</turn>" for turn in prompt.history]
-    if prompt.draft:
-        parts.append(f"<draft>\n{_inside(prompt.draft)}\n</draft>")
     tag = "question" if prompt.task == "question" else "document"
     parts.append(f"<{tag}>\n{_inside(prompt.question)}\n</{tag}>")
     return parts
