@@ -23,6 +23,7 @@ from ingest.sentences import sentences
 # ">", the line ends and the "<" there otherwise. Measured over five kinds of tokenizers: 2 at most.
 SEAM = 6
 _JOINT = 2  # bytes between two pieces
+_DENSEST = 8  # characters a token, where English has 4 to 5: nothing that is written has more
 
 
 def reply_tokens(wanted: int, model: Model) -> int:
@@ -35,9 +36,15 @@ def fits(prompt: Prompt, model: Model, reserve: int = 0) -> bool:
     return fitting(prompt, model, reserve) == len(prompts.material(prompt))
 
 
+def total(prompt: Prompt, model: Model) -> int:
+    """Tokens of the prompt, at most."""
+    pieces = prompts.material(prompt)
+    return model.count(prompts.bare(prompt)) + sum(model.size(piece) + SEAM for piece in pieces)
+
+
 def room(prompt: Prompt, model: Model, reserve: int = 0) -> int:
     """Tokens left beside the prompt and its reply. Raises ContextTooSmall when there are none."""
-    free = _free(prompt, model, reserve) - sum(model.size(piece) + SEAM for piece in prompts.material(prompt))
+    free = model.context - prompt.max_tokens - reserve - total(prompt, model)
     if free <= 0:
         raise ContextTooSmall(model=model.name, context=model.context, needed=model.context - free + 1)
     return free
@@ -101,13 +108,16 @@ def spread(sources: Sequence[Source], k: int) -> tuple[Source, ...]:
 def shorten(text: str, most: int, model: Model) -> str:
     """The longest beginning of `text` of at most `most` tokens that ends with a sentence; with a word where none does.
 
-    "" where there is none. Each part of the text is counted about once.
+    "" where there is none. No more is looked at than could fit, and each part of that is counted about once.
     """
-    ends = [end for _, end in sentences(text)]
+    reach = min(len(text), max(0, most) * _DENSEST)
+    if reach == len(text) and model.size(text) <= most:
+        return text
+    ends = [end for _, end in sentences(text[:reach]) if end < reach or reach == len(text)]
     cut = _cut(text, ends, most, model)
     if cut:
         return text[:cut].rstrip()
-    short = text[: _cut(text, range(1, min(len(text), ends[0] if ends else 0) + 1), most, model)].rstrip()
+    short = text[: _cut(text, range(1, (ends[0] if ends else reach) + 1), most, model)].rstrip()
     if re.match(r"[A-Za-z0-9]", text[len(short) : len(short) + 1]) and (space := re.search(r"\s+\S*$", short)):
         short = short[: space.start()]
         return short if model.size(short) <= most else ""

@@ -144,7 +144,7 @@ def _squeeze(plan: _Plan, notes: Sequence[str], model: Model, share: int = 0) ->
     """The notes, each shortened to its share (tokens; 0: an equal one of the window), so that all fit one call."""
     share = share or budget.room(plan.last, model) // len(notes) - plan.tags
     while share > 0:
-        short = [note if model.size(note) <= share else budget.shorten(note, share, model) for note in notes]
+        short = [budget.shorten(note, share, model) for note in notes]
         if budget.fits(plan.final(short), model):
             return short
         share = share * 3 // 4

@@ -71,4 +71,4 @@ class Meter:
         """Tokens of a prompt whose call never finished: what was counted of it, and a guess at the rest."""
         known = self._counts if prompt.schema is None else {}
         pieces = prompts.material(prompt)
-        return known.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p.encode()) // 4 for p in pieces)
+        return known.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)

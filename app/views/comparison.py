@@ -51,12 +51,7 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                 places[name] = (st.empty(), st.empty())
     line = words("ask.starting")
     texts: dict[str, str] = dict.fromkeys(NAMES, "")
-    seen = 0
-    while True:
-        new = job.wait(seen, 0.3)
-        if not new and not job.running:
-            return
-        seen += len(new)
+    for new in job.follow():
         for event in new:
             if isinstance(event, Step):
                 line = answer.step_line(words, event)
@@ -68,8 +63,6 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
             if texts[name]:
                 places[name][1].markdown(safe.answer(texts[name], lambda n, at: "#cite-"))
         common.caption(line)  # in every turn: a place where a stop takes effect
-        if new and job.running:
-            job.wait(1 << 60, answer.FRAME)
 
 
 def _columns(key: str, count: int) -> list[DeltaGenerator]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from chains import prompts
+from chains import budget, prompts
 from chains.errors import (
     ContextTooSmall,
     KeyMissing,
@@ -116,8 +116,11 @@ class Chat:
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
         rendered = prompts.render(prompt)
+        room = self.context - prompt.max_tokens
         needed = self._bound(rendered)
-        if needed + prompt.max_tokens > self.context:  # else a server need not be asked to count
+        if needed > room:  # else a server need not be asked
+            needed = budget.total(prompt, self)  # its pieces have mostly been counted before
+        if needed > room:
             needed = self._count(rendered)
         asked = trouble.Asked(
             model=self.name,
