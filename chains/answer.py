@@ -9,7 +9,7 @@ from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
 from chains.calls import closed
 from chains.condense import condense
 from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
-from chains.events import Answer, Event, Step, Token
+from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.meter import Meter
 from chains.models.base import Model, Usage
@@ -34,7 +34,7 @@ class Chain:
     """
 
     name: str
-    run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token]]
+    run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token | Trial]]
     calls: Callable[[Task, Sequence[Source], Model], int]
     tasks: frozenset[str]
 
@@ -200,7 +200,7 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
     given: set[int] = set()
-    reader = citations.MarkReader(given)
+    reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None
     if sources:
         try:
@@ -210,6 +210,9 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
                 for event in events:
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
+                        continue
+                    if isinstance(event, Trial):
+                        yield Trial(trial.feed(event.text))
                         continue
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text

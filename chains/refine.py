@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from chains import budget, calls, prompts
 from chains.errors import ModelError
-from chains.events import Step, Token
+from chains.events import Step, Token, Trial
 from chains.models.base import Model
 from chains.notes import marks, own
 from chains.prompts import Prompt, Role, Source
@@ -19,7 +19,7 @@ HEARD = 240  # characters after which a reply without a mark can no longer be a 
 BATCH = 3  # sources a call, also where more would fit: a draft that is never improved is what stuff writes
 
 
-def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
+def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token | Trial]:
     """One call a batch. Raises ContextTooSmall before the first call; a ModelError where there is no draft to keep."""
     batches = _batches(task, sources, model)
     draft, given, read = "", set[int](), 0
@@ -108,8 +108,8 @@ def _worse(reply: str, draft: str, given: set[int]) -> str:
     return ""
 
 
-def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token]:
-    """The last call's reply, as it comes once its beginning shows that it is a better draft; else the draft."""
+def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token | Trial]:
+    """The last call's reply, on trial until its beginning shows that it is a better draft; else the draft."""
     held, live = "", False
     try:
         with calls.closed(calls.tokens(model, prompt)) as tokens:
@@ -121,7 +121,7 @@ def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> 
                     live = True
                     yield Token(held)
                 else:
-                    yield Token("")
+                    yield Trial(token.text)
     except ModelError as error:
         yield Step("lost", text=str(error))
         if live:  # the screen has half of a new draft: what was whole is given after it

@@ -14,7 +14,7 @@ from app.jobs import Job
 from app.session import Desk, Opened, show
 from app.views import safe
 from chains.answer import CHAINS
-from chains.events import Answer, Citation, Step, Token
+from chains.events import Answer, Citation, Step, Token, Trial
 from chains.prompts import Source
 
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
@@ -60,7 +60,7 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
     with spot:
         status = st.status(words("ask.starting"), type="compact")
         body = st.empty()
-    text = ""
+    text = trial = ""
     for new in job.follow():
         for event in new:
             if isinstance(event, Step):
@@ -70,8 +70,10 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                     st.caption(line)
             elif isinstance(event, Token):
                 text += event.text
-        if text:
-            body.markdown(safe.answer(text, lambda n, at: "#cite-") + " ▍")
+            elif isinstance(event, Trial):
+                trial += event.text
+        if shown := text or trial:
+            body.markdown(safe.answer(shown, lambda n, at: "#cite-") + " ▍")
         else:
             body.empty()  # a place where a stop takes effect
 
