@@ -30,7 +30,7 @@ def _size(text: str) -> int:
 def ours(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
     from app.jobs import Job as Background
     from chains.answer import CHAINS, answer_from, asked
-    from chains.events import Answer, Step, Token
+    from chains.events import Answer, Step, Token, Trial
     from chains.meter import Meter
     from chains.models import open_model
     from chains.models.base import Model
@@ -66,7 +66,7 @@ def ours(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
             for event in batch:
                 if isinstance(event, Answer) and event.error:
                     raise event.error
-                if not come and isinstance(event, Token) and event.text.strip():
+                if not come and isinstance(event, Token | Trial) and event.text.strip():
                     come = time.monotonic()
         return come
 

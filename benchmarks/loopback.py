@@ -26,7 +26,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 # A beginning and an end that every chain takes for an answer, LangChain's reader of scores too.
-_BEGUN, _ENDED = "The lake is blue [1], and in winter it is cold.", "\nScore: 80"
+_BEGUN, _ENDED = "The lake of the report is blue, and in winter it is cold and still [1].", "\nScore: 80"
 
 
 def tokens(text: str) -> int:
