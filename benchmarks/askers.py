@@ -4,9 +4,10 @@
 
 STACK: ours, langchain (its deprecated chains, with its own defaults) or bare (a client with nothing around it, which
 shows what the server and the machine can do). The first line of the input is {"url", "texts", "room"}; each further
-one is a job {"chain", "sources", "task", "window", "app"} and is answered by {"wall", "token", "counted", "there"}:
-seconds, when the first of the answer's text came to its reader (monotonic clock), and, of the stack's own counting in
-this process, tokens counted and tokens given. Importing the libraries and opening the model come before the clock.
+one is a job {"chain", "sources", "task", "window", "app", "fresh"} and is answered by {"wall", "token", "counted",
+"there"}: seconds, when the first of the answer's text came to its reader (monotonic clock), and, of the stack's own
+counting in this process, tokens counted and tokens given. Importing the libraries and opening the model come before
+the clock.
 """
 
 import contextlib
@@ -45,13 +46,14 @@ def ours(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
         pages.append(Page(n, str(n), text))
         at += len(text) + len(PAGE_BREAK)
 
-    @functools.lru_cache(maxsize=1)
-    def model(window: int, task: str, chain: str) -> Model:
-        """A new one for every chain: a model remembers what was counted before."""
+    def fresh(window: int) -> Model:
         return open_model("openai:bench", api_base=f"{url}/v1", context=window, parallel=room)
 
+    kept = functools.cache(fresh)
+
     def opened(job: Job) -> Model:
-        return model(job["window"], job["task"], job["chain"])
+        """The same one for all that is timed. Where counting is counted a new one: it remembers what it counted."""
+        return (fresh if job.get("fresh") else kept)(job["window"])
 
     def question(job: Job) -> float:
         """When the first of the text came: from the chain, or with "app" from the job that the screen follows."""

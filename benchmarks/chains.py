@@ -72,8 +72,7 @@ class Process:
         return told
 
     def end(self) -> None:
-        self._process.terminate()
-        self._process.communicate()
+        self._process.communicate()  # ends its input, which ends it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +182,7 @@ def _counting(server: httpx.Client, stacks: Mapping[str, Process], task: str, n:
             # LangChain's stuff counts nothing and sends everything; its reranking and refining count nothing either.
             if name == "ours" or (name != "bare" and chain == "map_reduce"):
                 server.post("/reset", json={"words": _LONG}).raise_for_status()
-                told = process.tell(_job(chain, n, task=task, window=_SMALL))
+                told = process.tell(_job(chain, n, task=task, window=_SMALL, fresh=True))
                 counted = told["counted"] + server.get("/log").json()["counted"]
                 row = {"task": task, "chain": chain, "sources": n, "stack": name, "there": told["there"]}
                 rows.append({**row, "counted": counted, "times": round(counted / told["there"], 2)})

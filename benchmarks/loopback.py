@@ -2,8 +2,9 @@
 
     python benchmarks/loopback.py '{"latency": 0.2, "room": 8, "window": 32768, "words": 30}'
 
-Prints {"url": …} and serves until it is ended. A call takes `latency` seconds from the moment that it is let in: half
-of them until the first of its words, the others until the last. `room` calls are let in at once, the others wait.
+Prints {"url": …} and serves until its input ends, as it does with whoever started it. A call takes `latency` seconds
+from the moment that it is let in: half of them until the first of its words, the others until the last. `room` calls
+are let in at once, the others wait.
 GET /log gives what has come since the last POST /reset: {"calls": [[begin, first, end], …], "counted"}; seconds of the
 monotonic clock, which on Linux all processes share, and the tokens of all texts that it was asked to count. POST /reset
 takes new values of what was given at the start. Tokens are words and signs.
@@ -11,9 +12,11 @@ takes new values of what was given at the start. Tokens are words and signs.
 
 import asyncio
 import json
+import os
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -130,6 +133,12 @@ def main(settings: str) -> None:
     listening.bind(("127.0.0.1", 0))
     listening.listen(512)
     print(json.dumps({"url": f"http://127.0.0.1:{listening.getsockname()[1]}"}), flush=True)
+
+    def leave() -> None:
+        sys.stdin.read()
+        os._exit(0)
+
+    threading.Thread(target=leave, daemon=True).start()
 
     async def serve() -> None:
         app: Any = Loopback(json.loads(settings))

@@ -1,10 +1,10 @@
 """The benchmark of the chains runs, and prints what it promises to."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from benchmarks import chains
@@ -56,7 +56,11 @@ def test_a_stack_that_breaks_off_says_why() -> None:
         process.end()
 
 
-def test_the_server_is_gone_when_the_benchmark_is_over() -> None:
-    command = [sys.executable, "-m", "benchmarks", *PROBE, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True)
-    assert json.loads(done.stdout)["room"] == 2  # it came to its end, which waits for every process that it began
+def test_the_server_ends_with_whoever_started_it() -> None:
+    settings = json.dumps({"latency": 0.01, "room": 1, "window": 1000, "words": 30})
+    process = chains.Process(sys.executable, "loopback", settings, True)
+    url = process.tell()["url"]
+    assert httpx.get(f"{url}/log", trust_env=False).json() == {"calls": [], "counted": 0}
+    process.end()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/log", trust_env=False)

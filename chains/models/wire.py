@@ -1,7 +1,9 @@
 """The HTTP client to one model server: goes there and nowhere else, and can hang up in the middle of a wait."""
 
 import contextlib
+import functools
 import socket
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -96,12 +98,21 @@ def client(base: str, seconds: float, key: str = "", ours: bool = True) -> httpx
         proxy = f"http://{proxy}"
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     return httpx.Client(
-        transport=_Pinned(httpx.HTTPTransport(limits=limits, proxy=proxy), base, ours),
+        transport=_Pinned(httpx.HTTPTransport(_trusted(parts.scheme), limits=limits, proxy=proxy), base, ours),
         timeout=httpx.Timeout(seconds, connect=min(_CONNECT, seconds), pool=None),
         follow_redirects=False,
         trust_env=False,  # proxies: above
         headers={"Authorization": f"Bearer {key}"} if key else {},
     )
+
+
+@functools.cache
+def _trusted(scheme: str) -> ssl.SSLContext:
+    """Whose certificates are believed: read once, for that takes longer (20 to 50 ms) than all else about a client.
+
+    Plain http needs none, so there nobody's are.
+    """
+    return httpx.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _origin(url: str) -> tuple[str, str, int]:
