@@ -24,6 +24,7 @@ def main() -> None:
         sidebar.bottom(words)
         _cannot_start(words, error)
         return
+    resources.prepared(settings.model)
     if "chosen" in st.session_state:
         st.session_state["model"] = st.session_state.pop("chosen")
     asking = st.Page(

@@ -14,6 +14,7 @@ from app import wiring
 from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
+from chains.models import prepare
 from chains.models.base import Model
 from chains.rerank import Reranker, open_reranker
 from ingest.document import Box
@@ -82,6 +83,12 @@ class Models:
 @st.cache_resource(show_spinner=False)
 def models() -> Models:
     return Models()
+
+
+@st.cache_resource(show_spinner=False)
+def prepared(spec: str) -> None:
+    """Begins, beside the first screen, what the model's first question would wait for."""
+    threading.Thread(target=prepare, args=(spec,), name="prepare", daemon=True).start()
 
 
 @st.cache_resource(show_spinner=False)

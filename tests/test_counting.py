@@ -1,6 +1,7 @@
 """Each text is counted about once, and what is said to fit does fit, by the model's own full count."""
 
 import functools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from chains import budget, prompts
 from chains.answer import CHAINS
 from chains.errors import ContextTooSmall
 from chains.meter import Meter
+from chains.models import open_model
 from chains.models.base import Model
 from chains.models.estimate import bound
 from chains.models.local import Local
@@ -20,7 +22,7 @@ from chains.parts import parts
 from chains.prompts import Prompt, Source
 from ingest.document import Document, Page, Passage
 from ingest.split import split
-from tests.asking import opened
+from tests.asking import KEY, opened
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.servers import Reply, Request, said, serving
 from tests.sources import NOVEL, QUESTION, SUMMARY, run, sources, told, words
@@ -192,6 +194,22 @@ def test_a_server_counts_pieces_where_they_matter() -> None:
         chosen = budget.fit(_build, sources(*[words(300) for _ in range(24)]), model)
         assert len(chosen) == 6, "by their words, not by their bytes, of which two are too many"
         assert model.size("one two three") == 3
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_hundred_sources_need_no_more_threads_than_calls_at_once(parallel: int) -> None:
+    seen: list[int] = []
+
+    def reply(request: Request) -> Reply:
+        seen.append(sum(thread.name.startswith(("work-", "model")) for thread in threading.enumerate()))
+        return said("Blue [1].")
+
+    with serving(reply) as server:
+        model = Meter(open_model("openai:m", api_base=server.url, api_key=KEY, context=32_768, parallel=parallel))
+        given_sources = sources(*["Blue water."] * 128)
+        model.bound = CHAINS["map_reduce"].calls(QUESTION, given_sources, model)
+        list(CHAINS["map_reduce"].run(QUESTION, given_sources, model))
+    assert len(seen) == 129 and max(seen) <= 2 * parallel, "one reads the server, one waits for it"
 
 
 def _build(chosen: Any) -> Prompt:

@@ -1,5 +1,6 @@
 """Other providers of chat models, and specs that name none."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -76,3 +77,12 @@ def test_another_provider_s_class_is_used_as_it_is(monkeypatch: pytest.MonkeyPat
     model = open_model("groq:llama", api_key=KEY)
     assert model.context == 5000 and model.name == "groq:llama"
     assert read(model) == ("60 words", Finish("length", Usage(5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "there"), [("openai:m", True), ("extractive", False), ("local:/nowhere", False), ("nonsense", False)]
+)
+def test_what_the_first_question_would_wait_for_is_imported_before(spec: str, there: bool) -> None:
+    code = f"import sys; from chains.models import prepare; prepare({spec!r}); print('langchain_openai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(there)

@@ -1,5 +1,7 @@
 """One string chooses the model. What a choice does not need is not imported: the default loads no large library."""
 
+import contextlib
+import importlib
 import os
 
 from chains.errors import UnknownModel
@@ -45,3 +47,15 @@ def open_model(
     from chains.models.chat import Chat
 
     return Chat(f"{kind}:{name}", api_base, api_key, context, parallel, seconds)
+
+
+def prepare(spec: str) -> None:
+    """Import what an API model needs, which takes seconds the first time: so that the first question need not wait.
+
+    Raises nothing; what is wrong with `spec` is told by `open_model`.
+    """
+    kind = spec.strip().partition(":")[0]
+    wanted = {"extractive": (), "local": (), "openai": ("langchain.chat_models", "langchain_openai")}
+    for name in wanted.get(kind, ("langchain.chat_models",)):
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
