@@ -5,6 +5,7 @@ Streamlit's caches are shared by all sessions, so nothing here is keyed by, or h
 
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -14,6 +15,7 @@ from app import wiring
 from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
+from app.offers import Offers, search
 from chains.models.base import Model
 from chains.rerank import Reranker, open_reranker
 from ingest.document import Box
@@ -71,7 +73,7 @@ class Models:
         )
         if not connection.spec.startswith("local:"):
             return wiring.model(wanted, embedder)
-        name = (connection.spec, settings.context, settings.parallel)
+        name = (connection.spec, settings.context, settings.parallel, settings.local_bits, settings.lora)
         with self._lock:
             if self._kept is None or self._kept[0] != name:
                 self._kept = None  # two large models at once may not fit
@@ -82,6 +84,12 @@ class Models:
 @st.cache_resource(show_spinner=False)
 def models() -> Models:
     return Models()
+
+
+@st.cache_resource(show_spinner=False)
+def offers(api_base: str, _settings: Settings) -> Offers:
+    """The models that are found on this machine, the settings' own server among them."""
+    return Offers(partial(search, _settings))
 
 
 @st.cache_resource(show_spinner=False)

@@ -14,7 +14,7 @@ from settings import Settings, allowed, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted(ROOT.glob("*.md"))
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
 def section(name: str) -> str:
@@ -60,7 +60,7 @@ def test_there_are_commands_to_try() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize"]
+    "command", ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize", "models"]
 )
 def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -84,7 +84,7 @@ def shapes() -> dict[str, Any]:
 
 
 def test_every_command_with_json_has_its_shape() -> None:
-    assert set(shapes()) == {"search", "ask", "compare", "summarize", "list", "health", "ingest", "remove"}
+    assert set(shapes()) == {"search", "ask", "compare", "summarize", "list", "health", "ingest", "remove", "models"}
 
 
 def _as_json(shape: str) -> str:
@@ -115,7 +115,7 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
         if target.startswith("http"):
             continue
         file, _, anchor = target.partition("#")
-        found = ROOT / file if file else page
+        found = page.parent / file if file else page
         assert found.exists(), f"{page.name}: {target}"
         if anchor:
             headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
@@ -128,7 +128,7 @@ def test_every_dependency_has_its_reason() -> None:
     reasons = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    wanted += project["optional-dependencies"]["ocr"]
+    wanted += project["optional-dependencies"]["ocr"] + project["optional-dependencies"]["local"]
     for name in {re.split(r"[\[>=]", requirement)[0] for requirement in wanted}:
         assert name in reasons, name
 

@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.choices import connection, destination, models, provider, scope_text
+from app.choices import connection, destination, models, place, provider, scope_text
 from app.i18n import NAMES, Words
 from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
@@ -58,7 +58,8 @@ def choices(desk: Desk) -> None:
             persist_state="session",
         )
         st.caption(words(f"chain.{desk.chain}.about"))
-        specs = models(settings, desk.own)
+        offers = desk.offers.look()
+        specs = models(settings, desk.own, offers, desk.model)
         if st.session_state.get("model") not in specs:
             st.session_state["model"] = specs[0]
         st.selectbox(
@@ -103,7 +104,9 @@ def privacy(desk: Desk) -> None:
         st.caption(f":material/cloud_upload: {words('privacy.sent', host=safe.inline(answering))}")
     if embedding:
         st.caption(f":material/cloud_upload: {words('privacy.embedder', host=safe.inline(embedding))}")
-    if not answering and not embedding:
+    if not answering and where.api_base and provider(where.spec) not in ("extractive", "local"):
+        st.caption(f":material/lock: {words('privacy.server', host=safe.inline(place(where.api_base)))}")
+    elif not answering and not embedding:
         st.caption(f":material/lock: {words('privacy.machine')}")
 
 
