@@ -32,7 +32,7 @@ class Form:
         config: Any = transformers.BitsAndBytesConfig
         # On some processors bitsandbytes would fetch compiled code from the hub, where the package `kernels` is there.
         sys.modules.setdefault("kernels", None)  # type: ignore[arg-type]
-        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # it warns that it could not
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # that it could not, and of each cast, a line a layer
         whole = list(self.whole) or None
         if self.bits == 8:
             return config(load_in_8bit=True, llm_int8_skip_modules=whole)
