@@ -11,12 +11,13 @@ from chains.models.nearby import Offer
 from settings import Settings
 
 FRESH = 30.0  # seconds that what was found holds good
+BESIDE = 3.0  # seconds for a search that nobody waits for, on a machine that is busy starting
 
 
-def search(settings: Settings) -> list[Offer]:
-    """Servers on this machine, then what lies in the hub's cache. Takes `nearby.SECONDS` and a little."""
+def search(settings: Settings, seconds: float = nearby.SECONDS) -> list[Offer]:
+    """Servers on this machine, which are asked for so long, then what lies in the hub's cache."""
     key = settings.api_key.get_secret_value()
-    return [*nearby.servers(settings.api_base, key), *nearby.cached()]
+    return [*nearby.servers(settings.api_base, key, seconds=seconds), *nearby.cached()]
 
 
 class Offers:
@@ -39,6 +40,11 @@ class Offers:
         """The next look searches again."""
         with self._lock:
             self._at = -FRESH
+
+    @property
+    def found(self) -> tuple[Offer, ...]:
+        """The same without a new search."""
+        return self._found
 
     @property
     def searching(self) -> bool:

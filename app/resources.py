@@ -15,7 +15,7 @@ from app import wiring
 from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
-from app.offers import Offers, search
+from app.offers import BESIDE, Offers, search
 from chains.models.base import Model
 from chains.rerank import Reranker, open_reranker
 from ingest.document import Box
@@ -89,7 +89,7 @@ def models() -> Models:
 @st.cache_resource(show_spinner=False)
 def offers(api_base: str, _settings: Settings) -> Offers:
     """The models that are found on this machine, the settings' own server among them."""
-    return Offers(partial(search, _settings))
+    return Offers(partial(search, _settings, BESIDE))
 
 
 @st.cache_resource(show_spinner=False)

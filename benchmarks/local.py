@@ -9,7 +9,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +29,9 @@ _SHAPE = {
 }
 
 
+_ROW = "| {bits} | {rows} | {gb:.2f} | {read:.0f} | {written:.1f} | {read_cpu:.0f} | {written_cpu:.2f} |"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="DIR", help="a model's folder (else one with random weights)")
     parser.add_argument("--rows", default="1,4,8", metavar="N,…", help="prompts in one batch (1,4,8)")
@@ -45,20 +48,22 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    wrong = [bits for bits in args.bits.split(",") if bits not in get_args(Bits)]
+    if wrong:
+        raise SystemExit(f"--bits {wrong[0]}: one of {', '.join(get_args(Bits))}")
     results = []
+    if not args.json:
+        print("| bits | rows | weights, GB | tokens read a second | written | read a processor second | written |")
+        print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as spare:
         folder = args.model or random_model(Path(spare), args.small)
         for bits in args.bits.split(","):
-            if bits not in get_args(Bits):
-                raise SystemExit(f"--bits {bits}: one of {', '.join(get_args(Bits))}")
-            results += measure(folder, bits, [int(n) for n in args.rows.split(",")], args.prompt, args.reply)
+            for one in measure(folder, bits, [int(n) for n in args.rows.split(",")], args.prompt, args.reply):
+                results.append(one)
+                if not args.json:
+                    print(_ROW.format(**one), flush=True)
     if args.json:
         print(json.dumps(results))
-        return 0
-    print("| bits | rows | weights, GB | tokens read a second | written | read a processor second | written |")
-    print("|---|---|---|---|---|---|---|")
-    for one in results:
-        print("| {bits} | {rows} | {gb:.2f} | {read:.0f} | {written:.1f} | {read_cpu:.0f} | {written_cpu:.2f} |".format(**one))
     return 0
 
 
@@ -83,14 +88,13 @@ def random_model(folder: Path, small: bool) -> Path:
     return folder
 
 
-def measure(folder: Path, bits: Bits, rows: Sequence[int], prompt: int, reply: int) -> list[dict[str, Any]]:
-    """One result for each number of rows, by the clock and by the processor's."""
+def measure(folder: Path, bits: Bits, rows: Sequence[int], prompt: int, reply: int) -> Iterator[dict[str, Any]]:
+    """One result for each number of rows, as they come, by the clock and by the processor's."""
     import torch
 
     loader = Loader("benchmark", str(folder), bits)
     config, tokenizer = loader.words()
     model = loader.weights(config)
-    results = []
     for n in rows:
         torch.manual_seed(n)
         ids = torch.randint(3, min(len(tokenizer), 256), (n, prompt)).tolist()
@@ -105,18 +109,15 @@ def measure(folder: Path, bits: Bits, rows: Sequence[int], prompt: int, reply: i
         answer(1)()  # the first one pays for what is made once
         read, read_cpu = seconds(answer(1))
         whole, whole_cpu = seconds(answer(1 + reply))
-        results.append(
-            {
-                "bits": bits,
-                "rows": n,
-                "gb": model.get_memory_footprint() / 1e9,
-                "read": n * prompt / read,
-                "written": n * reply / max(1e-9, whole - read),
-                "read_cpu": n * prompt / read_cpu,
-                "written_cpu": n * reply / max(1e-9, whole_cpu - read_cpu),
-            }
-        )
-    return results
+        yield {
+            "bits": bits,
+            "rows": n,
+            "gb": model.get_memory_footprint() / 1e9,
+            "read": n * prompt / read,
+            "written": n * reply / max(1e-9, whole - read),
+            "read_cpu": n * prompt / read_cpu,
+            "written_cpu": n * reply / max(1e-9, whole_cpu - read_cpu),
+        }
 
 
 def seconds(work: Callable[[], None]) -> tuple[float, float]:

@@ -33,7 +33,7 @@ QWEN = Offer("openai:qwen3:8b", "http://127.0.0.1:11434/v1", "Ollama", 4096)
 @pytest.fixture(autouse=True)
 def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
-    monkeypatch.setattr(nearby, "SECONDS", 60.0)  # what is found must not depend on how busy the machine is
+    monkeypatch.setattr(resources, "BESIDE", 60.0)  # what is found must not depend on how busy the machine is
     yield
     for job in list(resources.jobs()._jobs.values()):
         job.stop()
@@ -100,7 +100,7 @@ def test_it_is_chosen_asked_and_said_to_stay_here(
 
 def test_the_first_page_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
-    monkeypatch.setattr(resources, "search", lambda settings: [QWEN] if go.wait(60) else [])
+    monkeypatch.setattr(resources, "search", lambda settings, seconds: [QWEN] if go.wait(60) else [])
     at = AppTest.from_file(str(MAIN), default_timeout=30)
     at.run()  # and comes, though the search has not ended
     assert not at.exception and found().searching
@@ -125,7 +125,7 @@ def options() -> None:
 def test_the_settings_page_lists_them_and_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     unnamed = replace(QWEN, model="openai:b", server="", context=0)
     there = [QWEN, unnamed, Offer("local:Q/Q", "", "", 40960, 8_000_000_000)]
-    monkeypatch.setattr(resources, "search", lambda settings: list(there))
+    monkeypatch.setattr(resources, "search", lambda settings, seconds: list(there))
     found().look()
     wait_for(lambda: not found().searching)
     at = AppTest.from_function(options, default_timeout=60).run()

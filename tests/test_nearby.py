@@ -25,7 +25,8 @@ EVER = 60.0  # seconds; a machine may be busy
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found must not depend on how busy the machine is; how long it takes is tried by itself."""
-    monkeypatch.setattr(nearby, "SECONDS", EVER)
+    search = nearby.servers
+    monkeypatch.setattr(nearby, "servers", lambda *given, **how: search(*given, **{**how, "seconds": EVER}))
 
 
 def port(server: Scripted) -> int:
@@ -33,7 +34,7 @@ def port(server: Scripted) -> int:
 
 
 def found(*asked: Scripted, **how: str) -> list[Offer]:
-    return servers(**how, ports=[port(server) for server in asked])
+    return servers(ports=[port(server) for server in asked], seconds=EVER, **how)
 
 
 def test_an_ollama_with_its_models_and_their_windows() -> None:
@@ -81,8 +82,7 @@ def test_one_that_answers_nonsense_is_not_offered(name: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["silent", "slow", "listens only"])
-def test_one_that_hangs_holds_up_nothing(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearby, "SECONDS", 0.5)
+def test_one_that_hangs_holds_up_nothing(how: str) -> None:
     slow = {
         "silent": Reply(body={"data": []}, before=600),
         "slow": Reply(events=["{" for _ in range(1000)], pause=0.1),
@@ -138,7 +138,7 @@ def test_an_address_that_is_usual_too_is_asked_once() -> None:
 )
 def test_only_this_machine_is_asked(url: str, here: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(nearby, "_ask", lambda base, *rest: asked.append(base))
+    monkeypatch.setattr(nearby._Asker, "ask", lambda asker, until: asked.append(asker.base))
     servers(api_base=url, ports=[])
     assert (nearby.on_loopback(url), len(asked)) == (here, int(here))
 

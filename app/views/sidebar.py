@@ -12,6 +12,7 @@ from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
 from app.views.answer import model_name
 from chains.answer import CHAINS
+from chains.models.nearby import Offer
 from settings import Settings
 
 _EARLIER = 12
@@ -69,9 +70,18 @@ def choices(desk: Desk) -> None:
             format_func=lambda spec: model_name(words, spec),
             persist_state="session",
         )
+        if desk.offers.searching:
+            _arriving(desk, offers)
         if desk.model == "extractive":
             st.caption(words("model.extractive.about"))
         privacy(desk)
+
+
+@st.fragment(run_every=1.0)
+def _arriving(desk: Desk, shown: tuple[Offer, ...]) -> None:
+    """Draws the page again where a search that nobody waited for found something else than is shown."""
+    if not desk.offers.searching and desk.offers.found != shown:
+        st.rerun()
 
 
 def _scope(desk: Desk) -> None:

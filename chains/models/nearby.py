@@ -40,29 +40,27 @@ class Offer:
     size: int = 0
 
 
-def servers(api_base: str = "", api_key: str = "", ports: Sequence[int] | None = None) -> list[Offer]:
+def servers(
+    api_base: str = "", api_key: str = "", ports: Sequence[int] | None = None, seconds: float = SECONDS
+) -> list[Offer]:
     """The models of the servers at `ports` of loopback (None: USUAL) and at `api_base`, if that is on loopback too.
 
-    `api_key` goes to `api_base` alone. Takes SECONDS at most; windows that were not told by then are 0.
+    `api_key` goes to `api_base` alone. Takes `seconds` at most; windows that were not told by then are 0.
     """
     bases = {f"http://127.0.0.1:{port}/v1": "" for port in (USUAL if ports is None else ports)}
     if api_base and on_loopback(api_base):
         same = {_same(base): base for base in bases}
         bases.pop(same.get(_same(api_base), ""), None)
         bases[api_base.rstrip("/")] = api_key
-    until = time.monotonic() + SECONDS
-    found: dict[str, list[Offer]] = {base: [] for base in bases}
-    calls = [Call() for _ in bases]
-    threads = [
-        threading.Thread(target=_ask, args=(base, key, until, found[base], call), name="nearby", daemon=True)
-        for (base, key), call in zip(bases.items(), calls, strict=True)
-    ]
+    askers = [_Asker(base, client(base, seconds, key)) for base, key in bases.items()]
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=asker.ask, args=(until,), name="nearby", daemon=True) for asker in askers]
     for thread in threads:
         thread.start()
-    for thread, call in zip(threads, calls, strict=True):
+    for thread, asker in zip(threads, askers, strict=True):
         thread.join(max(0.0, until - time.monotonic()))
-        call.hang_up()
-    return [offer for offers in found.values() for offer in list(offers)]
+        asker.call.hang_up()
+    return [offer for asker in askers for offer in list(asker.offers)]
 
 
 def cached(folder: Path | None = None) -> list[Offer]:
@@ -98,24 +96,33 @@ def on_loopback(url: str) -> bool:
         return False
 
 
-def _ask(base: str, key: str, until: float, offers: list[Offer], call: Call) -> None:
-    """Appends what the server at `base` has; then finds out windows as far as the time goes."""
-    try:
-        with calling(call), client(base, SECONDS, key) as http:
-            listed = _list(http, f"{base}/models", until)
-            port = urlsplit(base).port or 0
-            for entry in listed[:_MOST]:
-                name = str(entry["id"])
-                server = _OWNERS.get(str(entry.get("owned_by")), "" if entry.get("owned_by") else USUAL.get(port, ""))
-                offers.append(Offer(f"openai:{name}", base, server))
-            for n, offer in enumerate(offers):
-                left = until - time.monotonic()
-                if left <= 0:
-                    return
-                window = Server(http, base, offer.model.removeprefix("openai:"), left).window()
-                offers[n] = replace(offer, context=window.tokens)
-    except (httpx.HTTPError, ValueError, OSError, RecursionError):  # the last: lists in lists in lists
-        return
+class _Asker:
+    """Asks one server, in a thread of its own; `offers` grows as it answers."""
+
+    def __init__(self, base: str, http: httpx.Client) -> None:
+        self.base, self.call, self.offers = base, Call(), list[Offer]()
+        self._http = http
+
+    def ask(self, until: float) -> None:
+        """What it has, then the windows as far as the time goes. Never raises."""
+        try:
+            with calling(self.call), self._http:
+                self._models(until)
+                for n, offer in enumerate(self.offers):
+                    left = until - time.monotonic()
+                    if left <= 0:
+                        return
+                    window = Server(self._http, self.base, offer.model.removeprefix("openai:"), left).window()
+                    self.offers[n] = replace(offer, context=window.tokens)
+        except (httpx.HTTPError, ValueError, OSError, RecursionError):  # the last: lists in lists in lists
+            return
+
+    def _models(self, until: float) -> None:
+        usual = USUAL.get(urlsplit(self.base).port or 0, "")
+        for entry in _list(self._http, f"{self.base}/models", until)[:_MOST]:
+            owner = entry.get("owned_by")
+            server = _OWNERS.get(str(owner), "" if owner else usual)
+            self.offers.append(Offer(f"openai:{entry['id']}", self.base, server))
 
 
 def _list(http: httpx.Client, url: str, until: float) -> list[Mapping[str, Any]]:
