@@ -216,8 +216,8 @@ def test_what_is_of_other_length_by_far_runs_by_itself(model: Local, monkeypatch
     sizes = batches(model, monkeypatch)
     monkeypatch.setattr(local, "_FILLING", 1.2)
     long = Prompt("map", "question", "When was the bridge opened? " * 90, "en", 5)
-    at_once(model, [PROMPTS[0], long, PROMPTS[3]])
-    assert sorted(sizes) == [1, 1, 1]
+    at_once(model, [PROMPTS[0], long])
+    assert sizes == [1, 1]
 
 
 def test_a_batch_keeps_to_the_memory(model: Local, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +255,15 @@ def test_a_model_with_one_state_for_all_gets_its_rows_one_by_one(model: Local, m
     monkeypatch.setattr(model._weights(), "_is_stateful", True)
     at_once(model, PROMPTS)
     assert set(sizes) == {1} and len(sizes) >= 4  # and once with guesses, which it refuses
+
+
+def test_a_limit_of_the_model_s_own_ends_every_row(model: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model._weights().generation_config, "max_time", 1e-9)
+    assert {finish.reason for _, finish in at_once(model, PROMPTS)} == {"length"}
+
+
+def test_a_model_that_does_not_say_how_large_it_is_takes_much() -> None:
+    assert local._bytes_a_token(object()) == local._LARGE
 
 
 def test_a_call_that_waits_for_its_turn_can_be_closed(model: Local) -> None:

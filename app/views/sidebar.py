@@ -114,10 +114,10 @@ def privacy(desk: Desk) -> None:
         st.caption(f":material/cloud_upload: {words('privacy.sent', host=safe.inline(answering))}")
     if embedding:
         st.caption(f":material/cloud_upload: {words('privacy.embedder', host=safe.inline(embedding))}")
-    if not answering and where.api_base and provider(where.spec) not in ("extractive", "local"):
-        st.caption(f":material/lock: {words('privacy.server', host=safe.inline(place(where.api_base)))}")
-    elif not answering and not embedding:
-        st.caption(f":material/lock: {words('privacy.machine')}")
+    if not answering and not embedding:
+        served = where.api_base and provider(where.spec) not in ("extractive", "local")
+        here = words("privacy.server", host=safe.inline(place(where.api_base))) if served else words("privacy.machine")
+        st.caption(f":material/lock: {here}")
 
 
 def embedder_host(settings: Settings) -> str:

@@ -20,6 +20,7 @@ TOGETHER = 8  # prompts in one batch, where their memory allows; DECISIONS.md ha
 _SANE = 10_000_000  # tokens; a tokenizer without a limit says 10^30
 _FILLING = 1.5  # a batch is at most so many times as large as what is in it: the rest fills the shorter prompts
 _SHARE = 0.5  # of the memory that is free
+_LARGE = 2_000_000  # bytes a token, where a model does not say: those of 70 billion weights take less
 
 
 class Local:
@@ -177,8 +178,10 @@ def _bytes_a_token(config: Any) -> int:
 
     In four bytes a number, which is never too little.
     """
-    heads = getattr(config, "num_attention_heads", 1)
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * size
-    computed = 4 * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
-    return 4 * int(kept + computed)
+    try:
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * size
+        return 4 * int(kept + 4 * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size))
+    except (AttributeError, TypeError, ZeroDivisionError):  # a model that says it otherwise
+        return _LARGE

@@ -112,6 +112,10 @@ def together(model: Any, tokenizer: Any, rows: Sequence[Row]) -> None:
             stopping_criteria=StoppingCriteriaList([Each()]),
             **_GREEDY,
         )
+    for row, streamer in zip(rows, streamers, strict=True):
+        if not row.done.is_set():  # a limit that the model's own configuration sets
+            streamer.end()
+            row.finish(False)
 
 
 def _streamer(tokenizer: Any, row: Row, skip_prompt: bool = False) -> Any:
