@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -60,13 +61,19 @@ class Settings(BaseModel):
         "", pattern=r"^(https?://\S+)?$", description="The address of an OpenAI-compatible server; empty: OpenAI's own."
     )
     api_key: SecretStr = Field(
-        SecretStr(""), description=f"The key for that server. Where it is empty, `{KEY_FALLBACK}` is used."
+        SecretStr(""), description=f"The key for that server; where it is empty, OpenAI's own gets `{KEY_FALLBACK}`."
     )
     api_seconds: float = Field(120.0, gt=0, le=3600, description="How long a model server may stay silent.")
     context: int = Field(
         0, ge=0, le=10_000_000, description="Tokens that the model reads and writes in one call; 0: found out."
     )
     parallel: int = Field(0, ge=0, le=256, description="Calls to the model at once; 0: what suits the model.")
+    local_bits: Literal["auto", "16", "8", "4"] = Field(
+        "auto",
+        description="Bits a weight of a `local:` model; auto: 16, and fewer where the memory does not do and "
+        "`pagewise[local]` is installed.",
+    )
+    lora: str = Field("", description="The folder of a LoRA adapter for the `local:` model; empty: none.")
     embedder: str = Field(
         "all-MiniLM-L6-v2",
         min_length=1,
@@ -118,6 +125,12 @@ class Settings(BaseModel):
             raise ValueError("it is true or false")
         return value
 
+    @field_validator("local_bits", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        """In the file it may stand as a number."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     @field_validator("data", mode="before")
     @classmethod
     def _not_empty(cls, value: object) -> object:
@@ -145,7 +158,8 @@ def allowed(field: str) -> str:
             if field == "reranker":
                 return "a folder, a hub id, or nothing"
             return "an address that begins with http:// or https://, or nothing"
-        return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
+        by_name = {"data": "a folder", "api_key": "text", "lora": "a folder, or nothing"}
+        return by_name.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema and "maximum" in schema:
         return f"{words} from {schema['minimum']} to {schema['maximum']}"
@@ -184,7 +198,7 @@ def load_settings(
         if value is not None:
             values[name] = value
             origin[name] = (name, "on the command line")
-    if not _has(values.get("api_key")) and environ.get(KEY_FALLBACK):
+    if not _has(values.get("api_key")) and environ.get(KEY_FALLBACK) and _openai_s(values.get("api_base")):
         values["api_key"] = environ[KEY_FALLBACK]
         origin["api_key"] = (KEY_FALLBACK, "in the environment")
 
@@ -196,6 +210,14 @@ def load_settings(
         name, where = origin[field]
         value = "…" if field == "api_key" else values[field]
         raise WrongSetting(name=name, value=value, where=where, allowed=allowed(field)) from None
+
+
+def _openai_s(base: object) -> bool:
+    """Whether this is OpenAI's own address: its key is for no other server, on this machine or elsewhere."""
+    try:
+        return not base or urlsplit(str(base)).hostname == "api.openai.com"
+    except ValueError:  # no address at all, as will be said
+        return False
 
 
 def _has(key: object) -> bool:

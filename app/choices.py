@@ -1,14 +1,17 @@
 """What a person may choose, and where text goes because of it. Knows nothing of Streamlit."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from app.i18n import Words
+from chains.models.nearby import Offer
 from chains.retrieve import Scope
 from settings import Settings
 
 EXTRACTIVE = "extractive"
+_AT = " @ "  # between a model and the server that it was found at
 _HERE = (EXTRACTIVE, "local:")
 _LAST_PAGE = 1_000_000  # no document has as many
 _OWN_HOSTS = {"openai": "api.openai.com", "anthropic": "api.anthropic.com", "mistralai": "api.mistral.ai"}
@@ -57,18 +60,37 @@ def _range(first: int | None, last: int | None) -> str:
     return str(first) if first == last else f"{first or ''}–{last or ''}"
 
 
-def models(settings: Settings, own: Own | None) -> list[str]:
-    """The models to choose from, the settings' own first."""
-    return list(dict.fromkeys([settings.model, EXTRACTIVE, *([own.spec] if own else [])]))
+def models(settings: Settings, own: Own | None, offers: Sequence[Offer] = (), chosen: str = "") -> list[str]:
+    """The models to choose from, the settings' own first.
+
+    One that was found at a server and is `chosen` stays, also while its server is away.
+    """
+    found = [choice(offer) for offer in offers if _offered(offer, settings, own)]
+    kept = [chosen] if _AT in chosen else []
+    return list(dict.fromkeys([settings.model, EXTRACTIVE, *([own.spec] if own else []), *found, *kept]))
+
+
+def choice(offer: Offer) -> str:
+    """The offer as something to choose: "openai:qwen3:8b @ http://127.0.0.1:11434/v1"."""
+    return f"{offer.model}{_AT}{offer.api_base}" if offer.api_base else offer.model
+
+
+def _offered(offer: Offer, settings: Settings, own: Own | None) -> bool:
+    """Not what the settings or the person themselves name already."""
+    known = [(settings.model, settings.api_base), *([(own.spec, own.api_base)] if own else [])]
+    return (offer.model, offer.api_base) not in [(spec, base.rstrip("/")) for spec, base in known]
 
 
 def connection(spec: str, settings: Settings, own: Own | None) -> Connection:
-    """The address and key for `spec`.
+    """The address and key for `spec`, which may be a `choice`.
 
     The key of the settings goes to the address of the settings alone: somebody who enters another address
-    must bring a key for it.
+    must bring a key for it, and a server that was found gets none.
     """
     key = settings.api_key.get_secret_value()
+    found, _, base = spec.partition(_AT)
+    if base:
+        return Connection(found, base, key if base == settings.api_base.rstrip("/") else "")
     if own is None or spec != own.spec:
         return Connection(spec, settings.api_base, key)
     same_place = own.api_base == settings.api_base and provider(spec) == provider(settings.model)
@@ -85,11 +107,23 @@ def destination(spec: str, api_base: str) -> str:
         return ""
     if not api_base:
         return _OWN_HOSTS.get(provider(spec), provider(spec))
-    parts = urlsplit(api_base)
-    host = parts.hostname or api_base
+    host = urlsplit(api_base).hostname or api_base
     if host == "localhost" or host.endswith(".localhost") or _loopback(host):
         return ""
+    return place(api_base)
+
+
+def place(api_base: str) -> str:
+    """The host and port of an address, for a person."""
+    parts = urlsplit(api_base)
+    host = parts.hostname or api_base
     return host if parts.port is None else f"{host}:{parts.port}"
+
+
+def label(spec: str) -> str:
+    """A model for a person: the one that was found at a server by its own name, and where that is."""
+    found, _, base = spec.partition(_AT)
+    return f"{found.partition(':')[2]} · {place(base)}" if base else spec
 
 
 def _loopback(host: str) -> bool:

@@ -123,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     one = command("remove", remove, "remove a document and everything that was made from it", "json")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
+    command("models", models, "list the models that can be chosen on this machine", "json")
     one = command("search", search, "find passages, without answering", "json", "document", "question", "scope")
     one.add_argument("--explain", action="store_true", help="say why each passage is there")
     one = command("ask", ask, "answer a question from the documents", "json", "document", "question", "scope", "model")
@@ -197,6 +198,19 @@ def remove(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     else:
         out.write(receipt_line(receipt))
     return int(receipt.left > 0)
+
+
+def models(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.offers import offers_json, offers_lines, search
+    from app.output import write_json
+    from chains.models.nearby import Offer
+
+    offers = [Offer("extractive"), *search(settings)]
+    if args.json:
+        write_json(out, offers_json(offers))
+    else:
+        out.writelines(f"{line}\n" for line in offers_lines(offers))
+    return 0
 
 
 def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -19,6 +19,7 @@ def main() -> None:
     style.draw(words)
     try:
         settings = load_settings()
+        resources.offers(settings.api_base, settings).look()  # begins a search, which is over when the library is open
         desk = _desk(settings, words)
     except PagewiseError as error:
         sidebar.bottom(words)

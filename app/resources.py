@@ -5,6 +5,7 @@ Streamlit's caches are shared by all sessions, so nothing here is keyed by, or h
 
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -14,6 +15,7 @@ from app import wiring
 from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
+from app.offers import BESIDE, Offers, search
 from chains.models import prepare
 from chains.models.base import Model
 from chains.rerank import Reranker, open_reranker
@@ -72,7 +74,7 @@ class Models:
         )
         if not connection.spec.startswith("local:"):
             return wiring.model(wanted, embedder)
-        name = (connection.spec, settings.context, settings.parallel)
+        name = (connection.spec, settings.context, settings.parallel, settings.local_bits, settings.lora)
         with self._lock:
             if self._kept is None or self._kept[0] != name:
                 self._kept = None  # two large models at once may not fit
@@ -89,6 +91,12 @@ def models() -> Models:
 def prepared(spec: str) -> None:
     """Begins, beside the first screen, what the model's first question would wait for."""
     threading.Thread(target=prepare, args=(spec,), name="prepare", daemon=True).start()
+
+
+@st.cache_resource(show_spinner=False)
+def offers(api_base: str, _settings: Settings) -> Offers:
+    """The models that are found on this machine, the settings' own server among them."""
+    return Offers(partial(search, _settings, BESIDE))
 
 
 @st.cache_resource(show_spinner=False)

@@ -13,6 +13,7 @@ from app.choices import EXTRACTIVE, Own, connection, scope
 from app.conversations import Conversations, Entry, new_entry_id, new_id
 from app.i18n import NAMES, Words, preferred
 from app.jobs import Job, Jobs
+from app.offers import Offers
 from chains.answer import ask, summarize
 from chains.compare import compare
 from chains.prompts import Language
@@ -152,6 +153,11 @@ class Desk:
     @property
     def own(self) -> Own | None:
         return st.session_state.get("own")
+
+    @property
+    def offers(self) -> Offers:
+        """The models that are found on this machine."""
+        return resources.offers(self.settings.api_base, self.settings)
 
     @property
     def model(self) -> str:

@@ -42,6 +42,8 @@ def model(settings: Settings, embedder: Embedder) -> Model:
         parallel=settings.parallel,
         seconds=settings.api_seconds,
         embedder=embedder,
+        bits=settings.local_bits,
+        lora=settings.lora,
     )
 
 

@@ -57,6 +57,24 @@ class PackageMissing(ModelError):
     remedy = "Install it: `.venv/bin/pip install -c constraints.txt {package}`."
 
 
+class ExtraMissing(ModelError):
+    text = "{setting} needs the package {package!r}, which is not installed."
+    remedy = "Install it: `.venv/bin/pip install -c constraints.txt -e '.[{extra}]'`."
+
+
+class MemoryTooSmall(ModelError):
+    text = (
+        "The model {model!r} needs about {needed:.1f} GB of memory, and {free:.1f} GB are free "
+        "(PAGEWISE_LOCAL_BITS={bits})."
+    )
+    remedy = "Close other programs, take a smaller model, or hold it in fewer bits: PAGEWISE_LOCAL_BITS=4."
+
+
+class AdapterUnfit(ModelError):
+    text = "The adapter in {folder} cannot be used ({detail})."
+    remedy = "Set PAGEWISE_LORA to the folder of a LoRA adapter for this very model, or leave it empty."
+
+
 class ChainError(PagewiseError):
     """The chain cannot do what was asked of it."""
 

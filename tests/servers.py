@@ -209,3 +209,30 @@ def serving(script: Script, routes: Mapping[str, Any] | None = None) -> Iterator
         yield server
     finally:
         server.close()
+
+
+def llama_cpp(model: str, window: int) -> dict[str, Any]:
+    """What llama.cpp's server says of itself: one model, trained for more than a slot of it has; it counts."""
+
+
+    def templated(request: Request) -> Reply:
+        parts = [f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in request.body["messages"]]
+        return Reply(body={"prompt": "".join(parts) + "<|im_start|>assistant\n"})
+
+    entry = {"id": model, "owned_by": "llamacpp", "meta": {"n_ctx_train": 131072}}
+    return {
+        "/v1/models": {"object": "list", "data": [entry]},
+        "/props": {"default_generation_settings": {"n_ctx": window}, "total_slots": 1, "model_path": f"/m/{model}"},
+        "/apply-template": templated,
+        "/tokenize": lambda r: Reply(body={"tokens": list(range(len(r.body["content"]) // 4))}),
+    }
+
+
+def ollama(models: Mapping[str, int], loaded: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """What Ollama says of itself: `models` with what they were trained for, `loaded` with what they have now."""
+    info = {name: Reply(body={"model_info": {"x.context_length": window}}) for name, window in models.items()}
+    return {
+        "/v1/models": {"object": "list", "data": [{"id": name, "owned_by": "library"} for name in models]},
+        "/api/show": lambda r: info.get(r.body["model"], Reply(status=404, body={"error": "not found"})),
+        "/api/ps": {"models": [{"name": n, "model": n, "context_length": w} for n, w in (loaded or {}).items()]},
+    }

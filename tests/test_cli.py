@@ -98,6 +98,7 @@ def test_list_shows_what_is_whole(filled: Run) -> None:
     [
         ("ingest", "{pdfs}"),
         ("list",),
+        ("models",),
         ("health", "report.pdf"),
         ("search", "lighthouse"),
         ("ask", "公司2020年的营业收入是多少？"),

@@ -14,7 +14,7 @@ from settings import Settings, allowed, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted(ROOT.glob("*.md"))
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def section(name: str) -> str:
@@ -55,12 +55,47 @@ def test_every_command_that_is_shown_can_be_typed(command: str) -> None:
     cli.parser().parse_args(shlex.split(command)[1:])
 
 
+def test_every_setting_that_a_page_names_is_there() -> None:
+    there = set(map(variable, Settings.model_fields))
+    for page in PAGES:
+        for name in re.findall(r"\bPAGEWISE_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")):
+            assert name in there, f"{page.name}: {name}"
+
+
+def test_every_way_to_a_model_has_its_page_and_no_page_is_lost() -> None:
+    index = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    ways = sorted(ROOT.glob("docs/models/*.md"))
+    assert len(ways) == 5 and "(docs/models.md)" in README
+    for way in ways:
+        assert f"(models/{way.name})" in index
+        text = way.read_text(encoding="utf-8")
+        assert "pagewise" in text and "\n## What goes wrong\n" in text, way.name
+
+
+def test_what_goes_wrong_is_said_in_the_words_of_the_program() -> None:
+    """Each row of such a table begins with a message; what stands for a name or a figure is left open."""
+
+    def opened(text: str) -> str:
+        text = re.sub(r"\{[^{}]*\}|'[^' ]*…'|http\S+|\d[\d.,]*", "…", text.replace('"\n        f"', ""))
+        return re.sub(r"…(\s*…)*", "…", text)
+
+    sources = [ROOT / "chains/errors.py", *ROOT.glob("chains/models/*.py")]
+    said = opened("\n".join(source.read_text(encoding="utf-8") for source in sources))
+    rows = 0
+    for way in ROOT.glob("docs/models/*.md"):
+        table = way.read_text(encoding="utf-8").split("\n## What goes wrong\n")[1]
+        for message in re.findall(r"^\| (.+?) \|", table, re.MULTILINE)[1:]:
+            assert opened(message).strip(" …") in said, f"{way.name}: {message}"
+            rows += 1
+    assert rows > 15
+
+
 def test_there_are_commands_to_try() -> None:
     assert len(commands()) >= 5
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize"]
+    "command", ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize", "models"]
 )
 def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -84,7 +119,7 @@ def shapes() -> dict[str, Any]:
 
 
 def test_every_command_with_json_has_its_shape() -> None:
-    assert set(shapes()) == {"search", "ask", "compare", "summarize", "list", "health", "ingest", "remove"}
+    assert set(shapes()) == {"search", "ask", "compare", "summarize", "list", "health", "ingest", "remove", "models"}
 
 
 def _as_json(shape: str) -> str:
@@ -115,7 +150,7 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
         if target.startswith("http"):
             continue
         file, _, anchor = target.partition("#")
-        found = ROOT / file if file else page
+        found = page.parent / file if file else page
         assert found.exists(), f"{page.name}: {target}"
         if anchor:
             headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
@@ -128,7 +163,7 @@ def test_every_dependency_has_its_reason() -> None:
     reasons = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    wanted += project["optional-dependencies"]["ocr"]
+    wanted += project["optional-dependencies"]["ocr"] + project["optional-dependencies"]["local"]
     for name in {re.split(r"[\[>=]", requirement)[0] for requirement in wanted}:
         assert name in reasons, name
 

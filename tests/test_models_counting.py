@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chains import prompts
+from chains.errors import ContextTooSmall
 from chains.models import chat, open_model
+from chains.models.base import Finish, Usage
 from chains.models.estimate import bound, bound_messages
 from chains.prompts import Prompt
 from tests.asking import KEY, PROMPT, opened, read
-from tests.servers import Reply, Request, said, serving
+from tests.servers import Reply, Request, llama_cpp, ollama, said, serving
 
 
 def test_the_server_counts_where_it_can_vllm() -> None:
@@ -72,8 +75,46 @@ def test_the_window_is_asked_of_the_server(routes: dict[str, object], window: in
         assert opened(server, context=777).context == 777
 
 
+def test_the_setting_lowers_what_the_server_told_and_never_raises_it() -> None:
+    with serving([said("x")], {"/v1/models": {"data": [{"id": "m", "max_model_len": 4096}]}}) as server:
+        assert [opened(server, context=n).context for n in (0, 777, 100_000)] == [4096, 777, 4096]
+
+
+def test_the_setting_holds_where_nobody_tells() -> None:
+    with serving([said("x")]) as server:
+        assert [opened(server, context=n).context for n in (0, 777, 100_000)] == [chat.WINDOW, 777, 100_000]
+
+
+def test_an_ollama_that_has_not_loaded_the_model_is_asked_again_when_it_has() -> None:
+    loaded: list[dict[str, object]] = []
+    routes = {**ollama({"m": 40960}), "/api/ps": lambda r: Reply(body={"models": loaded})}
+    with serving([said("x")], routes) as server:
+        free, limited = opened(server), opened(server, context=30_000)
+        assert (free.context, limited.context) == (4096, 30_000)  # what is usual is no word of the server's
+        loaded.append({"name": "m", "context_length": 16384})
+        read(free), read(limited)
+        assert (free.context, limited.context) == (16384, 16384)
+
+
 def test_openai_s_own_windows_are_known_without_asking() -> None:
-    assert open_model("openai:gpt-5-mini", api_key=KEY).context > 100_000
+    known = open_model("openai:gpt-5-mini", api_key=KEY).context
+    assert known > 100_000
+    assert open_model("openai:gpt-5-mini", api_key=KEY, context=9000).context == 9000
+    assert open_model("openai:gpt-5-mini", api_key=KEY, context=10_000_000).context == known
+
+
+def test_a_gguf_behind_llama_cpp_from_the_first_question_to_the_last_token() -> None:
+    """Its window is a slot's, its counts are exact, its replies stream and are billed, what is too long is not sent."""
+    with serving([said("The bridge ", "opened in 1884 [1].", bill=(321, 9))], llama_cpp("qwen.gguf", 3000)) as server:
+        model = open_model("openai:qwen.gguf", api_base=server.url)
+        assert model.context == 3000
+        rendered = prompts.render(PROMPT)
+        plain = len(rendered.system) + len(rendered.user)
+        assert plain // 4 <= model.count(PROMPT) <= plain // 4 + 30
+        assert read(model) == ("The bridge opened in 1884 [1].", Finish("stop", Usage(321, 9)))
+        with pytest.raises(ContextTooSmall, match="3000"):
+            list(model.stream(Prompt("answer", "question", "long " * 3000, "en", 60)))
+        assert len(server.chats) == 1
 
 
 def test_what_the_template_adds_beyond_the_estimate_is_learned() -> None:

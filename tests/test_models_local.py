@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 
 from chains import prompts
 from chains.errors import ContextTooSmall, ModelError, ModelFailed, UnknownModel
-from chains.models import hardware, local, open_model
+from chains.models import hardware, open_model, precision
 from chains.models.base import Finish, Usage
 from chains.models.local import Local
 from chains.prompts import Prompt, Rendered
@@ -145,26 +144,9 @@ def test_closing_stops_within_a_token_or_two(model: Local, monkeypatch: pytest.M
         assert isinstance(next(stream), str)
     before = len(made)
     stream.close()  # type: ignore[attr-defined]
-    assert model._running.acquire(timeout=5)  # the work has ended
-    model._running.release()
+    assert model._batches.idle(5)  # the work has ended
     assert before <= len(made) <= before + 2
 
-
-def test_one_call_at_a_time_and_all_are_answered(model: Local) -> None:
-    found: list[tuple[str, Finish]] = []
-    threads = [threading.Thread(target=lambda: found.append(read(model))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4 and len(set(found)) == 1  # greedy: the same words each time
-
-
-def test_a_call_that_waits_for_its_turn_can_be_closed(model: Local) -> None:
-    with model._running:
-        stream = model.stream(PROMPT)
-        assert next(stream) == ""
-        stream.close()  # type: ignore[attr-defined]
 
 
 def test_the_window_is_the_model_s_or_the_setting_where_that_is_smaller(folder: Path) -> None:
@@ -256,7 +238,7 @@ def test_does_without_prompt_lookup_where_a_model_cannot(model: Local, monkeypat
 def test_bfloat16_is_chosen_by_measurement(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert hardware.bfloat16_is_faster(64) in (True, False)
     for faster, dtype in ((True, "torch.bfloat16"), (False, "torch.float32")):
-        monkeypatch.setattr(local, "bfloat16_is_faster", lambda width, faster=faster: faster)
+        monkeypatch.setattr(precision, "bfloat16_is_faster", lambda width, faster=faster: faster)
         model = Local(str(folder))
         assert str(model._weights().dtype) == dtype
         assert read(model)[1].usage.output_tokens == PROMPT.max_tokens

@@ -1,7 +1,10 @@
 """The API model against servers on loopback that behave badly: each failure is a sentence of its own."""
 
 import socket
+import time
+from email.utils import formatdate
 
+import httpx
 import pytest
 
 from chains.errors import (
@@ -15,7 +18,7 @@ from chains.errors import (
     StreamCut,
     UnknownModel,
 )
-from chains.models import chat, open_model
+from chains.models import chat, open_model, trouble
 from tests.asking import KEY, PROMPT, broken, opened, read
 from tests.servers import Reply, chunk, refused, said, serving
 
@@ -111,6 +114,32 @@ def test_waits_as_long_as_the_server_asks_and_tries_again() -> None:
     with serving([refused(429, "slow down", Retry_After="1"), said("now")]) as server:
         assert read(opened(server))[0] == "now"
         assert server.times[1] - server.times[0] >= 1
+
+
+def test_waits_until_the_date_that_the_server_names() -> None:
+    date = formatdate(time.time() + 2.99, usegmt=True)  # whole seconds: two at least, and the server's own may round
+    with serving([refused(503, "busy", Retry_After=date), said("now")]) as server:
+        assert read(opened(server))[0] == "now"
+        assert server.times[1] - server.times[0] >= 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),  # long past, by our clock
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2015 07:27:00 GMT"}, 60.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "nonsense"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-5"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    error = RuntimeError("busy")
+    error.response = httpx.Response(503, headers=headers)  # type: ignore[attr-defined]
+    assert trouble.wait_asked(error) == seconds
 
 
 def test_gives_up_after_some_tries() -> None:

@@ -18,6 +18,7 @@ WRONG = {  # a value that each checked field refuses
     "api_seconds": "0",
     "context": "-1",
     "parallel": "many",
+    "local_bits": "5",
     "embedder": "",
     "reranker": " ",
     "chroma_url": "ftp://127.0.0.1",
@@ -85,7 +86,7 @@ def test_a_wrong_value_is_an_error_that_names_variable_value_and_what_is_allowed
 
 
 def test_every_field_that_can_be_wrong_is_tried() -> None:
-    assert sorted(WRONG) == [field for field in FIELDS if field != "api_key"]  # a key may be any text
+    assert sorted(WRONG) == [field for field in FIELDS if field not in ("api_key", "lora")]  # these may be any text
 
 
 def test_a_wrong_value_in_the_file_says_so(tmp_path: Path) -> None:
@@ -114,9 +115,13 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
         ({"OPENAI_API_KEY": "sk-b"}, "sk-b"),
         ({"PAGEWISE_API_KEY": "sk-a", "OPENAI_API_KEY": "sk-b"}, "sk-a"),
         ({"PAGEWISE_API_KEY": "", "OPENAI_API_KEY": "sk-b"}, "sk-b"),
+        ({"OPENAI_API_KEY": "sk-b", "PAGEWISE_API_BASE": "https://api.openai.com/v1"}, "sk-b"),
+        ({"OPENAI_API_KEY": "sk-b", "PAGEWISE_API_BASE": "http://127.0.0.1:11434/v1"}, ""),
+        ({"OPENAI_API_KEY": "sk-b", "PAGEWISE_API_BASE": "https://api.openai.com.example.com/v1"}, ""),
+        ({"PAGEWISE_API_KEY": "sk-a", "PAGEWISE_API_BASE": "http://127.0.0.1:11434/v1"}, "sk-a"),
     ],
 )
-def test_openai_api_key_counts_only_where_there_is_no_own_one(environ: dict[str, str], key: str) -> None:
+def test_openai_s_own_key_is_for_openai_alone(environ: dict[str, str], key: str) -> None:
     settings = load_settings(environ=environ)
     assert settings.api_key.get_secret_value() == key
 
@@ -173,3 +178,10 @@ def test_a_variable_in_the_file_is_answered_with_the_name_to_write_there(tmp_pat
     file.write_text("PAGEWISE_PASSAGES = 3\n")
     with pytest.raises(SettingsError, match="Did you mean 'passages'"):
         load_settings({}, {}, file)
+
+
+def test_bits_may_stand_as_a_number_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "pagewise.toml").write_text("local_bits = 4\n")
+    assert load_settings(environ={}).local_bits == "4"
+    with pytest.raises(WrongSetting, match="auto, 16, 8, 4"):
+        load_settings({"local_bits": 5}, {})

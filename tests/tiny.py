@@ -17,7 +17,9 @@ _TEXTS = [
 ]
 
 
-def tiny(folder: Path, context: int = 2048, template: str | None = TEMPLATE, vocabulary: int = 400) -> Path:
+def tiny(
+    folder: Path, context: int = 2048, template: str | None = TEMPLATE, vocabulary: int = 400, width: int = 32
+) -> Path:
     """Saves the model in `folder`, which is made, and returns it. It never ends a reply by itself."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -44,8 +46,8 @@ def tiny(folder: Path, context: int = 2048, template: str | None = TEMPLATE, voc
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
+            hidden_size=width,
+            intermediate_size=2 * width,
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,

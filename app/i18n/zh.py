@@ -33,6 +33,7 @@ TEXTS = {
     "chain.map_rerank.about": "每段各答一次，留下最好的。适合只在一处出现的事实。",
     "model.extractive": "不用语言模型：摘录原句",
     "model.extractive.about": "没有使用语言模型：挑出能回答问题的句子，原样引用。",
+    "privacy.server": "内容不离开本机：由 {host} 上的服务回答。",
     "privacy.machine": "在本机运行，内容不会发送到任何地方。",
     "privacy.sent": "您的问题和找到的段落会发送到 {host}。",
     "privacy.embedder": "所添加文档的全部文字会发送到 {host}。",
@@ -185,6 +186,14 @@ TEXTS = {
     "options.using": "现在使用 {model}。",
     "options.no_spec": "请写明模型，例如 openai:gpt-5-mini。",
     "options.bad_base": "地址以 http:// 或 https:// 开头。",
+    "options.here": "本机上找到的模型",
+    "options.again": "重新查找",
+    "options.none_here": "本机没有正在运行的模型服务（Ollama、LM Studio、llama.cpp、vLLM）。",
+    "options.at": "{server}，{host}：内容不离开本机",
+    "options.server": "某个服务",
+    "options.cached": "已下载，{size} GB：在 Pagewise 进程内运行",
+    "options.window": "{tokens} 个词元",
+    "options.choose": "选用",
     "options.about": "关于",
     "options.data": "文库位于 {folder}。",
     "options.embedder": "段落由 {embedder} 查找。",
@@ -258,6 +267,12 @@ ERRORS = {
     "ModelFailed": "模型 {model!r} 出错（{detail}）。已收到的内容保留。请再问一次；若仍然出错，请换一个模型。",
     "PackageMissing": "提供商 {provider!r} 需要安装包 {package!r}。请安装："
     "`.venv/bin/pip install -c constraints.txt {package}`。",
+    "ExtraMissing": "{setting} 需要安装包 {package!r}，目前没有安装。请安装："
+    "`.venv/bin/pip install -c constraints.txt -e '.[{extra}]'`。",
+    "MemoryTooSmall": "模型 {model!r} 约需 {needed:.1f} GB 内存，现有 {free:.1f} GB 可用"
+    "（PAGEWISE_LOCAL_BITS={bits}）。请关闭其他程序，换用更小的模型，或用更少的位数存放：PAGEWISE_LOCAL_BITS=4。",
+    "AdapterUnfit": "{folder} 中的适配器不能使用（{detail}）。"
+    "请把 PAGEWISE_LORA 设为专为此模型训练的 LoRA 适配器所在的文件夹，或留空。",
     "UnknownChain": "这项任务没有名为 {name!r} 的回答方式。可用的有：{names}。",
     "UnknownSetting": "没有 {name!r} 这个设置（{where}）。{hint}",
     "WrongSetting": "{name}={value!r}（{where}）不能使用。允许的是：{allowed}。",

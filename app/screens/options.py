@@ -2,10 +2,11 @@
 
 import importlib.metadata
 import re
+from functools import partial
 
 import streamlit as st
 
-from app.choices import Own
+from app.choices import Own, choice, place
 from app.session import Desk
 from app.views import safe, sidebar
 from app.views.answer import model_name
@@ -46,10 +47,50 @@ def draw(desk: Desk) -> None:
             _use(desk, (spec or "").strip(), (base or "").strip(), (key or "").strip())
         st.markdown(words("options.using", model=f"**{safe.inline(model_name(words, desk.model))}**"))
         sidebar.privacy(desk)
+        _here(desk)
         st.subheader(words("options.about"), anchor=False)
         st.markdown(f"Pagewise {importlib.metadata.version('pagewise')}")
         st.caption(words("options.data", folder=safe.inline(str(desk.settings.data))))
         st.caption(words("options.embedder", embedder=safe.inline(desk.settings.embedder)))
+
+
+def _here(desk: Desk) -> None:
+    """The models that were found on this machine, each to be chosen with a click."""
+    words, found = desk.words, desk.offers.look()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(words("options.here"), anchor=False)
+        st.button(words("options.again"), key="offers-again", type="tertiary", on_click=desk.offers.forget)
+    if desk.offers.searching:
+        _arriving(desk)
+    elif not found:
+        st.caption(words("options.none_here"))
+    for n, offer in enumerate(found):
+        where = (
+            words("options.at", server=offer.server or words("options.server"), host=place(offer.api_base))
+            if offer.api_base
+            else words("options.cached", size=f"{offer.size / 1e9:.1f}")
+        )
+        window = words("options.window", tokens=f"{offer.context:,}") if offer.context else ""
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"offer-{n}"):
+            st.button(
+                words("options.choose"),
+                key=f"offer-use-{n}",
+                disabled=desk.model == choice(offer),
+                on_click=partial(_choose, choice(offer)),
+            )
+            about = " · ".join(part for part in (where, window) if part)
+            st.markdown(f"**{safe.inline(offer.model.partition(':')[2])}** — {safe.inline(about)}")
+
+
+@st.fragment(run_every=0.5)
+def _arriving(desk: Desk) -> None:
+    """Draws the page again when the search has ended; nobody waits for it."""
+    if not desk.offers.searching:
+        st.rerun()
+
+
+def _choose(chosen: str) -> None:
+    st.session_state["chosen"] = chosen
 
 
 def _use(desk: Desk, spec: str, base: str, key: str) -> None:

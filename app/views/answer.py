@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.asking import Told
-from app.choices import scope_text
+from app.choices import label, scope_text
 from app.conversations import Entry
 from app.i18n import Words
 from app.jobs import Job
@@ -291,4 +291,4 @@ def for_clipboard(words: Words, answer: Answer) -> str:
 
 
 def model_name(words: Words, spec: str) -> str:
-    return words("model.extractive") if spec == "extractive" else spec
+    return words("model.extractive") if spec == "extractive" else label(spec)

@@ -6,12 +6,13 @@ from functools import partial
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.choices import connection, destination, models, provider, scope_text
+from app.choices import connection, destination, models, place, provider, scope_text
 from app.i18n import NAMES, Words
 from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
 from app.views.answer import model_name
 from chains.answer import CHAINS
+from chains.models.nearby import Offer
 from settings import Settings
 
 _EARLIER = 12
@@ -58,7 +59,8 @@ def choices(desk: Desk) -> None:
             persist_state="session",
         )
         st.caption(words(f"chain.{desk.chain}.about"))
-        specs = models(settings, desk.own)
+        offers = desk.offers.look()
+        specs = models(settings, desk.own, offers, desk.model)
         if st.session_state.get("model") not in specs:
             st.session_state["model"] = specs[0]
         st.selectbox(
@@ -68,9 +70,18 @@ def choices(desk: Desk) -> None:
             format_func=lambda spec: model_name(words, spec),
             persist_state="session",
         )
+        if desk.offers.searching:
+            _arriving(desk, offers)
         if desk.model == "extractive":
             st.caption(words("model.extractive.about"))
         privacy(desk)
+
+
+@st.fragment(run_every=1.0)
+def _arriving(desk: Desk, shown: tuple[Offer, ...]) -> None:
+    """Draws the page again where a search that nobody waited for found something else than is shown."""
+    if not desk.offers.searching and desk.offers.found != shown:
+        st.rerun()
 
 
 def _scope(desk: Desk) -> None:
@@ -104,7 +115,9 @@ def privacy(desk: Desk) -> None:
     if embedding:
         st.caption(f":material/cloud_upload: {words('privacy.embedder', host=safe.inline(embedding))}")
     if not answering and not embedding:
-        st.caption(f":material/lock: {words('privacy.machine')}")
+        served = where.api_base and provider(where.spec) not in ("extractive", "local")
+        here = words("privacy.server", host=safe.inline(place(where.api_base))) if served else words("privacy.machine")
+        st.caption(f":material/lock: {here}")
 
 
 def embedder_host(settings: Settings) -> str:

@@ -6,6 +6,7 @@ import os
 
 from chains.errors import UnknownModel
 from chains.models.base import Model
+from chains.models.precision import Bits
 from ingest.embed import Embedder
 
 
@@ -18,6 +19,8 @@ def open_model(
     parallel: int = 0,
     seconds: float = 120,
     embedder: Embedder | None = None,
+    bits: Bits = "auto",
+    lora: str = "",
 ) -> Model:
     """The model that `spec` names.
 
@@ -27,7 +30,8 @@ def open_model(
     "<provider>:<model>"              what LangChain's `init_chat_model` knows, with the provider's package installed
 
     `context` tokens and `parallel` calls at once: 0 to find out. `seconds`: the longest silence of a server.
-    Nothing is loaded or sent yet. Raises KeyMissing, PackageMissing, UnknownModel.
+    `bits` of a local model's weights, and `lora`, the folder of an adapter for it.
+    Nothing is loaded or sent yet. Raises KeyMissing, PackageMissing, UnknownModel, AdapterUnfit.
     """
     kind, colon, name = spec.strip().partition(":")
     if kind == "extractive" and not colon:
@@ -41,7 +45,7 @@ def open_model(
     if kind == "local":
         from chains.models.local import Local
 
-        return Local(name, context)
+        return Local(name, context, parallel, bits, lora)
     if kind != "openai" and api_key == os.environ.get("OPENAI_API_KEY"):
         api_key = ""  # the settings fall back to OpenAI's key; it is not another provider's to see
     from chains.models.chat import Chat

@@ -25,7 +25,7 @@ from chains.models.base import Finish
 from chains.models.estimate import bound, bound_messages
 from chains.models.pump import Put, pump
 from chains.models.reply import Reply
-from chains.models.server import Server
+from chains.models.server import Server, Window
 from chains.models.wire import Call, calling, client
 from chains.prompts import Prompt, Rendered
 
@@ -59,7 +59,7 @@ class Chat:
         if not (key.isascii() and key.isprintable()):  # no header can hold it
             raise KeyRefused(url=base or provider)
         self._key, self._seconds, self._setting = SecretStr(key), seconds, context
-        self._found = 0  # the window, once somebody told it
+        self._found: Window | None = None  # once somebody answered
         self._beyond = 0  # tokens that the server turned out to count beyond the estimate
         self._without: set[str] = set()  # parameters that this server turned out to refuse
         self._lock = threading.Lock()
@@ -81,7 +81,8 @@ class Chat:
 
             @functools.lru_cache(maxsize=32)
             def other(max_tokens: int) -> Any:
-                return providers.open_other(provider, self._model, base, key, seconds, max_tokens, context)
+                # A provider that takes a window is told the one that is reckoned with: Ollama's own is half of it.
+                return providers.open_other(provider, self._model, base, key, seconds, max_tokens, context or WINDOW)
 
             self._chat = other
         self._openai = provider == "openai"
@@ -92,16 +93,25 @@ class Chat:
 
     @property
     def context(self) -> int:
-        """The setting; else what the server says; else what the provider's package knows; else WINDOW."""
-        if not self._setting and not self._found:
-            if self._server:
-                told = self._server.window()
-                self._found = told or (WINDOW if self._server.reached else 0)  # it may come up later
-            else:
-                profile = getattr(self._chat(1), "profile", None)
-                known = profile.get("max_input_tokens") if isinstance(profile, Mapping) else None
-                self._found = known if isinstance(known, int) else 0
-        return self._setting or self._found or WINDOW
+        """What the server says, else what the provider's package knows of the model; the setting can only lower it.
+
+        Where neither says, it is the setting, else what is usual for such a server, else WINDOW.
+        """
+        found = self._found or self._window()
+        if self._setting:
+            return min(self._setting, found.tokens) if found.told and found.tokens else self._setting
+        return found.tokens or WINDOW
+
+    def _window(self) -> Window:
+        if self._server:
+            window = self._server.window()
+            if self._server.reached:  # else it may come up later
+                self._found = window
+            return window
+        profile = getattr(self._chat(1), "profile", None)
+        known = profile.get("max_input_tokens") if isinstance(profile, Mapping) else None
+        self._found = Window(known if isinstance(known, int) else 0)
+        return self._found
 
     def count(self, prompt: Prompt) -> int:
         """Exact where the server counts, else by `estimate`, never too few."""
@@ -142,6 +152,8 @@ class Chat:
                     billed = reply.input_tokens or self._count(rendered)
                     put(reply.finish(self.name, billed, prompt.max_tokens))
                     self._learn(reply.input_tokens - needed)
+                    if self._found is not None and not self._found.told:
+                        self._found = None  # now that the model is loaded, the server knows
 
         def silent() -> ModelError:
             return ModelTimeout(url=self._url, seconds=self._seconds)

@@ -34,3 +34,22 @@ def bfloat16_is_faster(width: int) -> bool:
         return 10 * best["read"] / 64 + best["write"]
 
     return seconds(torch.bfloat16) < 0.9 * seconds(torch.float32)
+
+
+def free_memory(gpu: bool) -> int:
+    """Bytes that are free on the card or, with what the system gives back at need, in this machine; 0: not known."""
+    if gpu:
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            told = dict(line.split(":") for line in lines)
+        return 1024 * sum(int(told[name].split()[0]) for name in ("MemAvailable", "SwapFree"))
+    except (OSError, KeyError, ValueError):  # not Linux
+        pass
+    try:
+        import psutil  # type: ignore[import-untyped]
+    except ImportError:
+        return 0
+    return int(psutil.virtual_memory().available)

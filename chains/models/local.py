@@ -1,49 +1,53 @@
-"""A language model in this process, by transformers: safetensors only, no code from the model's folder."""
+"""A language model in this process, by transformers. Calls that come at the same time are answered together."""
 
-import re
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chains import prompts
-from chains.errors import ContextTooSmall, ModelFailed, UnknownModel
-from chains.models.base import Finish, Usage
+from chains.errors import ContextTooSmall, ModelFailed
+from chains.models.base import Finish
+from chains.models.batches import Batches
 from chains.models.estimate import bound
-from chains.models.hardware import bfloat16_is_faster, out_of_memory
+from chains.models.hardware import free_memory, out_of_memory
+from chains.models.loading import Loader
+from chains.models.precision import Bits
 from chains.models.pump import Put, pump
-from chains.models.thoughts import Thoughts
+from chains.models.rows import Row, alone, together
 from chains.models.trouble import one_line
 from chains.prompts import Prompt
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+TOGETHER = 8  # prompts in one batch, where their memory allows; DECISIONS.md has the measurement
 _SANE = 10_000_000  # tokens; a tokenizer without a limit says 10^30
-_LOOKUP = 10  # tokens guessed at once from the prompt: answers copy from their sources
+_FILLING = 1.5  # a batch is at most so many times as large as what is in it: the rest fills the shorter prompts
+_SHARE = 0.5  # of the memory that is free
+_LARGE = 2_000_000  # bytes a token, where a model does not say: those of 70 billion weights take less
 
 
 class Local:
     """The model in a folder or, by its id, from the hub (its cache first). Loaded once, when first needed."""
 
-    parallel = 1
+    def __init__(
+        self, place: str, context: int = 0, parallel: int = 0, bits: Bits = "auto", lora: str = ""
+    ) -> None:
+        """`context`: tokens, 0 for the model's own. `parallel`: prompts in one batch, 0 for TOGETHER.
 
-    def __init__(self, place: str, context: int = 0) -> None:
-        """Raises UnknownModel where `place` is no folder and no hub id. `context`: tokens, 0 for the model's own."""
+        `bits` of a weight; `lora`: an adapter's folder, "" for none. Raises UnknownModel where `place` is no folder
+        and no hub id, AdapterUnfit.
+        """
         self.name = f"local:{place}"
-        folder = Path(place).expanduser()
-        self._place, self._offline = (str(folder), True) if folder.is_dir() else (place, False)
-        if not self._offline and not _HUB_ID.fullmatch(place):
-            raise UnknownModel(
-                model=self.name, where=place, hint="Give a folder with config.json and *.safetensors, or a hub id."
-            )
+        self.parallel = parallel or TOGETHER
+        self._loader = Loader(self.name, place, bits, lora)
         self._setting = context
-        self._opening, self._running = threading.Lock(), threading.Lock()
+        self._opening = threading.Lock()
         self._tokenizer: Any = None
         self._config: Any = None
         self._model: Any = None
         self._lookup = True  # until the model turns out to be of a kind that cannot
+        self._batches = Batches(self._run, self._together, self.parallel)
 
     def __repr__(self) -> str:
-        return f"Local({self._place!r})"
+        return f"Local({self.name!r})"
 
     @property
     def context(self) -> int:
@@ -75,16 +79,13 @@ class Local:
             raise ContextTooSmall(model=self.name, context=self.context, needed=needed)
 
         def work(put: Put, stopped: threading.Event) -> None:
-            while not self._running.acquire(timeout=0.1):
-                if stopped.is_set():
+            row = Row(tokens, prompt.max_tokens, inside, put, stopped)
+            self._batches.submit(row)
+            while not row.done.wait(0.1):
+                if stopped.is_set():  # the batch goes on for the others; this row ends with its next token
                     return
-            try:
-                if not stopped.is_set():
-                    self._generate(tokens, prompt.max_tokens, Thoughts(inside), put, stopped)
-            except Exception as error:
-                raise self._failed(error) from error
-            finally:
-                self._running.release()
+            if row.error is not None:
+                raise self._loader.failed(row.error) from row.error
 
         yield from pump(work)
 
@@ -129,14 +130,7 @@ class Local:
         with self._opening:
             if self._tokenizer is not None:
                 return
-            import transformers
-
-            def load(offline: bool) -> tuple[Any, Any]:
-                how = {"trust_remote_code": False, "local_files_only": offline}
-                config = transformers.AutoConfig.from_pretrained(self._place, **how)
-                return config, transformers.AutoTokenizer.from_pretrained(self._place, **how)
-
-            self._config, tokenizer = self._load(load)
+            self._config, tokenizer = self._loader.words()
             self._marks = [
                 token.content
                 for token in tokenizer.added_tokens_decoder.values()
@@ -145,138 +139,58 @@ class Local:
             self._tokenizer = tokenizer
 
     def _weights(self) -> Any:
-        """The model, on the GPU where there is one. Called with `_running` held."""
+        """The model. Called by one thread at a time, that of the batches."""
         if self._model is None:
             self._open()
-            import torch
-            import transformers
-
-            gpu = torch.cuda.is_available()
-            width = self._config.get_text_config().hidden_size
-            dtype = torch.bfloat16 if gpu or bfloat16_is_faster(width) else torch.float32
-
-            def load(offline: bool) -> Any:
-                how = {
-                    "trust_remote_code": False,
-                    "local_files_only": offline,
-                    "use_safetensors": True,
-                    "dtype": dtype,
-                }
-                try:  # said here, for a configuration can name an implementation to download
-                    return transformers.AutoModelForCausalLM.from_pretrained(
-                        self._place, attn_implementation="sdpa", **how
-                    )
-                except ValueError as error:
-                    if "scaled_dot_product_attention" not in str(error):
-                        raise
-                    return transformers.AutoModelForCausalLM.from_pretrained(
-                        self._place, attn_implementation="eager", **how
-                    )
-
-            logging: Any = transformers.utils.logging
-            logging.disable_progress_bar()
-            model = self._load(load)
-            self._model = model.to("cuda" if gpu else "cpu").eval()
+            self._model = self._loader.weights(self._config)
         return self._model
 
-    def _load(self, load: Any) -> Any:
-        """`load(offline)`, from the cache before the network; foreign errors become ours."""
+    def _run(self, rows: Sequence[Row]) -> None:
+        """One batch; what goes wrong goes to its rows."""
+        rows = [row for row in rows if not row.stopped.is_set()]
         try:
-            if not self._offline:
-                try:
-                    return load(True)
-                except OSError:
-                    pass
-            return load(self._offline)
-        except ModelFailed:
-            raise
+            if len(rows) > 1 and not getattr(self._weights(), "_is_stateful", False):
+                together(self._weights(), self._tokenizer, rows)
+            else:  # a model whose memory is one state for all tokens would take what fills a row into it
+                for row in rows:
+                    self._alone(row)
         except Exception as error:
-            raise self._not_loaded(error) from error
+            left = [row for row in rows if not row.done.is_set()]
+            if out_of_memory(error) and len(rows) > 1 and not any(row.made for row in left):
+                for row in left:
+                    self._run([row])
+                return
+            for row in left:
+                row.fail(error)
 
-    def _generate(
-        self, tokens: list[int], max_tokens: int, thoughts: Thoughts, put: Put, stopped: threading.Event
-    ) -> None:
-        import torch
-        from transformers import StoppingCriteria, StoppingCriteriaList, TextStreamer
-
-        model, tokenizer = self._weights(), self._tokenizer
-
-        class Pieces(TextStreamer):  # type: ignore[misc,unused-ignore]
-            """Whole words, as they are decided."""
-
-            def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-                put(thoughts.feed(text))
-
-        class Stopped(StoppingCriteria):  # type: ignore[misc,unused-ignore]
-            """After the token during which the reader left."""
-
-            def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-                return torch.full((input_ids.shape[0],), stopped.is_set(), dtype=torch.bool, device=input_ids.device)
-
-        ids = torch.tensor([tokens], device=model.device)
-        ends = _ends(model, tokenizer)
-
-        def run() -> Any:
-            with torch.inference_mode():
-                return model.generate(
-                    ids,
-                    attention_mask=torch.ones_like(ids),
-                    max_new_tokens=max_tokens,
-                    do_sample=False,
-                    temperature=None,
-                    top_p=None,
-                    top_k=None,
-                    pad_token_id=ends[0] if ends else 0,
-                    eos_token_id=ends or None,
-                    prompt_lookup_num_tokens=_LOOKUP if self._lookup else None,
-                    streamer=Pieces(tokenizer, skip_prompt=True, skip_special_tokens=True),
-                    stopping_criteria=StoppingCriteriaList([Stopped()]),
-                )
-
+    def _alone(self, row: Row) -> None:
+        model = self._weights()
         try:
-            out = run()
+            alone(model, self._tokenizer, row, self._lookup)
         except ValueError:  # said before the first word by models whose memory cannot be turned back
             if not self._lookup:
                 raise
             self._lookup = False
-            out = run()
-        if stopped.is_set():
-            return
-        rest = thoughts.close()
-        if rest:
-            put(rest)
-        new = out.shape[1] - len(tokens)
-        ended = new < max_tokens or int(out[0, -1]) in ends
-        put(Finish("stop" if ended else "length", Usage(len(tokens), new)))
+            alone(model, self._tokenizer, row, False)
 
-    def _not_loaded(self, error: Exception) -> Exception:
-        folder = Path(self._place)
-        if self._offline and not (folder / "config.json").is_file():
-            hint = "A model's folder holds config.json and *.safetensors."
-            return UnknownModel(model=self.name, where=folder, hint=hint)
-        if self._offline and not any(folder.glob("*.safetensors")):
-            detail = "its folder holds no *.safetensors, and no other weights are loaded"
-            return ModelFailed(model=self.name, detail=detail)
-        if not self._offline and isinstance(error, OSError):
-            return UnknownModel(
-                model=self.name,
-                where="the hub's cache or the hub",
-                hint=f"Check the name and the network, or give a folder. ({one_line(str(error))})",
-            )
-        return self._failed(error)
-
-    def _failed(self, error: Exception) -> Exception:
-        if isinstance(error, ModelFailed | UnknownModel):
-            return error
-        if out_of_memory(error):
-            detail = "the memory is not enough: take a smaller model, or lower PAGEWISE_CONTEXT"
-        else:
-            detail = one_line(f"{type(error).__name__}: {error}")
-        return ModelFailed(model=self.name, detail=detail)
+    def _together(self, rows: Sequence[Row]) -> bool:
+        """Whether these can be one batch: what fills it is little, it keeps to the window, and its memory is there."""
+        prompt, reply = max(len(row.tokens) for row in rows), max(row.max_tokens for row in rows)
+        if prompt * len(rows) > _FILLING * sum(len(row.tokens) for row in rows) or prompt + reply > self.context:
+            return False
+        free = free_memory(getattr(getattr(self._model, "device", None), "type", "cpu") == "cuda")
+        return not free or len(rows) * (prompt + reply) * _bytes_a_token(self._config.get_text_config()) < _SHARE * free
 
 
-def _ends(model: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end a reply."""
-    said = model.generation_config.eos_token_id
-    found = said if isinstance(said, list) else [said, tokenizer.eos_token_id]
-    return list(dict.fromkeys(token for token in found if token is not None))
+def _bytes_a_token(config: Any) -> int:
+    """What a token takes while a reply is made: its keys and values in all layers, and what one layer computes.
+
+    In four bytes a number, which is never too little.
+    """
+    try:
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * size
+        return 4 * int(kept + 4 * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size))
+    except (AttributeError, TypeError, ZeroDivisionError):  # a model that says it otherwise
+        return _LARGE

@@ -55,7 +55,7 @@ def open_other(provider: str, model: str, base: str, key: str, seconds: float, m
         all_names = ", ".join(sorted({"extractive", "local", *registry}))
         raise UnknownModel(model=f"{provider}:{model}", where="any provider", hint=f"Providers are: {all_names}.")
     names: Mapping[str, str] = _NAMES.get(provider, _DEFAULT_NAMES)
-    values = {"tokens": max_tokens, "seconds": seconds, "retries": 0, "window": window or None}
+    values = {"tokens": max_tokens, "seconds": seconds, "retries": 0, "window": window}
     given = {what: value for what, value in values.items() if what in names and value is not None}
     settings: dict[str, Any] = {names[what]: value for what, value in given.items()}
     if base:

@@ -2,8 +2,10 @@
 a name, a message), not at its class, because every provider's package has its own classes for the same few troubles."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from chains.errors import (
     ContextTooSmall,
@@ -103,7 +105,7 @@ def may_pass(error: BaseException, ours: ModelError) -> bool:
 
 
 def wait_asked(error: BaseException) -> float | None:
-    """Seconds that the server asks to wait in Retry-After, where it does so in seconds."""
+    """Seconds that the server asks to wait in Retry-After, which holds seconds or a date (RFC 9110, 10.2.3)."""
     for link in _chain(error):
         headers = getattr(getattr(link, "response", None), "headers", None)
         if headers is not None:
@@ -112,7 +114,22 @@ def wait_asked(error: BaseException) -> float | None:
                     return max(0.0, float(headers.get(name, "")) * unit)
                 except ValueError:
                     continue
+            until = _until(headers.get("retry-after", ""), headers.get("date", ""))
+            if until is not None:
+                return until
     return None
+
+
+def _until(date: str, now: str) -> float | None:
+    """Seconds from `now`, which is the server's own clock where it says, until `date`."""
+    try:
+        wanted = parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    try:
+        return max(0.0, wanted - parsedate_to_datetime(now).timestamp())
+    except (ValueError, OverflowError):
+        return max(0.0, wanted - time.time())
 
 
 def status_of(error: BaseException) -> int | None:
