@@ -17,7 +17,7 @@ from chains.parts import parts
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
-from chains.tasks import Task
+from chains.tasks import RERANK, Rerank, Task
 from ingest.document import Passage
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
@@ -74,21 +74,24 @@ def ask(
     reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
+    rerank: Rerank = RERANK,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises
-    UnknownChain at once, a library's error before the first event; what goes wrong later is the Answer's `error`,
-    beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. `rerank`: how
+    map_rerank weighs its sources. Raises UnknownChain at once, a library's error before the first event; what goes
+    wrong later is the Answer's `error`, beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _ask(question, found, model, _chain(chain, "question"), history, language)
+    return _ask(question, found, model, _chain(chain, "question"), history, language, rerank)
 
 
-def asked(question: str, wanted: str, passages: Sequence[Passage], language: Language | None) -> Asked:
+def asked(
+    question: str, wanted: str, passages: Sequence[Passage], language: Language | None, rerank: Rerank = RERANK
+) -> Asked:
     """`wanted`: the question as it was searched for; `language` None answers in the question's."""
     sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    return Asked(question, Task("question", wanted, language or language_of(question)), sources)
+    return Asked(question, Task("question", wanted, language or language_of(question), rerank=rerank), sources)
 
 
 def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
@@ -113,6 +116,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
     sources: tuple[Source, ...] = ()
     given: set[int] = set()
     searched, calls, writing = "", 0, False
+    begun = chain != "map_rerank"  # the call that writes; where map_rerank scores first, a source is read for it
     for event in events:
         if isinstance(event, Step):
             given.update(source.n for source in event.sources if event.name != "searched")
@@ -120,6 +124,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
                 sources = event.sources
             elif event.name == "condensed":
                 searched, calls = event.text, calls + 1
+            begun = begun or event.name == "read"
             calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
@@ -133,7 +138,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         refused=False,
         chain=chain,
         model=model,
-        calls=calls + (writing and chain in ("stuff", "map_reduce", "refine")),
+        calls=calls + (writing and begun),
         seconds=seconds,
         usage=Usage(),
         stopped=True,
@@ -156,6 +161,7 @@ def _ask(
     chain: Chain,
     history: Sequence[Turn],
     language: Language | None,
+    rerank: Rerank,
 ) -> Iterator[Event]:
     started, meter = monotonic(), Meter(model)
     meter.bound = 1
@@ -170,7 +176,7 @@ def _ask(
             raise
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
-    given = asked(question, wanted, passages, language)
+    given = asked(question, wanted, passages, language, rerank)
     yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started)
 
 

@@ -33,8 +33,6 @@ class Meter:
         return self._model.parallel
 
     def count(self, prompt: Prompt) -> int:
-        if prompt.schema is not None:  # a mapping: cannot be looked up by
-            return self._model.count(prompt)
         found = self._counts.get(prompt)
         if found is None:
             found = self._counts[prompt] = self._model.count(prompt)
@@ -45,9 +43,7 @@ class Meter:
             if self.calls >= self.bound:
                 raise ModelFailed(model=self.name, detail=f"more than the {self.bound} calls that were announced")
             self.calls += 1
-        used = Usage(
-            0 if prompt.schema is not None else self._counts.get(prompt, 0)
-        )  # what is known if it never finishes
+        used = Usage(self._counts.get(prompt, 0))  # what is known if it never finishes
         try:
             with closed(self._model.stream(prompt)) as stream:
                 for piece in stream:

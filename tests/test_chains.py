@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from tests.fakes import ScriptedModel
 from tests.sources import CUT, QUESTION, SUMMARY, by_role, note, run, seen, sources, steps, text, told, words
 
 PAIRS = [(chain.name, task) for chain in CHAINS.values() for task in (QUESTION, SUMMARY) if task.kind in chain.tasks]
+PAIRS.append(("map_rerank", replace(QUESTION, rerank="answer")))  # QUESTION has the default, which is the other
 UNREACHABLE = ModelUnreachable(url="http://127.0.0.1", detail="refused")
 
 

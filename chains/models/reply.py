@@ -8,6 +8,7 @@ from chains.models.estimate import bound
 from chains.models.pump import Put
 from chains.models.thoughts import Thoughts
 
+_BEGINNING = 8  # characters
 _WHY = ("finish_reason", "stop_reason", "done_reason", "status")  # what the packages call it
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "incomplete"}
 _FILTERED = {"content_filter", "safety", "prohibited_content", "blocklist", "recitation", "spii"}
@@ -23,6 +24,7 @@ class Reply:
         self._input = self._output = 0  # by the server; 0: it did not say
         self._raw = 0  # at most so many tokens came, by estimate
         self._blank = True
+        self.begun_with = ""  # the first few visible characters
 
     def feed(self, chunk: Any) -> None:
         """An AIMessageChunk."""
@@ -65,6 +67,8 @@ class Reply:
 
     def _show(self, text: str) -> None:
         self._blank = self._blank and not text.strip()
+        if len(self.begun_with) < _BEGINNING:
+            self.begun_with = (self.begun_with + text).lstrip()[:_BEGINNING]
         self._put(text)
 
 

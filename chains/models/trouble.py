@@ -1,9 +1,13 @@
 """Whatever a provider's client raises becomes one of our errors. It looks at what an exception carries (a status,
 a name, a message), not at its class, because every provider's package has its own classes for the same few troubles."""
 
+import contextlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from math import isfinite
 
 from chains.errors import (
     ContextTooSmall,
@@ -94,6 +98,11 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
     return ModelFailed(model=asked.model, detail=detail)
 
 
+def is_told(said: str) -> bool:
+    """Whether a refusal says that the prompt is too long or the model is not there: then nothing else is the matter."""
+    return _TOO_LONG.search(said) is not None or _NO_MODEL.search(said) is not None
+
+
 def may_pass(error: BaseException, ours: ModelError) -> bool:
     """Worth asking again a little later, if nothing of the reply had arrived."""
     status = status_of(error)
@@ -103,15 +112,18 @@ def may_pass(error: BaseException, ours: ModelError) -> bool:
 
 
 def wait_asked(error: BaseException) -> float | None:
-    """Seconds that the server asks to wait in Retry-After, where it does so in seconds."""
+    """Seconds that the server asks to wait in Retry-After: a number of them, or a date (RFC 9110, 10.2.3)."""
     for link in _chain(error):
         headers = getattr(getattr(link, "response", None), "headers", None)
         if headers is not None:
             for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-                try:
-                    return max(0.0, float(headers.get(name, "")) * unit)
-                except ValueError:
-                    continue
+                said = str(headers.get(name, ""))
+                with contextlib.suppress(ValueError, OverflowError):
+                    seconds = float(said)
+                    if isfinite(seconds):
+                        return max(0.0, seconds * unit)
+                with contextlib.suppress(ValueError, OverflowError):
+                    return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
     return None
 
 
