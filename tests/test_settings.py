@@ -20,6 +20,7 @@ WRONG = {  # a value that each checked field refuses
     "parallel": "many",
     "embedder": "",
     "reranker": " ",
+    "rerank": "both",
     "chroma_url": "ftp://127.0.0.1",
     "chain": "stuf",
     "passages": "0",
