@@ -233,6 +233,8 @@ def step_text(step: Step) -> str:
             return f"one reply could not be used: {step.text}"
         case "kept":
             return f"kept the earlier draft: {step.text}"
+        case "enough":
+            return f"the last passages added nothing; stopped after {of}"
         case "verified":
             return f"{of} quotes found word for word on their pages"
 

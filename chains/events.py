@@ -18,6 +18,7 @@ StepName = Literal[
     "scored",  # done of total; text: the source's score
     "lost",  # one reply could not be used; text: why
     "kept",  # the earlier draft was kept; text: why
+    "enough",  # done of total sources were read, and the last of them added nothing: the others are left unread
     "verified",  # done of total citations
 ]
 

@@ -11,7 +11,7 @@ from chains import budget, calls
 from chains.errors import ContextTooSmall, ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
-from chains.notes import marked, marks, own
+from chains.notes import marked, marks, own, shortened
 from chains.prompts import Prompt, Source
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal
 from chains.tasks import Task
@@ -106,7 +106,8 @@ def _reduce(plan: _Plan, notes: list[str], sources: Sequence[Source], model: Mod
                 if is_refusal(text) or (given and not marks(text, given)):
                     # What was paid for is kept: as much of the notes themselves as one note may hold.
                     yield Step("lost", text=str(reply) if isinstance(reply, ModelError) else reply.text[:200])
-                    text = _squeeze(plan, ["\n".join(group)], model, plan.note)[0]
+                    kept = group[: max(1, plan.note // LEAST_TOKENS)]  # each with its own mark
+                    text = "\n".join(_squeeze(plan, kept, model, plan.note // len(kept)))
                 joined[together[index]] = text
                 yield Step("joined", done, len(together))
         notes = [note for note in joined if note]
@@ -153,4 +154,4 @@ def _squeeze(plan: _Plan, notes: Sequence[str], model: Model, share: int = 0) ->
 
 
 def _shortened(plan: _Plan, note: str, most: int, model: Model) -> str:
-    return budget.shorten(note, lambda text: model.count(plan.final((text,))) <= most)
+    return shortened(note, lambda text: model.count(plan.final((text,))) <= most)

@@ -1,8 +1,10 @@
 """What models wrote on the way to an answer: which marks in it count."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from chains import citations
+from chains import budget, citations
+
+_ANY = range(1, 10_000)  # a note's marks were read before: all of them lead to given sources
 
 
 def own(text: str, given: Collection[int]) -> str:
@@ -26,3 +28,14 @@ def marked(text: str, n: int) -> str:
 def marks(text: str, given: Collection[int]) -> set[int]:
     """The numbers of the given sources that the text leads to."""
     return {claim.n for claim in citations.read(text, given).claims}
+
+
+def shortened(note: str, fits: Callable[[str], bool]) -> str:
+    """The longest beginning that fits, behind it one mark of the note where all would be cut off; "" if none fits."""
+    numbers = [claim.n for claim in citations.read(note, _ANY).claims]
+    mark = f" [{numbers[0]}]" if numbers else ""
+
+    def led(text: str) -> str:
+        return text if not mark or not text or marks(text, _ANY) else text + mark
+
+    return led(budget.shorten(note, lambda text: fits(led(text))))

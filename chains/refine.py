@@ -8,6 +8,7 @@ row add nothing, the rest is left unread, and that is said; a summary's are a do
 from collections.abc import Iterator, Sequence
 
 from chains import budget, calls
+from chains.citations import plain
 from chains.errors import ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
@@ -19,6 +20,7 @@ from chains.tasks import Task
 HEARD = 240  # characters after which a reply without a mark can no longer be a refusal; those are short
 BATCH = 3  # sources a call, also where more would fit: a draft that is never improved is what stuff writes
 SLACK = 16  # tokens that the draft's tags and seams may take
+_ADDS_NOTHING = ("unchanged", "refused")
 IDLE = 2  # batches in a row that add nothing, after which a question's other sources are not read (DECISIONS.md)
 
 
@@ -100,16 +102,16 @@ def _worse(reply: str, draft: str, given: set[int]) -> str:
         return "empty"
     if is_refusal(reply):
         return "refused"
-    if draft and (is_unchanged(reply) or _same(reply, draft)):
+    if draft and (is_unchanged(reply) or _same(reply, draft, given)):
         return "unchanged"
     if marks(reply, given) < marks(draft, given):
         return "sources lost"
     return ""
 
 
-def _same(reply: str, draft: str) -> bool:
-    """Whether the draft was written once more, whatever the quotes in its marks."""
-    return plain(reply).split() == plain(draft).split() and marks_of(reply) == marks_of(draft)
+def _same(reply: str, draft: str, given: set[int]) -> bool:
+    """Whether the draft was written once more, whatever its marks quote."""
+    return plain(reply).split() == plain(draft).split() and marks(reply, given) == marks(draft, given)
 
 
 def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token]:

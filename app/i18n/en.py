@@ -103,6 +103,7 @@ TEXTS = {
     "step.scored": "Scored {done} of {total}: {text}",
     "step.lost": "One reply could not be used: {text}",
     "step.kept": "Kept the earlier draft: {text}",
+    "step.enough": "The last passages added nothing; stopped after {done} of {total}",
     "step.verified": "Found {done} of {total} quotes on their pages",
     # chains side by side
     "compare.facts.one": "{n} model call · {seconds} s",

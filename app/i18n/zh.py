@@ -95,6 +95,7 @@ TEXTS = {
     "step.scored": "已评分 {done} / {total}：{text}",
     "step.lost": "有一个回复无法采用：{text}",
     "step.kept": "保留了之前的草稿：{text}",
+    "step.enough": "最后几段没有新内容；读了 {total} 个段落中的 {done} 个后停止",
     "step.verified": "{total} 处引文中有 {done} 处已在原页找到",
     "compare.facts.one": "调用模型 {n} 次 · {seconds} 秒",
     "compare.facts.other": "调用模型 {n} 次 · {seconds} 秒",
