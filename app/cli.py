@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     top = parser()
     args = top.parse_args(argv)
+    args.typed = list(sys.argv[1:] if argv is None else argv)
     if "file" in args and (args.question is None) == (args.file is None):
         top.error(f"{args.command} takes either a QUESTION or --from FILE.jsonl")
     if (getattr(args, "since", None) or 0) > (getattr(args, "until", None) or math.inf):
@@ -277,7 +278,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         answer = _follow(events(line), screen.show, Answer, cut(line))
         if args.json:
             write_json(out, answer_json(args.question, answer))
-        screen.finish(answer)
+        screen.finish(answer, args.typed)
         return _code(answer)
 
 
@@ -334,7 +335,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         )
         if args.json:
             write_json(out, summary_json(record.name, answer))
-        screen.finish(answer)
+        screen.finish(answer, args.typed)
         return _code(answer)
 
 

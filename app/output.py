@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
@@ -220,7 +221,8 @@ def step_text(step: Step) -> str:
         case "planned":
             return f"at most {some(step.total, 'model call')}"
         case "cut":
-            return f"only {of} passages fit the model's window; --chain map_reduce reads all"
+            offer = f"; --chain {step.text} reads all" if step.text else ""
+            return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")
         case "read":
             return f"read {of}"
         case "drafted":
@@ -247,9 +249,11 @@ class Screen:
         self._err = err
         self._open_line = False
         self._said = False
+        self._offer = ""  # the chain that would read what did not fit
 
     def show(self, event: Event) -> None:
         if isinstance(event, Step):
+            self._offer = event.text if event.name == "cut" else self._offer
             self.end_line()
             self._err.write(f"· {step_text(event)}\n")
             self._err.flush()
@@ -265,8 +269,8 @@ class Screen:
             self._out.flush()
             self._open_line = False
 
-    def finish(self, answer: Answer) -> None:
-        """What stands under the text: where it comes from, what is missing."""
+    def finish(self, answer: Answer, typed: Sequence[str] = ()) -> None:
+        """What stands under the text: where it comes from, what is missing. `typed`: the command line that asked."""
         out = self._out
         if out is None:
             return
@@ -280,6 +284,23 @@ class Screen:
             self._err.write(f"pagewise: {answer.error}\n")
         elif answer.stopped:
             self._err.write("Stopped; this is what had come.\n")
+        elif self._offer and typed:
+            self._err.write(f"To read all passages: {with_chain(typed, self._offer)}\n")
+
+
+def with_chain(typed: Sequence[str], chain: str) -> str:
+    """The command that was typed, to be copied, with another chain."""
+    kept: list[str] = []
+    words = iter(typed)
+    for word in words:
+        if word == "--chain":
+            next(words, None)
+        elif not word.startswith("--chain="):
+            kept.append(word)
+        if word == "--":
+            break
+    at = kept.index("--") if "--" in kept else len(kept)
+    return shlex.join(["pagewise", *kept[:at], "--chain", chain, *kept[at:], *words])
 
 
 def _below(answer: Answer) -> Iterator[str]:

@@ -211,6 +211,27 @@ def test_each_chain_answers_and_can_be_asked_for_again(
     assert all(entry.answer and "1884" in entry.answer.text for entry in entries)
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_did_not_fit_is_said_and_a_press_reads_it_with_the_chain_that_can(
+    lang: str, tmp_path: Path, says: Callable[..., ScriptedModel]
+) -> None:
+    filled(tmp_path, [f"{n}.pdf" for n in range(6)])
+    model = says(lambda p: "\n".join(p.notes) or "It was opened in 1884 [1].", context=560)
+    at = ask(start(lang=lang), "When was the bridge opened?")
+    (entry,) = Conversations(load_settings().data).entries(conversation(at))
+    (cut,) = [step for step in entry.steps if step.name == "cut"]
+    words = TEXTS[lang]  # type: ignore[index]
+    assert words["step.cut.plain"].format(done=cut.done, total=cut.total) in texts(at) and cut.done < cut.total
+    (offer,) = keys(at, "read-all-")
+    assert at.button(key=offer).label == words["ask.read_all"].format(chain=words["chain.map_reduce"])
+    model.prompts.clear()
+    press(at, offer)
+    assert {s.n for p in model.prompts if p.role == "map" for s in p.sources} == set(range(1, cut.total + 1))
+    _, again = Conversations(load_settings().data).entries(conversation(at))
+    assert again.chain == "map_reduce" and not [step for step in again.steps if step.name == "cut"]
+    assert keys(at, "read-all-") == [offer]  # the answer that read all offers nothing
+
+
 def test_a_follow_up_is_asked_with_what_came_before(library: Library, says: Callable[..., ScriptedModel]) -> None:
     model = says(lambda prompt: "When was the bridge opened?" if prompt.role == "condense" else "In 1884 [1].")
     at = ask(start(), "What is there about a bridge?")
@@ -360,8 +381,9 @@ def any_role(prompt: Prompt) -> str:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_question_is_compared_by_all_chains_and_kept_over_a_reload(
-    lang: str, library: Library, says: Callable[..., ScriptedModel]
+    lang: str, library: Library, says: Callable[..., ScriptedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PAGEWISE_RERANK", "answer")  # so that one chain says something else
     says(any_role, parallel=4)
     words = TEXTS[lang]  # type: ignore[index]
     at = ask(start(lang=lang), "When was the bridge opened?")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from app import cli
+from app.output import with_chain
 from chains.answer import cut_short
 from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token
@@ -180,6 +182,31 @@ def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> 
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
     assert "· found" in err and "· " not in out  # steps are no part of the answer
     assert "3 of 3 figures found on the cited pages" in out and "figures" not in err
+
+
+def test_what_did_not_fit_is_said_with_the_command_that_reads_it(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = "When was the new lighthouse 'Harbour' finished?"
+    model = ScriptedModel(lambda p: "It is so [1].", context=460)
+    monkeypatch.setattr("app.wiring.model", lambda *_: model)
+    code, out, err = filled("ask", question, "--chain", "stuff", "-k", 9)
+    [line] = [line for line in err.splitlines() if line.startswith("To read all passages: ")]
+    assert code == 0 and "passages fit the model's window; --chain map_reduce reads all" in err and "To read" not in out
+    command = shlex.split(line.partition(": ")[2])
+    assert command[:2] == ["pagewise", "ask"] and question in command and command[-2:] == ["--chain", "map_reduce"]
+    code, out, err = filled(*command[1:])
+    assert code == 0 and "To read all" not in err and [p.role for p in model.prompts].count("map") > 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        (["ask", "Why?"], "pagewise ask 'Why?' --chain map_reduce"),
+        (["--data", "a b", "ask", "Why?", "--chain=stuff"], "pagewise --data 'a b' ask 'Why?' --chain map_reduce"),
+        (["ask", "--chain", "stuff", "--", "-Why?"], "pagewise ask --chain map_reduce -- '-Why?'"),
+    ],
+)
+def test_a_command_is_told_again_with_another_chain(typed: list[str], command: str) -> None:
+    assert with_chain(typed, "map_reduce") == command
 
 
 def test_compare_gives_every_chains_answer_and_where_they_agree(filled: Run) -> None:

@@ -57,6 +57,7 @@ TEXTS = {
     "ask.compare": "Compare chains",
     "ask.compare.help": "Answers it by all four chains, side by side, from the same passages.",
     "ask.copy": "Copy",
+    "ask.read_all": "Read all with {chain}",
     "ask.interrupted": "This was not answered: Pagewise was closed before the answer came.",
     "ask.stopped": "Stopped. This is what had come.",
     "ask.broken": "What had come is kept.",

@@ -51,6 +51,7 @@ TEXTS = {
     "ask.compare": "比较四种方式",
     "ask.compare.help": "用同样的段落，让四种方式各答一遍，并排来看。",
     "ask.copy": "复制",
+    "ask.read_all": "用 {chain} 读完全部",
     "ask.interrupted": "这个问题没有答完：答案出来之前 Pagewise 已关闭。",
     "ask.stopped": "已停止。以上是已经写出的部分。",
     "ask.broken": "已写出的部分保留在上面。",

@@ -117,13 +117,31 @@ def text(desk: Desk, entry: Entry, answer: Answer) -> None:
         st.markdown(safe.answer(answer.text, href))
     if answer.stopped:
         st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
+    _offer(desk, entry)
     _citations(desk, entry, answer)
+
+
+def _offer(desk: Desk, entry: Entry) -> None:
+    """What did not fit the model, and the chain that would read it, to be pressed."""
+    cut = next((step for step in entry.steps if step.name == "cut" and step.text in CHAINS), None)
+    if cut is None:
+        return
+    words = desk.words
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"cut-{entry.id}"):
+        st.caption(f":material/content_cut: {words('step.cut.plain', done=cut.done, total=cut.total)}", width="content")
+        st.button(
+            words("ask.read_all", chain=words(f"chain.{cut.text}")),
+            key=f"read-all-{entry.id}",
+            type="tertiary",
+            on_click=partial(desk.again, entry, cut.text),
+        )
 
 
 def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
     words = desk.words
     st.markdown(f"**{words('refused')}**")
     st.markdown(words("refused.try"))
+    _offer(desk, entry)
     if not answer.sources:
         st.caption(words("refused.empty"))
         return
