@@ -137,7 +137,9 @@ def how_json(answer: Answer) -> dict[str, object]:
         "calls": answer.calls,
         "seconds": round(answer.seconds, 3),
         "usage": usage,
+        "quotes": {"verified": answer.verified, "near": answer.near, "total": len(answer.citations)},
         "citations": [_citation_json(citation) for citation in answer.citations],
+        "unsourced": [{"text": answer.text[start:end], "start": start, "end": end} for start, end in answer.unsourced],
         "figures": [_figure_json(figure) for figure in answer.figures],
         **({"stopped": True} if answer.stopped else {}),
         **({"error": str(answer.error)} if answer.error else {}),
@@ -238,7 +240,7 @@ def step_text(step: Step) -> str:
         case "enough":
             return f"the last passages added nothing; stopped after {of}"
         case "verified":
-            return f"{of} quotes found word for word on their pages"
+            return f"{of} quotes found word for word on their pages" + (f", {step.text} nearly" if step.text else "")
 
 
 class Screen:
@@ -305,6 +307,7 @@ def with_chain(typed: Sequence[str], chain: str) -> str:
 
 def _below(answer: Answer) -> Iterator[str]:
     yield from figures_line(answer)
+    yield from unsourced_lines(answer)
     if answer.citations:
         yield ""
     yield from citation_lines(answer)
@@ -323,6 +326,14 @@ def figures_line(answer: Answer) -> Iterator[str]:
         line += f"; {len(formulas)} computed ({', '.join(dict.fromkeys(formulas))})" if formulas else ""
         line += f"; not found: {', '.join(unsupported)}" if unsupported else ""
         yield line
+
+
+def unsourced_lines(answer: Answer) -> Iterator[str]:
+    """The sentences that state something without a source."""
+    if answer.unsourced:
+        n = len(answer.unsourced)
+        yield f"{some(n, 'sentence')} {'has' if n == 1 else 'have'} no source:"
+        yield from (f"- {one_line(answer.text[start:end])}" for start, end in answer.unsourced)
 
 
 def citation_lines(answer: Answer) -> Iterator[str]:

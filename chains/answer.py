@@ -18,6 +18,7 @@ from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.tasks import RERANK, Rerank, Task
+from chains.unsourced import unsourced
 from ingest.document import Passage
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
@@ -144,6 +145,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         stopped=True,
         searched=searched,
         figures=figures(reader.text, question, found, sources),
+        unsourced=unsourced(reader.text, sources, whole=False),
     )
 
 
@@ -231,8 +233,9 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
         answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
     else:
         found = citations.cite(reader, sources)
-        if found:
-            yield Step("verified", sum(citation.verified for citation in found), len(found))
         held = figures(reader.text, answer.question, found, sources)
-        answer = replace(answer, text=reader.text, citations=found, figures=held, error=error)
+        alone = unsourced(reader.text, sources, whole=error is None)
+        answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
+        if found:
+            yield Step("verified", answer.verified, len(found), str(answer.near or ""))
     yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)

@@ -15,6 +15,7 @@ from app import intake, resources, wiring
 from app.conversations import Conversations, Entry
 from app.i18n import TEXTS
 from app.jobs import Job
+from app.views import safe
 from chains.answer import CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
@@ -191,6 +192,21 @@ def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says:
     assert "page 2 of 2" in texts(at)
     press(at, "source-close")
     assert not pictures(at)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_sentence_without_a_source_has_a_sign_and_near_quotes_are_counted_apart(
+    lang: str, library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says("The bridge was opened in 1884 [1]. **It was a bridge near the mill [1].** The moon is green. So it is [1].")
+    at = ask(start(lang=lang), "When was the bridge opened?")
+    words = TEXTS[lang]  # type: ignore[index]
+    drawn = texts(at)
+    assert f"The moon is green\\. {safe.SIGN} So it is" in drawn and drawn.count(safe.SIGN) == 2  # there, and below
+    assert f"{safe.SIGN} {words['answer.unsourced.one'].format(n=1)}" in drawn
+    quotes = words["answer.quotes"].format(done=1, total=3) + words["answer.quotes.near"].format(n=1)
+    assert quotes in drawn
+    assert words["step.verified.near"].format(done=1, total=3, near=1) in drawn
 
 
 @pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])

@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from app.views import safe
+from chains.unsourced import unsourced
 
 HOSTILE = [
     "![x](http://127.0.0.1:1/leak?q=secret)",
@@ -103,6 +104,35 @@ def test_each_mark_is_asked_for_with_its_own_offset(parts: list[tuple[str, int]]
 
     safe.answer(text, href)
     assert asked == [(int(m[1]), m.start()) for m in re.finditer(r"\[(\d{1,4})\]", text)]
+
+
+@given(TEXTS, st.sets(st.integers(0, 80), max_size=5))
+def test_a_sign_stands_where_it_was_put_and_nowhere_else(text: str, at: set[int]) -> None:
+    ends = {end for end in at if end <= len(text) and not re.search(r"\[\d{0,4}$", text[:end])}
+    asked: list[tuple[int, int]] = []
+
+    def href(n: int, at: int) -> str:
+        asked.append((n, at))
+        return f"#cite-{n}"
+
+    markdown = safe.answer(text, href, ends)
+    assert markdown.count(safe.SIGN) == len(ends)
+    assert [at for _, at in asked] == [m.start() for m in re.finditer(r"\[(\d{1,4})\]", text)]
+    check(markdown.replace(f" {safe.SIGN}", ""), ANSWER)
+
+
+@given(st.one_of(TEXTS, st.lists(st.sampled_from(["The moon is green", ". ", "**", "\n- ", "# ", "[1]"])).map("".join)))
+def test_signs_change_nothing_else_of_what_is_shown(text: str) -> None:
+    def read(markdown: str) -> str:
+        return re.sub(r"\s", "", shown(markdown)).replace(safe.JOINER, "")
+
+    text = text.replace("\ue000", "")
+    markdown = safe.answer(text, lambda n, at: "", {end for _, end in unsourced(text, ())})
+    assert read(markdown.replace(f" {safe.SIGN}", "")) == read(safe.answer(text, lambda n, at: ""))
+
+
+def test_a_text_cannot_write_a_sign() -> None:
+    assert safe.SIGN not in safe.answer("\ue000 :gray[○] \ue000", lambda n, at: "")
 
 
 def test_a_long_name_keeps_its_ending() -> None:

@@ -69,6 +69,9 @@ TEXTS = {
     "sample.question.3": "文档中的文字会被发送到哪里？",
     # under an answer
     "answer.quotes": "{done} of {total} quotes found on their pages",
+    "answer.quotes.near": ", {n} nearly",
+    "answer.unsourced.one": "{n} sentence has no source",
+    "answer.unsourced.other": "{n} sentences have no source",
     "answer.figures": "{done} of {total} figures found on the cited pages",
     "answer.figures.computed": "; {n} computed ({formulas})",
     "answer.figures.unsupported": "; not found: {figures}",
@@ -106,6 +109,7 @@ TEXTS = {
     "step.kept": "Kept the earlier draft: {text}",
     "step.enough": "The last passages added nothing; stopped after {done} of {total}",
     "step.verified": "Found {done} of {total} quotes on their pages",
+    "step.verified.near": "Found {done} of {total} quotes on their pages, {near} more nearly",
     # chains side by side
     "compare.facts.one": "{n} model call · {seconds} s",
     "compare.facts.other": "{n} model calls · {seconds} s",

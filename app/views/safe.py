@@ -11,12 +11,18 @@ those are broken with a WORD JOINER, which has no width and is no place to break
 
 import re
 import unicodedata
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Collection
 
 JOINER = "\u2060"
+SIGN = ":gray[○]"  # behind a sentence without a source; ours, never a text's
+_PLACE = "\ue000"  # where one belongs; of the private use area, and no text's, which are changed
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Control characters, and those that turn the direction of what follows: a name could pretend to be another.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Control characters, those that turn the direction of what follows (a name could pretend to be another), and the tags
+# that spell words which nobody sees.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 _BREAKS = (
     (re.compile(r":(?=\S)"), ":" + JOINER),  # http://, :emoji:, :red[…], :material/…:
     (re.compile(r"@"), JOINER + "@"),  # an e-mail address
@@ -59,9 +65,19 @@ def block(text: str) -> str:
     )
 
 
-def answer(text: str, href: Callable[[int, int], str]) -> str:
+def answer(text: str, href: Callable[[int, int], str], signed: Collection[int] = ()) -> str:
     """A model's text, whole or any beginning of it. `href(n, offset)`: where the mark [n] at `offset` of `text` leads;
-    it must be made by the program and begin with "#"; "" leaves the mark a plain number in brackets."""
+    it must be made by the program and begin with "#"; "" leaves the mark a plain number in brackets. `signed`: offsets
+    that get a SIGN."""
+    text = text.replace(_PLACE, "\ufffd")
+    ends = sorted(signed)
+    for end in reversed(ends):
+        text = text[:end] + _PLACE + text[end:]
+    places = [end + i for i, end in enumerate(ends)]
+    return _answer(text, lambda n, at: href(n, at - bisect_left(places, at))).replace(_PLACE, f" {SIGN}")
+
+
+def _answer(text: str, href: Callable[[int, int], str]) -> str:
     lines: list[str] = []
     at = 0
     for raw in text.split("\n"):
