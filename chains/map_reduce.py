@@ -120,9 +120,9 @@ def _reduce(plan: _Plan, notes: list[str], sources: Sequence[Source], model: Mod
             yield token
     except ModelError as broken:
         error = broken
-    if not wrote:  # what was paid for is given as it is
+    if error or not wrote:  # what was paid for is given as it is, behind what came of the answer
         yield Step("lost", text=str(error or ""))
-        yield Token("\n\n".join(notes))
+        yield Token(("\n\n" if wrote else "") + "\n\n".join(notes))
     if error:
         raise error
 

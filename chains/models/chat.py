@@ -38,6 +38,7 @@ _KNOCKS = 2  # where nobody is there, it is better to say so soon
 _FIRST_WAIT = 0.5  # seconds, doubled each time
 _LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
 _GRACE = 5.0  # seconds beyond the client's own limit
+_TEMPLATE = 1 / 4  # of the window, at most, that a template takes beyond the estimate
 _NAMED = 12  # models in a hint
 _THINKS = re.compile(r"^(o\d|gpt-5(?!.*chat))")  # OpenAI's, which count their thinking as part of the reply
 _THINKING = 4096  # tokens that they get for it
@@ -132,7 +133,7 @@ class Chat:
             with calling(call):
                 reply = self._ask(prompt, asked, put, stopped)
                 if not stopped.is_set():
-                    put(reply.finish(self.name, needed, prompt.max_tokens))
+                    put(reply.finish(self.name, needed, prompt.max_tokens, asked.context))
                     self._learn(reply.input_tokens - needed)
 
         def silent() -> ModelError:
@@ -146,9 +147,11 @@ class Chat:
         return exact or bound_messages((system, user)) + self._beyond
 
     def _learn(self, missing: int) -> None:
-        """A template can say more than the estimate allows for; then the estimate grows for good."""
+        """A template can say more than the estimate allows for; then the estimate grows for good. No template takes a
+        good part of the window: that is a wrong bill, and believing it would leave no room for any prompt."""
         with self._lock:
-            self._beyond += max(0, missing)
+            if missing <= self.context * _TEMPLATE:
+                self._beyond += max(0, missing)
 
     def _ask(self, prompt: Prompt, asked: trouble.Asked, put: Put, stopped: threading.Event) -> Reply:
         """The whole reply, asked for again only while nothing of it has come."""
@@ -158,7 +161,7 @@ class Chat:
             schema = self._schema(prompt, without)
             try:
                 self._read(prompt, schema, without, reply, stopped)
-                if schema and reply.begun_with and not reply.begun_with.startswith(("{", "```")):
+                if schema and reply.reason and reply.begun_with and not reply.begun_with.startswith(("{", "```")):
                     self._forgo(_STRUCTURE, without)  # it was let be: then what is asked for is what is written anyway
                 return reply
             except Exception as error:

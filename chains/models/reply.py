@@ -42,12 +42,14 @@ class Reply:
             if isinstance(said, str) and said not in ("", "in_progress"):
                 self.reason = self.reason or said.lower()
 
-    def finish(self, model: str, needed: int, max_tokens: int) -> Finish:
-        """After the last chunk. `needed`: the prompt's tokens as counted before, for a server that sends no usage.
+    def finish(self, model: str, needed: int, max_tokens: int, window: int) -> Finish:
+        """After the last chunk. `needed`: the prompt's tokens as counted before, for a server that sends no usage, or
+        one that cannot be, since nothing inside its `window` (tokens) is so long.
 
         Raises StreamCut where the server never said that the reply was complete.
         """
         self._show(self._thoughts.close())
+        self._input, self._output = (count if count <= window else 0 for count in (self._input, self._output))
         if not self.reason:
             raise StreamCut(detail="the server never said that the reply was complete")
         if self.reason in _FILTERED:
@@ -62,7 +64,7 @@ class Reply:
 
     @property
     def input_tokens(self) -> int:
-        """What the server counted, 0 where it did not say."""
+        """What the server counted, 0 where it did not say; after `finish` also where it cannot be."""
         return self._input
 
     def _show(self, text: str) -> None:
