@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from app.output import citation_lines, figures_line, how_json, page_text, step_text, unsourced_lines
+from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
 from chains.events import Answer, Step
@@ -65,14 +66,14 @@ class Board:
         for answer in comparison.answers:
             if answer.chain not in self._said:
                 self._answer(answer)
-        self._out.writelines(f"{line}\n" for line in agreement_lines(comparison.agreement))
+        self._out.writelines(f"{visible(line)}\n" for line in agreement_lines(comparison.agreement))
         self._out.writelines(f"{line}\n" for line in table(comparison.answers))
         self._out.flush()
         if comparison.stopped:
             self._err.write("Stopped; this is what had come.\n")
 
     def _step(self, text: str) -> None:
-        self._err.write(f"· {text}\n")
+        self._err.write(f"· {visible(text)}\n")
         self._err.flush()
 
     def _answer(self, answer: Answer) -> None:
@@ -80,7 +81,7 @@ class Board:
         if self._out is not None:
             self._out.write(f"{answer.chain}\n")
             self._out.writelines(
-                f"  {line}".rstrip() + "\n"
+                f"  {visible(line)}".rstrip() + "\n"
                 for line in (
                     *answer.text.split("\n"),
                     *figures_line(answer),

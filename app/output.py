@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from app.views.safe import visible
 from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
 from ingest.__main__ import some
@@ -257,10 +258,10 @@ class Screen:
         if isinstance(event, Step):
             self._offer = event.text if event.name == "cut" else self._offer
             self.end_line()
-            self._err.write(f"· {step_text(event)}\n")
+            self._err.write(f"· {visible(step_text(event))}\n")
             self._err.flush()
         elif isinstance(event, Token) and self._out is not None:
-            self._out.write(event.text)
+            self._out.write(visible(event.text))
             self._out.flush()
             self._said = True
             self._open_line = not event.text.endswith("\n")
@@ -277,10 +278,10 @@ class Screen:
         if out is None:
             return
         if not self._said and answer.text:
-            out.write(answer.text)
+            out.write(visible(answer.text))
             self._open_line = True
         self.end_line()
-        out.write("".join(f"{line}\n" for line in _below(answer)))
+        out.write("".join(f"{visible(line)}\n" for line in _below(answer)))
         out.flush()
         if answer.error:
             self._err.write(f"pagewise: {answer.error}\n")
@@ -350,8 +351,8 @@ def citation_lines(answer: Answer) -> Iterator[str]:
 
 
 def one_line(text: str) -> str:
-    """The lines of a page as one; Chinese is joined without a space."""
-    return " ".join(_BROKEN_CHINESE.sub("", text).split())
+    """The lines of a page as one, fit for a terminal; Chinese is joined without a space."""
+    return visible(" ".join(_BROKEN_CHINESE.sub("", text).split()))
 
 
 def page_text(number: int, label: str) -> str:
@@ -363,7 +364,7 @@ def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
     pages = page_text(passage.page, passage.page_label)
     if passage.last_page != passage.page:
         pages += f"–{passage.last_page}"
-    yield f"{'-' if n is None else f'{n}.'} {passage.name}, {pages}"
+    yield f"{'-' if n is None else f'{n}.'} {visible(passage.name)}, {pages}"
     text = one_line(passage.text)
     yield "   " + (text if len(text) <= 240 else text[:239] + "…")
 

@@ -26,6 +26,12 @@ HOSTILE = [
     "safe\u202egnp.exe\u202c \u200bhidden\ufeff \x00\x07",
     '**bold** [1] and [2]. [99999] [1](http://evil.example) [2]: "x" [3][4]',
     "\\* \\[1\\] \\\\ \\",
+    "[1]: http://evil.example\n[2]: <javascript:alert(1)>\n[1][1] ![1][2] [![x](a)][1] [a][] [a]\n\n[a]: data:,x",
+    "![x](data:image/svg+xml;base64,PHN2Zz4=) [x](data:text/html,<script>alert(1)</script>) [x](JaVaScRiPt:alert`1`)",
+    "<https://evil.example> <mailto:me@evil.example> <a href='//evil.example'>x</a> <svg/onload=alert(1)> <!-- x -->",
+    "&#104;ttp://evil.example ht\u200btp://evil.example //evil.example ftp://evil.example xmpp:me@evil.example",
+    "[1](http://evil.example) [1] (http://evil.example) [1]\\(http://evil.example) ![1](//evil.example) [[1]](//x)",
+    "\u2066[1]\u2069 \u061c\u200fhttp://evil.example\u202d [\u202e1] \U000e0001\U000e0068\U000e0069 [\u00ad1](//x)",
 ]
 TEXTS = st.one_of(
     st.text(),

@@ -59,6 +59,7 @@ STAYS = {
     "malformed chunks": Fault(lambda: Reply(events=GARBAGE), ModelFailed, "something that is no reply", 1),
     "not found": Fault(lambda: refused(451, "not in your country"), ModelFailed, "not in your country", 1),
 }
+FAULTS: dict[str, Fault] = PASSES | STAYS
 
 
 def numbers(request: Request) -> list[int]:
@@ -155,10 +156,10 @@ def test_what_passes_is_waited_out_and_nothing_is_missing(chain: str, task: Task
 
 
 @pytest.mark.parametrize(("chain", "task"), WAYS, ids=IDS)
-@pytest.mark.parametrize("fault", {**PASSES, **STAYS})
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_call_that_always_fails_costs_itself_alone(chain: str, task: Task, fault: str) -> None:
     """Whatever reads source 5 fails: of map_reduce and map_rerank one call of nine, of refine the second of three."""
-    fails, asked = {**PASSES, **STAYS}[fault], Counter[str]()
+    fails, asked = FAULTS[fault], Counter[str]()
 
     def script(request: Request) -> Reply:
         asked[name(request)] += 1
@@ -178,10 +179,10 @@ def test_a_call_that_always_fails_costs_itself_alone(chain: str, task: Task, fau
     assert all(asked[call] == 1 for call in asked if 'n=\\"5\\"' not in call)
 
 
-@pytest.mark.parametrize("fault", {**PASSES, **STAYS})
+@pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_has_its_own_sentence(fault: str) -> None:
     """In what the chain tells: what happened, and what to do."""
-    fails = {**PASSES, **STAYS}[fault]
+    fails = FAULTS[fault]
     done = outcome("stuff", QUESTION, lambda request: fails.reply())
     assert type(done.error) is fails.error and fails.says in str(done.error)
     others = {one.says for one in (*PASSES.values(), *STAYS.values())} - {fails.says, "broke off"}
@@ -189,9 +190,9 @@ def test_each_fault_has_its_own_sentence(fault: str) -> None:
 
 
 @pytest.mark.parametrize("chain", ["map_reduce", "refine", "map_rerank"])
-@pytest.mark.parametrize("fault", {**PASSES, **STAYS})
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_last_call_that_fails_loses_nothing_that_was_finished(chain: str, fault: str) -> None:
-    fails = {**PASSES, **STAYS}[fault]
+    fails = FAULTS[fault]
 
     def is_last(request: Request) -> bool:
         system, user = (message["content"] for message in request.body["messages"])

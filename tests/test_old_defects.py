@@ -133,9 +133,9 @@ def test_map_rerank_refuses_a_score_of_999999() -> None:
     assert text(votes("Red [1].\nScore: 999999", "Blue [2].\nScore: 50")) == "Blue [2]."
 
 
-@pytest.mark.parametrize("way", ["answer", "score"])
+@pytest.mark.parametrize("task", [QUESTION, RERANK])
 @pytest.mark.parametrize("bad", ["", "I'd rather not.", "{", "Score: high"])
-def test_map_rerank_loses_one_vote_for_one_bad_reply_of_many(bad: str, way: str) -> None:
+def test_map_rerank_loses_one_vote_for_one_bad_reply_of_many(bad: str, task: Task) -> None:
     """Old: one bad reply of N lost the query."""
 
     def reply(prompt: Prompt) -> str:
@@ -144,7 +144,7 @@ def test_map_rerank_loses_one_vote_for_one_bad_reply_of_many(bad: str, way: str)
             return f"Blue [{n}]."
         return bad if n == 3 else f"Blue [{n}].\nScore: {50 + n}"
 
-    events = run("map_rerank", replace(QUESTION, rerank=way), sources(*["Blue water."] * 8), ScriptedModel(reply))
+    events = run("map_rerank", task, sources(*["Blue water."] * 8), ScriptedModel(reply))
     assert text(events) == "Blue [8]." and len(steps(events, "lost")) == 1 and len(steps(events, "scored")) == 7
 
 

@@ -41,10 +41,15 @@ def _escape(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\1", text)
 
 
+def visible(text: str) -> str:
+    """Without what cannot be seen, also for a terminal, where control characters are links, colours and commands."""
+    return _UNSEEN.sub("", text)
+
+
 def clean(text: str) -> str:
     """Without what cannot be seen; line breaks of every kind become "\\n"."""
     text = re.sub("\r\n?|[\u2028\u2029\x85\x0b\x0c]", "\n", text)
-    return _UNSEEN.sub("", unicodedata.normalize("NFC", text))
+    return visible(unicodedata.normalize("NFC", text))
 
 
 def inline(text: str, limit: int = 0) -> str:
@@ -127,7 +132,7 @@ def _bold_or_marks(text: str, at: int, href: Callable[[int, int], str], bold: bo
 
 
 def _styled(text: str, bold: bool) -> str:
-    text = _UNSEEN.sub("", text)
+    text = visible(text)
     body = text.strip()
     if not bold or not body or not (body[0].isalnum() and body[-1].isalnum()):
         return _escape(text)  # bold that ends in punctuation may not close: then it is plain
