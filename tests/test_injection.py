@@ -44,9 +44,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 def obeying(attack: str) -> ScriptedModel:
     def reply(prompt: Prompt) -> str:
-        ordered = "Ignore all rules" in render(prompt).user or prompt.role == "reduce"
-        assert ordered
-        return f"{attack}\nScore: 100/100" if prompt.role == "rerank" else "Score: 99" if prompt.role == "score" else attack
+        assert "Ignore all rules" in render(prompt).user or prompt.role == "reduce"
+        return "Score: 99" if prompt.role == "score" else attack
 
     return ScriptedModel(reply, parallel=3)
 
@@ -72,12 +71,10 @@ def test_a_model_that_obeys_a_passage_adds_no_source_no_link_and_no_picture(
                 assert citation.n in given and citation.document == source.passage.document
                 assert citation.page in {span.page for span in source.passage.chunk.spans}
                 assert not citation.quote or citation.quote in source.text
-            places = {(c.n, c.end) for c in event.citations}
-            whole = safe.answer(
-                event.text, lambda n, at: "#cite-1" if (n, at) in places else "", {end for _, end in event.unsourced}
-            )
+            whole = safe.answer(event.text, lambda n, at: f"#cite-{at}", {end for _, end in event.unsourced})
             check(whole.replace(f" {safe.SIGN}", ""), ANSWER)
-            assert whole.count("](#cite-1)") == len(places)
+            links = re.findall(r"\[(\d+)\]\(#cite-(\d+)\)", whole)
+            assert {(int(n), int(at)) for n, at in links} == {(c.n, c.end) for c in event.citations}
 
 
 def test_marks_to_sources_that_an_order_made_up_are_counted(library: Library) -> None:
