@@ -234,6 +234,8 @@ def step_text(step: Step) -> str:
             return f"joined {of} notes"
         case "scored":
             return f"source {of} scored {step.text}"
+        case "best":
+            return f"answering from the best of {step.total}: [{step.text}]"
         case "lost":
             return f"one reply could not be used: {step.text}"
         case "kept":

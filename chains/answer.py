@@ -29,9 +29,9 @@ from ingest.tokens import language as language_of
 class Chain:
     """A way from sources to an answer.
 
-    `run` yields a Step with `sources` for everything that the model gets to read, before any mark to it; marks to other
-    sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no call. `tasks`:
-    what it can be asked for.
+    `run` yields a Step with `sources` for everything that the model gets to read for what it writes, before any mark to
+    it; marks to other sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no
+    call. `tasks`: what it can be asked for.
     """
 
     name: str
@@ -117,7 +117,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
     sources: tuple[Source, ...] = ()
     given: set[int] = set()
     searched, calls, writing = "", 0, False
-    begun = chain != "map_rerank"  # the call that writes; where map_rerank scores first, a source is read for it
+    begun = chain != "map_rerank"  # the call that writes; where map_rerank scores first, there is a best source
     for event in events:
         if isinstance(event, Step):
             given.update(source.n for source in event.sources if event.name != "searched")
@@ -125,7 +125,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
                 sources = event.sources
             elif event.name == "condensed":
                 searched, calls = event.text, calls + 1
-            begun = begun or event.name == "read"
+            begun = begun or event.name == "best"
             calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))

@@ -16,6 +16,7 @@ StepName = Literal[
     "drafted",  # done of total; text: the draft so far
     "joined",  # done of total notes were joined
     "scored",  # done of total; text: the source's score
+    "best",  # of total sources, the one that is answered from; text: its number
     "lost",  # one reply could not be used; text: why
     "kept",  # the earlier draft was kept; text: why
     "enough",  # done of total sources were read, and the last of them added nothing: the others are left unread

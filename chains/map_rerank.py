@@ -32,7 +32,7 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
     errors: list[ModelError] = []
     with calls.closed(calls.read_all(model, prompts)) as replies:
         for done, (index, reply) in enumerate(replies, 1):
-            source = (sources[index],)
+            source = (sources[index],) if task.rerank == "answer" else ()  # whoever scores writes no mark
             if isinstance(reply, ModelError):
                 errors.append(reply)
                 yield Step("lost", done, len(sources), str(reply), source)
@@ -51,7 +51,7 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
     elif task.rerank == "answer":
         yield Token(marked(votes[best].answer, sources[best].n))
     else:
-        yield Step("read", 1, 1, sources=prompts[best].sources)
+        yield Step("best", 1, len(sources), str(sources[best].n), prompts[best].sources)
         yield from calls.tokens(model, replace(_answer(task, model), sources=prompts[best].sources))
 
 

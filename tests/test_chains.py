@@ -39,7 +39,7 @@ def test_every_source_given_to_the_model_is_told_before_a_mark_to_it(chain: str,
             known |= {s.n for s in event.sources}
         else:
             assert {c.n for c in citations.read(event.text, {1, 2, 3}).claims} <= known
-    assert known == {1, 2, 3} and "blue [" in text(events)
+    assert known == ({1} if (chain, task.rerank) == ("map_rerank", "score") else {1, 2, 3}) and "blue [" in text(events)
 
 
 SIZES = st.lists(st.integers(1, 60).map(lambda n: 10 * n), min_size=1, max_size=12)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from chains import budget
-from chains.answer import CHAINS
+from chains.answer import CHAINS, Asked, answer_from, cut_short
 from chains.errors import ContextTooSmall, StreamCut
-from chains.events import Token
+from chains.events import Answer, Token
 from chains.prompts import Prompt
 from chains.refusal import NOT_FOUND, is_refusal
 from chains.tasks import Rerank, Task
@@ -47,6 +47,19 @@ def test_equals_go_to_the_source_that_retrieval_ranked_first(task: Task, tie: tu
 def test_the_winner_cannot_cite_a_source_it_did_not_read() -> None:
     model = voting(("Red [2] [3].", "Score: 70"), ("Blue.", "Score: 60"))
     assert text(run("map_rerank", ANSWER, sources("a", "b"), model)) == "Red. [1]"
+
+
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+def test_of_all_sources_only_the_best_can_be_cited(task: Task) -> None:
+    """Also where every other source was scored, by calls that wrote nothing else."""
+    model = voting(("Red [2] [3].", "Score: 70"), ("Blue.", "Score: 60"))
+    *events, last = answer_from(Asked(task.question, task, tuple(sources("a", "b"))), model, "map_rerank")
+    assert isinstance(last, Answer) and last.text.startswith("Red.") and {c.n for c in last.citations} <= {1}
+    assert task is ANSWER or last.dropped == 2
+    best = [step.text for step in steps(events, "best")]
+    assert best == (["1"] if task is SCORE else [])
+    stopped = cut_short(events, task.question, "map_rerank", "scripted", 1.0)
+    assert stopped.calls == last.calls == model.calls
 
 
 BAD = ["Score: N/A", "Score: 999999", "no score at all", "", "Score: eleven", "{", '{"score_of_100": "?"}']

@@ -105,6 +105,7 @@ TEXTS = {
     "step.drafted": "Draft {done} of {total}",
     "step.joined": "Joined {done} of {total} notes",
     "step.scored": "Scored {done} of {total}: {text}",
+    "step.best": "Answering from the best of {total} passages: [{text}]",
     "step.lost": "One reply could not be used: {text}",
     "step.kept": "Kept the earlier draft: {text}",
     "step.enough": "The last passages added nothing; stopped after {done} of {total}",

@@ -97,6 +97,7 @@ TEXTS = {
     "step.drafted": "草稿 {done} / {total}",
     "step.joined": "已合并 {done} / {total} 份笔记",
     "step.scored": "已评分 {done} / {total}：{text}",
+    "step.best": "用 {total} 个段落中最好的一个作答：[{text}]",
     "step.lost": "有一个回复无法采用：{text}",
     "step.kept": "保留了之前的草稿：{text}",
     "step.enough": "最后几段没有新内容；读了 {total} 个段落中的 {done} 个后停止",

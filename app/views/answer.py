@@ -86,6 +86,8 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
 def step_line(words: Words, step: Step) -> str:
     """What was done, as Markdown."""
     text = safe.inline(step.text, 300)
+    if step.name == "best":
+        return safe.inline(words("step.best", total=step.total, text=step.text))
     n = step.total or step.done or len(step.sources)
     if step.name in ("searched", "planned"):
         return words.count(f"step.{step.name}", n)
