@@ -182,6 +182,12 @@ def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str
     assert {"text": "3.2亿", "status": "found", "page": 1}.items() <= said["figures"][0].items()
 
 
+@pytest.mark.parametrize(("way", "more"), [("answer", 0), ("score", 1)])
+def test_ask_weighs_passages_in_the_way_that_is_asked_for(filled: Run, way: str, more: int) -> None:
+    said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", "map_rerank", "--rerank", way, "-k", 1, "--json"))
+    assert said["calls"] == 1 + more and "3.2亿元" in said["answer"]
+
+
 def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> None:
     code, out, err = filled("ask", "公司董事长是谁？")
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
