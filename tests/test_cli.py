@@ -184,7 +184,8 @@ def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str
 
 @pytest.mark.parametrize(("way", "more"), [("answer", 0), ("score", 1)])
 def test_ask_weighs_passages_in_the_way_that_is_asked_for(filled: Run, way: str, more: int) -> None:
-    said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", "map_rerank", "--rerank", way, "-k", 1, "--json"))
+    how = ("--chain", "map_rerank", "--rerank", way, "-k", 1)
+    said = value(filled("ask", "公司2020年的营业收入是多少？", *how, "--json"))
     assert said["calls"] == 1 + more and "3.2亿元" in said["answer"]
 
 
