@@ -94,6 +94,11 @@ class Settings(BaseModel):
     chain: Literal["stuff", "map_reduce", "refine", "map_rerank"] = Field(
         "stuff", description="How a question is answered from the passages."
     )
+    rerank: Literal["answer", "score"] = Field(
+        "score",
+        description="How map_rerank weighs passages: `score` scores each and answers once from the best, `answer` "
+        "answers from each and keeps the best.",
+    )
     passages: int = Field(8, ge=1, le=100, description="Passages that a question is answered from.")
     language: Literal["auto", "en", "zh"] = Field(
         "auto", description="The language of the answers; auto: the question's own."

@@ -30,7 +30,7 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
-OVERRIDES = ("data", "passages", "model", "language", "port")  # the settings that an option sets
+OVERRIDES = ("data", "passages", "model", "language", "rerank", "port")  # the settings that an option sets
 INTERRUPTED = 130
 
 
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     top = parser()
     args = top.parse_args(argv)
+    args.typed = list(sys.argv[1:] if argv is None else argv)
     if "file" in args and (args.question is None) == (args.file is None):
         top.error(f"{args.command} takes either a QUESTION or --from FILE.jsonl")
     if (getattr(args, "since", None) or 0) > (getattr(args, "until", None) or math.inf):
@@ -108,6 +109,13 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--pages", type=_pages, metavar="A-B", help="only these pages of each document")
             one.add_argument("--since", type=int, metavar="YEAR", help="only documents of this year or later")
             one.add_argument("--until", type=int, metavar="YEAR", help="only documents of this year or earlier")
+        if "rerank" in options:
+            one.add_argument(
+                "--rerank",
+                choices=("answer", "score"),
+                help="map_rerank: answer from each passage, or score each and answer from the best (else "
+                "PAGEWISE_RERANK, score)",
+            )
         if "model" in options:
             one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder or hub id>")
             one.add_argument("--language", choices=("auto", "en", "zh"), help="of the answer; auto: the question's own")
@@ -126,9 +134,10 @@ def parser() -> argparse.ArgumentParser:
     command("models", models, "list the models that can be chosen on this machine", "json")
     one = command("search", search, "find passages, without answering", "json", "document", "question", "scope")
     one.add_argument("--explain", action="store_true", help="say why each passage is there")
-    one = command("ask", ask, "answer a question from the documents", "json", "document", "question", "scope", "model")
+    asking = ("json", "document", "scope", "model", "rerank")
+    one = command("ask", ask, "answer a question from the documents", "question", *asking)
     one.add_argument("--chain", choices=CHAINS, help="how the passages are read (else PAGEWISE_CHAIN, stuff)")
-    one = command("compare", compare, "answer a question by all four chains", "json", "document", "scope", "model")
+    one = command("compare", compare, "answer a question by all four chains", *asking)
     one.add_argument("question", metavar="QUESTION", type=_text)
     one = command("summarize", summarize, "summarize a document", "json", "model")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
@@ -266,6 +275,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 scope=Scope(args.pages, args.since, args.until),
                 reranker=second,
                 language=_language(settings),
+                rerank=settings.rerank,
             )
 
         def cut(line: Line) -> "Callable[[Sequence[Event], float], Answer]":
@@ -282,7 +292,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         answer = _follow(events(line), screen.show, Answer, cut(line))
         if args.json:
             write_json(out, answer_json(args.question, answer))
-        screen.finish(answer)
+        screen.finish(answer, args.typed)
         return _code(answer)
 
 
@@ -306,6 +316,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             scope=Scope(args.pages, args.since, args.until),
             reranker=second,
             language=_language(settings),
+            rerank=settings.rerank,
         )
         comparison = _follow(
             events,
@@ -338,7 +349,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         )
         if args.json:
             write_json(out, summary_json(record.name, answer))
-        screen.finish(answer)
+        screen.finish(answer, args.typed)
         return _code(answer)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from app.output import citation_lines, figures_line, how_json, page_text, step_text
+from app.output import citation_lines, figures_line, how_json, page_text, step_text, unsourced_lines
+from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
 from chains.events import Answer, Step
@@ -25,9 +26,7 @@ def comparison_json(comparison: Comparison) -> dict[str, object]:
 
 
 def _answer_json(answer: Answer) -> dict[str, object]:
-    verified = sum(citation.verified for citation in answer.citations)
-    quotes = {"verified": verified, "total": len(answer.citations)}
-    return {"answer": answer.text, "refused": answer.refused, "quotes": quotes, **how_json(answer)}
+    return {"answer": answer.text, "refused": answer.refused, **how_json(answer)}
 
 
 def agreement_json(agreement: Agreement) -> dict[str, object]:
@@ -67,14 +66,14 @@ class Board:
         for answer in comparison.answers:
             if answer.chain not in self._said:
                 self._answer(answer)
-        self._out.writelines(f"{line}\n" for line in agreement_lines(comparison.agreement))
+        self._out.writelines(f"{visible(line)}\n" for line in agreement_lines(comparison.agreement))
         self._out.writelines(f"{line}\n" for line in table(comparison.answers))
         self._out.flush()
         if comparison.stopped:
             self._err.write("Stopped; this is what had come.\n")
 
     def _step(self, text: str) -> None:
-        self._err.write(f"· {text}\n")
+        self._err.write(f"· {visible(text)}\n")
         self._err.flush()
 
     def _answer(self, answer: Answer) -> None:
@@ -82,8 +81,13 @@ class Board:
         if self._out is not None:
             self._out.write(f"{answer.chain}\n")
             self._out.writelines(
-                f"  {line}".rstrip() + "\n"
-                for line in (*answer.text.split("\n"), *figures_line(answer), *citation_lines(answer))
+                f"  {visible(line)}".rstrip() + "\n"
+                for line in (
+                    *answer.text.split("\n"),
+                    *figures_line(answer),
+                    *unsourced_lines(answer),
+                    *citation_lines(answer),
+                )
             )
             self._out.write("\n")
             self._out.flush()
@@ -116,15 +120,15 @@ def _who(chains: Sequence[str], agreement: Agreement) -> str:
 
 
 def table(answers: Sequence[Answer]) -> Iterator[str]:
-    """A line a chain: quotes found word for word on their pages, calls, tokens read and written, seconds."""
+    """A line a chain: quotes found word for word (and nearly) on their pages, calls, tokens in and out, seconds."""
     rows = [("chain", "quotes found", "calls", "tokens in", "out", "seconds")]
     for answer in answers:
-        good, usage = sum(citation.verified for citation in answer.citations), answer.usage
+        usage, nearly = answer.usage, f", {answer.near} nearly" if answer.near else ""
         counted = bool(usage.input_tokens or usage.output_tokens)
         rows.append(
             (
                 answer.chain,
-                f"{good} of {len(answer.citations)}" if answer.citations else _why_none(answer),
+                f"{answer.verified} of {len(answer.citations)}{nearly}" if answer.citations else _why_none(answer),
                 str(answer.calls),
                 str(usage.input_tokens) if counted else "–",
                 str(usage.output_tokens) if counted else "–",

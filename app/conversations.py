@@ -188,6 +188,7 @@ def _answer(d: dict[str, Any]) -> Answer:
             "sources": tuple(_source(source) for source in d["sources"]),
             "usage": Usage(**d["usage"]),
             "figures": tuple(Figure(**figure) for figure in d.get("figures", ())),  # older answers have none
+            "unsourced": tuple((start, end) for start, end in d.get("unsourced", ())),  # nor these
         }
     )
 

@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from app.views.safe import visible
 from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
 from ingest.__main__ import some
@@ -136,7 +138,9 @@ def how_json(answer: Answer) -> dict[str, object]:
         "calls": answer.calls,
         "seconds": round(answer.seconds, 3),
         "usage": usage,
+        "quotes": {"verified": answer.verified, "near": answer.near, "total": len(answer.citations)},
         "citations": [_citation_json(citation) for citation in answer.citations],
+        "unsourced": [{"text": answer.text[start:end], "start": start, "end": end} for start, end in answer.unsourced],
         "figures": [_figure_json(figure) for figure in answer.figures],
         **({"stopped": True} if answer.stopped else {}),
         **({"error": str(answer.error)} if answer.error else {}),
@@ -220,7 +224,8 @@ def step_text(step: Step) -> str:
         case "planned":
             return f"at most {some(step.total, 'model call')}"
         case "cut":
-            return f"only {of} passages fit the model's window; --chain map_reduce reads all"
+            offer = f"; --chain {step.text} reads all" if step.text else ""
+            return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")
         case "read":
             return f"read {of}"
         case "drafted":
@@ -229,12 +234,16 @@ def step_text(step: Step) -> str:
             return f"joined {of} notes"
         case "scored":
             return f"source {of} scored {step.text}"
+        case "best":
+            return f"answering from the best of {step.total}: [{step.text}]"
         case "lost":
             return f"one reply could not be used: {step.text}"
         case "kept":
             return f"kept the earlier draft: {step.text}"
+        case "enough":
+            return f"the last passages added nothing; stopped after {of}"
         case "verified":
-            return f"{of} quotes found word for word on their pages"
+            return f"{of} quotes found word for word on their pages" + (f", {step.text} nearly" if step.text else "")
 
 
 class Screen:
@@ -245,14 +254,16 @@ class Screen:
         self._err = err
         self._open_line = False
         self._said = False
+        self._offer = ""  # the chain that would read what did not fit
 
     def show(self, event: Event) -> None:
         if isinstance(event, Step):
+            self._offer = event.text if event.name == "cut" else self._offer
             self.end_line()
-            self._err.write(f"· {step_text(event)}\n")
+            self._err.write(f"· {visible(step_text(event))}\n")
             self._err.flush()
         elif isinstance(event, Token) and self._out is not None:
-            self._out.write(event.text)
+            self._out.write(visible(event.text))
             self._out.flush()
             self._said = True
             self._open_line = not event.text.endswith("\n")
@@ -263,25 +274,43 @@ class Screen:
             self._out.flush()
             self._open_line = False
 
-    def finish(self, answer: Answer) -> None:
-        """What stands under the text: where it comes from, what is missing."""
+    def finish(self, answer: Answer, typed: Sequence[str] = ()) -> None:
+        """What stands under the text: where it comes from, what is missing. `typed`: the command line that asked."""
         out = self._out
         if out is None:
             return
         if not self._said and answer.text:
-            out.write(answer.text)
+            out.write(visible(answer.text))
             self._open_line = True
         self.end_line()
-        out.write("".join(f"{line}\n" for line in _below(answer)))
+        out.write("".join(f"{visible(line)}\n" for line in _below(answer)))
         out.flush()
         if answer.error:
             self._err.write(f"pagewise: {answer.error}\n")
         elif answer.stopped:
             self._err.write("Stopped; this is what had come.\n")
+        elif self._offer and typed:
+            self._err.write(f"To read all passages: {with_chain(typed, self._offer)}\n")
+
+
+def with_chain(typed: Sequence[str], chain: str) -> str:
+    """The command that was typed, to be copied, with another chain."""
+    kept: list[str] = []
+    words = iter(typed)
+    for word in words:
+        if word == "--chain":
+            next(words, None)
+        elif not word.startswith("--chain="):
+            kept.append(word)
+        if word == "--":
+            break
+    at = kept.index("--") if "--" in kept else len(kept)
+    return shlex.join(["pagewise", *kept[:at], "--chain", chain, *kept[at:], *words])
 
 
 def _below(answer: Answer) -> Iterator[str]:
     yield from figures_line(answer)
+    yield from unsourced_lines(answer)
     if answer.citations:
         yield ""
     yield from citation_lines(answer)
@@ -302,6 +331,14 @@ def figures_line(answer: Answer) -> Iterator[str]:
         yield line
 
 
+def unsourced_lines(answer: Answer) -> Iterator[str]:
+    """The sentences that state something without a source."""
+    if answer.unsourced:
+        n = len(answer.unsourced)
+        yield f"{some(n, 'sentence')} {'has' if n == 1 else 'have'} no source:"
+        yield from (f"- {one_line(answer.text[start:end])}" for start, end in answer.unsourced)
+
+
 def citation_lines(answer: Answer) -> Iterator[str]:
     """Each quote once, with its page."""
     said = set()
@@ -316,8 +353,8 @@ def citation_lines(answer: Answer) -> Iterator[str]:
 
 
 def one_line(text: str) -> str:
-    """The lines of a page as one; Chinese is joined without a space."""
-    return " ".join(_BROKEN_CHINESE.sub("", text).split())
+    """The lines of a page as one, fit for a terminal; Chinese is joined without a space."""
+    return visible(" ".join(_BROKEN_CHINESE.sub("", text).split()))
 
 
 def page_text(number: int, label: str) -> str:
@@ -329,7 +366,7 @@ def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
     pages = page_text(passage.page, passage.page_label)
     if passage.last_page != passage.page:
         pages += f"–{passage.last_page}"
-    yield f"{'-' if n is None else f'{n}.'} {passage.name}, {pages}"
+    yield f"{'-' if n is None else f'{n}.'} {visible(passage.name)}, {pages}"
     text = one_line(passage.text)
     yield "   " + (text if len(text) <= 240 else text[:239] + "…")
 

@@ -144,6 +144,7 @@ class Desk:
                 reranker=reranker,
                 history=earlier,
                 language=language,
+                rerank=settings.rerank,
             )
 
         asking.start(self.jobs, self.store, conversation, entry, run)

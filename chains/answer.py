@@ -17,7 +17,8 @@ from chains.parts import parts
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
-from chains.tasks import Task
+from chains.tasks import RERANK, Rerank, Task
+from chains.unsourced import unsourced
 from ingest.document import Passage
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
@@ -28,9 +29,9 @@ from ingest.tokens import language as language_of
 class Chain:
     """A way from sources to an answer.
 
-    `run` yields a Step with `sources` for everything that the model gets to read, before any mark to it; marks to other
-    sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no call. `tasks`:
-    what it can be asked for.
+    `run` yields a Step with `sources` for everything that the model gets to read for what it writes, before any mark to
+    it; marks to other sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no
+    call. `tasks`: what it can be asked for.
     """
 
     name: str
@@ -74,21 +75,24 @@ def ask(
     reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
+    rerank: Rerank = RERANK,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises
-    UnknownChain at once, a library's error before the first event; what goes wrong later is the Answer's `error`,
-    beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. `rerank`: how
+    map_rerank weighs its sources. Raises UnknownChain at once, a library's error before the first event; what goes
+    wrong later is the Answer's `error`, beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _ask(question, found, model, _chain(chain, "question"), history, language)
+    return _ask(question, found, model, _chain(chain, "question"), history, language, rerank)
 
 
-def asked(question: str, wanted: str, passages: Sequence[Passage], language: Language | None) -> Asked:
+def asked(
+    question: str, wanted: str, passages: Sequence[Passage], language: Language | None, rerank: Rerank = RERANK
+) -> Asked:
     """`wanted`: the question as it was searched for; `language` None answers in the question's."""
     sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    return Asked(question, Task("question", wanted, language or language_of(question)), sources)
+    return Asked(question, Task("question", wanted, language or language_of(question), rerank=rerank), sources)
 
 
 def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
@@ -113,6 +117,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
     sources: tuple[Source, ...] = ()
     given: set[int] = set()
     searched, calls, writing = "", 0, False
+    begun = chain != "map_rerank"  # the call that writes; where map_rerank scores first, there is a best source
     for event in events:
         if isinstance(event, Step):
             given.update(source.n for source in event.sources if event.name != "searched")
@@ -120,6 +125,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
                 sources = event.sources
             elif event.name == "condensed":
                 searched, calls = event.text, calls + 1
+            begun = begun or event.name == "best"
             calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
@@ -133,12 +139,13 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         refused=False,
         chain=chain,
         model=model,
-        calls=calls + (writing and chain in ("stuff", "map_reduce", "refine")),
+        calls=calls + (writing and begun),
         seconds=seconds,
         usage=Usage(),
         stopped=True,
         searched=searched,
         figures=figures(reader.text, question, found, sources),
+        unsourced=unsourced(reader.text, sources, whole=False),
     )
 
 
@@ -156,6 +163,7 @@ def _ask(
     chain: Chain,
     history: Sequence[Turn],
     language: Language | None,
+    rerank: Rerank,
 ) -> Iterator[Event]:
     started, meter = monotonic(), Meter(model)
     meter.bound = 1
@@ -170,7 +178,7 @@ def _ask(
             raise
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
-    given = asked(question, wanted, passages, language)
+    given = asked(question, wanted, passages, language, rerank)
     yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started)
 
 
@@ -228,8 +236,9 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
         answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
     else:
         found = citations.cite(reader, sources)
-        if found:
-            yield Step("verified", sum(citation.verified for citation in found), len(found))
         held = figures(reader.text, answer.question, found, sources)
-        answer = replace(answer, text=reader.text, citations=found, figures=held, error=error)
+        alone = unsourced(reader.text, sources, whole=error is None)
+        answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
+        if found:
+            yield Step("verified", answer.verified, len(found), str(answer.near or ""))
     yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)

@@ -29,11 +29,21 @@ _NUMBERS = (
     r"\d{1,4}(?:\s*[,，、;和&-]\s*(?:source\s*)?\d{1,4})*"
 )
 _MARK = re.compile(
-    rf"[\[【]\s*(?P<numbers>{_NUMBERS})\s*(?:[:：,，]?\s*(?P<words>[\"“”'‘「『].*?[\"“”'’」』]|[^\d\s\]】,，][^\]】]*))?\s*[\]】]",
+    rf"[\[【]\s*(?P<numbers>{_NUMBERS})\s*(?:[:：,，]?\s*(?P<words>[\"“”'‘「『].*?[\"“”'’」』]|[^\d\s\[\]【】,，][^\[\]【】]*))?\s*[\]】]",
     re.IGNORECASE | re.DOTALL,
 )
-# Everything that can still become a mark when more text arrives.
-_BEGUN = re.compile(r"[\[【]\s*(?:[a-z来资文源料献.]{0,8}\s*[:：#]?\s*)?\^?(?:\d{1,4}.*)?$", re.IGNORECASE | re.DOTALL)
+# Everything that can still become a mark when more text arrives. Another bracket can stand in quoted words only: else
+# what looks like a beginning would keep the marks behind it from being read.
+_BEGUN = re.compile(
+    r"[\[【]\s*(?:[a-z来资文源料献.]{0,8}\s*[:：#]?\s*)?\^?"
+    r"(?:\d{1,4}(?!\d)(?:[^\[【]*|[^\[【\"“”'‘「『]*[\"“”'‘「『].*))?$",
+    re.IGNORECASE | re.DOTALL,
+)
+# What has no width, or turns the direction of what follows: people would read a number with it in brackets as a mark.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff]"
+)
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]{8,}?)[\"”」』]")
 _ELLIPSIS = re.compile(r"\s*(?:\.{3,}|…+|\[…\]|\[\.{3}\])\s*")
 _NEAR = 0.5  # share of a statement's words that the closest sentence must hold to count as near
@@ -69,7 +79,7 @@ class MarkReader:
     def feed(self, piece: str) -> str:
         """The clean text that is certain now."""
         before = len(self.text)
-        self._held += piece
+        self._held += _UNSEEN.sub("", piece)
         while self._held:
             match = re.search(r"\s*[\[【]|\s+$", self._held)
             if match is None:
@@ -89,7 +99,10 @@ class MarkReader:
         if rest and re.search(r"[\[【]\s*\d{1,4}\s*[:：]", rest):  # a mark that was cut off in the middle
             rest = rest[: re.search(r"\s*[\[【]", rest).start()]  # type: ignore[union-attr]
         self._held = rest
-        self._let_out(len(rest))
+        while self._held.strip():  # a bracket that no longer becomes a mark, and what stands behind it
+            bracket = re.search(r"[\[【]", self._held)
+            self._let_out(bracket.end() if bracket else len(self._held))
+            self.feed("")
         return self.text[before:]
 
     def _let_out(self, size: int) -> None:

@@ -17,6 +17,7 @@ from chains.models.base import Finish, Model, Usage
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
+from chains.tasks import RERANK, Rerank
 from ingest.document import Passage
 from ingest.library import Library
 
@@ -67,6 +68,7 @@ def compare(
     reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
+    rerank: Rerank = RERANK,
 ) -> Iterator[Compared]:
     """What concerns all chains as Steps, then each chain's events, and one Comparison last.
 
@@ -75,7 +77,7 @@ def compare(
     others nothing; a library's error is raised before any chain begins. Closing it stops the model's work.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _compare(question, found, model, history, language)
+    return _compare(question, found, model, history, language, rerank)
 
 
 def cut_short(events: Sequence[Compared], question: str, model: str, seconds: float) -> Comparison:
@@ -107,13 +109,14 @@ def _compare(
     model: Model,
     history: Sequence[Turn],
     language: Language | None,
+    rerank: Rerank,
 ) -> Iterator[Compared]:
     started, meter = monotonic(), Meter(model)
     meter.bound = 1
     wanted = condense(question, history, meter)
     if wanted != question:
         yield Step("condensed", text=wanted)
-    given = answer.asked(question, wanted, find(wanted), language)
+    given = answer.asked(question, wanted, find(wanted), language, rerank)
     yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
     answers: dict[str, Answer] = {}
     with closed(_chains(given, model)) as events:

@@ -16,9 +16,11 @@ StepName = Literal[
     "drafted",  # done of total; text: the draft so far
     "joined",  # done of total notes were joined
     "scored",  # done of total; text: the source's score
+    "best",  # of total sources, the one that is answered from; text: its number
     "lost",  # one reply could not be used; text: why
     "kept",  # the earlier draft was kept; text: why
-    "verified",  # done of total citations
+    "enough",  # done of total sources were read, and the last of them added nothing: the others are left unread
+    "verified",  # done of total citations; text: how many more nearly, "" if none
 ]
 
 
@@ -103,6 +105,17 @@ class Answer:
     error: PagewiseError | None = None  # what broke it off; text is what had come
     searched: str = ""  # the stand-alone question, where it differs from the question
     figures: tuple[Figure, ...] = ()  # of the text, in their order; a refusal has none
+    unsourced: tuple[tuple[int, int], ...] = ()  # [start, end) of sentences that state something without a source
+
+    @property
+    def verified(self) -> int:
+        """How many of its citations stand on their pages word for word."""
+        return sum(citation.verified for citation in self.citations)
+
+    @property
+    def near(self) -> int:
+        """How many of them only nearly."""
+        return sum(citation.match == "near" for citation in self.citations)
 
     @property
     def found(self) -> int:

@@ -11,7 +11,7 @@ from chains import budget, calls
 from chains.errors import ContextTooSmall, ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
-from chains.notes import marked, marks, own
+from chains.notes import marked, marks, own, shortened
 from chains.prompts import Prompt, Source
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal
 from chains.tasks import Task
@@ -107,7 +107,8 @@ def _reduce(plan: _Plan, notes: list[str], sources: Sequence[Source], model: Mod
                 if is_refusal(text) or (given and not marks(text, given)):
                     # What was paid for is kept: as much of the notes themselves as one note may hold.
                     yield Step("lost", text=str(reply) if isinstance(reply, ModelError) else reply.text[:200])
-                    text = _squeeze(plan, ["\n".join(group)], model, plan.note)[0]
+                    kept = group[: max(1, plan.note // LEAST_TOKENS)]  # each with its own mark
+                    text = "\n".join(_squeeze(plan, kept, model, plan.note // len(kept)))
                 joined[together[index]] = text
                 yield Step("joined", done, len(together))
         notes = [note for note in joined if note]
@@ -120,9 +121,9 @@ def _reduce(plan: _Plan, notes: list[str], sources: Sequence[Source], model: Mod
             yield token
     except ModelError as broken:
         error = broken
-    if not wrote:  # what was paid for is given as it is
+    if error or not wrote:  # what was paid for is given as it is, behind what came of the answer
         yield Step("lost", text=str(error or ""))
-        yield Token("\n\n".join(notes))
+        yield Token(("\n\n" if wrote else "") + "\n\n".join(notes))
     if error:
         raise error
 
@@ -144,7 +145,7 @@ def _squeeze(plan: _Plan, notes: Sequence[str], model: Model, share: int = 0) ->
     """The notes, each shortened to its share (tokens; 0: an equal one of the window), so that all fit one call."""
     share = share or budget.room(plan.last, model) // len(notes) - plan.tags
     while share > 0:
-        short = [budget.shorten(note, share, model) for note in notes]
+        short = [shortened(note, share, model) for note in notes]
         if budget.fits(plan.final(short), model):
             return short
         share = share * 3 // 4

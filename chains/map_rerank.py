@@ -1,6 +1,12 @@
-"""Map and rerank: one call a source answers from it alone and says how well it could; the best one's answer it is."""
+"""Map and rerank: the one best source answers. Each source is weighed by a call of its own, in one of two ways.
 
-from collections.abc import Iterator, Sequence
+answer: the call answers from its source alone and says how well it could; the best one's answer it is. N calls.
+score:  the call only says how well its source answers; then the best source alone is asked for the answer, which is
+        streamed. N short calls and one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from chains import budget, calls, scores
 from chains.errors import ModelError
@@ -8,15 +14,17 @@ from chains.events import Step, Token
 from chains.models.base import Model
 from chains.notes import marked
 from chains.prompts import Prompt, Source
-from chains.refusal import NOT_FOUND, is_refusal
+from chains.refusal import NOT_FOUND, is_nothing, is_refusal
 from chains.tasks import Task
 
 LOW = 20.0  # of 100: an answer that its own writer thinks less of is none
+SCORE_TOKENS = 120  # of a reply that is one line; a model that cannot but explain itself has room to
+SLACK = 16  # tokens that the seams between a source and the words around it may take
 
 
 def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
     """Answers from the one best source. Raises ContextTooSmall before the first call; a ModelError when all fail."""
-    prompts = [_prompt(task, source, model) for source in sources]
+    prompts = _prompts(task, sources, model)
     cut = sum(prompt.sources[0] != source for prompt, source in zip(prompts, sources, strict=True))
     if cut:
         yield Step("cut", len(sources) - cut, len(sources))
@@ -24,12 +32,12 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
     errors: list[ModelError] = []
     with calls.closed(calls.read_all(model, prompts)) as replies:
         for done, (index, reply) in enumerate(replies, 1):
-            source = (sources[index],)
+            source = (sources[index],) if task.rerank == "answer" else ()  # whoever scores writes no mark
             if isinstance(reply, ModelError):
                 errors.append(reply)
                 yield Step("lost", done, len(sources), str(reply), source)
                 continue
-            vote = votes[index] = scores.read(reply.text)
+            vote = votes[index] = _vote(task, reply.text)
             score = vote.score()
             if score is None:
                 yield Step("lost", done, len(sources), reply.text[:200], source)
@@ -37,29 +45,56 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
                 yield Step("scored", done, len(sources), f"{score:.0f}", source)
     if errors and not votes:
         raise errors[0]
-    best = _best(votes)
-    yield Token(NOT_FOUND[task.language] if best is None else marked(votes[best].answer, sources[best].n))
+    best = _best(task, votes)
+    if best is None:
+        yield Token(NOT_FOUND[task.language])
+    elif task.rerank == "answer":
+        yield Token(marked(votes[best].answer, sources[best].n))
+    else:
+        yield Step("best", 1, len(sources), str(sources[best].n), prompts[best].sources)
+        yield from calls.tokens(model, replace(_answer(task, model), sources=prompts[best].sources))
 
 
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
-    return len(sources)
+    return len(sources) + (task.rerank == "score")
 
 
-def _prompt(task: Task, source: Source, model: Model) -> Prompt:
-    reply = budget.reply_tokens(task.max_tokens, model)
+def _prompts(task: Task, sources: Sequence[Source], model: Model) -> list[Prompt]:
+    """One call a source, which is shortened where it does not fit; a source that is scored fits its answer too."""
+    answer = _answer(task, model)
+    if task.rerank == "answer":
+        empty, reserve = replace(answer, role="rerank", schema="answer_and_score"), 0
+    else:
+        short = budget.reply_tokens(SCORE_TOKENS, model)
+        empty = replace(answer, role="score", max_tokens=short, schema="score")
+        longer = model.count(answer) + answer.max_tokens - model.count(empty) - empty.max_tokens
+        reserve = max(0, longer + SLACK)
 
     def build(chosen: Sequence[Source]) -> Prompt:
-        return Prompt("rerank", task.kind, task.question, task.language, reply, sources=tuple(chosen))
+        return replace(empty, sources=tuple(chosen))
 
-    return build(budget.fit(build, [source], model))
+    return [build(budget.fit(build, [source], model, reserve)) for source in sources]
 
 
-def _best(votes: dict[int, scores.Vote]) -> int | None:
-    """The best answer's index; of equals the one whose source retrieval ranked first; None where none answers."""
+def _answer(task: Task, model: Model) -> Prompt:
+    reply = budget.reply_tokens(task.max_tokens, model)
+    return Prompt("answer", task.kind, task.question, task.language, reply)
+
+
+def _vote(task: Task, reply: str) -> scores.Vote:
+    """In the one way a refusal is an answer that cannot win, in the other it is a score of 0."""
+    if task.rerank == "answer":
+        return scores.read(reply)
+    vote = scores.read_score(reply)
+    return scores.Vote("", 0.0, 100.0) if vote.number is None and reply.strip() and is_nothing(reply) else vote
+
+
+def _best(task: Task, votes: Mapping[int, scores.Vote]) -> int | None:
+    """The best source's index; of equals the one that retrieval ranked first; None where none answers."""
     indices = sorted(votes)
     scored = dict(zip(indices, scores.scores([votes[i] for i in indices]), strict=True))
-    answers = [i for i in indices if not is_refusal(votes[i].answer)]
-    if answers and all(score is None for score in scored.values()):
-        return answers[0]  # a model that cannot score: retrieval's order is all there is
-    able = [(score, -i) for i in answers if (score := scored[i]) is not None and score >= LOW]
-    return -max(able)[1] if able else None
+    able = [i for i in indices if task.rerank == "score" or not is_refusal(votes[i].answer)]
+    if able and all(score is None for score in scored.values()):
+        return able[0]  # a model that cannot score: retrieval's order is all there is
+    good = [(score, -i) for i in able if (score := scored[i]) is not None and score >= LOW]
+    return -max(good)[1] if good else None

@@ -35,8 +35,6 @@ class Meter:
         return self._model.parallel
 
     def count(self, prompt: Prompt) -> int:
-        if prompt.schema is not None:  # a mapping: cannot be looked up by
-            return self._model.count(prompt)
         found = self._counts.get(prompt)
         if found is None:
             found = self._counts[prompt] = self._model.count(prompt)
@@ -69,6 +67,5 @@ class Meter:
 
     def _roughly(self, prompt: Prompt) -> int:
         """Tokens of a prompt whose call never finished: what was counted of it, and a guess at the rest."""
-        known = self._counts if prompt.schema is None else {}
         pieces = prompts.material(prompt)
-        return known.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)
+        return self._counts.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)

@@ -2,7 +2,10 @@
 
 from collections.abc import Collection
 
-from chains import citations
+from chains import budget, citations
+from chains.models.base import Model
+
+_ANY = range(1, 10_000)  # a note's marks were read before: all of them lead to given sources
 
 
 def own(text: str, given: Collection[int]) -> str:
@@ -26,3 +29,17 @@ def marked(text: str, n: int) -> str:
 def marks(text: str, given: Collection[int]) -> set[int]:
     """The numbers of the given sources that the text leads to."""
     return {claim.n for claim in citations.read(text, given).claims}
+
+
+def shortened(note: str, most: int, model: Model) -> str:
+    """The beginning of the note that `most` tokens hold, behind it one mark of the note where all would be cut off.
+
+    "" if nothing fits.
+    """
+    short = budget.shorten(note, most, model)
+    numbers = [claim.n for claim in citations.read(note, _ANY).claims]
+    if not short or not numbers or marks(short, _ANY):
+        return short
+    mark = f" [{numbers[0]}]"
+    short = budget.shorten(note, most - model.size(mark), model)
+    return short + mark if short else ""

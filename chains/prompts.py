@@ -3,7 +3,6 @@
 The words themselves are in wording.py.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,8 +15,11 @@ Role = Literal[
     "reduce",  # question + notes → answer with marks
     "refine",  # question + draft + sources → a better draft, or the words for "unchanged"
     "rerank",  # question + one source → answer with marks, and a score
+    "score",  # question + one source → only a score
     "condense",  # question + history → the question, understandable without the history
 ]
+# What a reply holds that is to be JSON, where the server can see to that; chains/scores.py has the schemas.
+Schema = Literal["answer_and_score", "score"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Prompt:
     notes: tuple[str, ...] = ()  # what maps (or earlier reduces) wrote, marks included
     draft: str = ""
     history: tuple[Turn, ...] = ()
-    schema: Mapping[str, object] | None = None  # of a reply that is to be JSON
+    schema: Schema | None = None  # a model that cannot see to it lets it be: the words ask for what can be read anyway
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ def material(prompt: Prompt) -> list[str]:
     return wording.material(prompt)
 
 
-def render(prompt: Prompt) -> Rendered:
-    """The prompt in the words of its language."""
+def render(prompt: Prompt, structured: bool = False) -> Rendered:
+    """The prompt in the words of its language. `structured`: the reply will be made to fit the prompt's schema."""
     # Here and not above: the wording takes its rules from modules that read replies, and those know these types.
     from chains import wording
 
-    return wording.render(prompt)
+    return wording.render(prompt, structured)

@@ -1,12 +1,14 @@
 """Refine: a draft from the first sources, improved with the next, and so on to the last.
 
-The better of old and new is kept: a reply that refuses, changes nothing, is empty, fails, or loses the draft's
-sources never takes its place.
+The better of old and new is kept: a reply that refuses, changes nothing, is empty, fails, or loses some of the draft's
+sources for none of the new ones never takes its place. A question's sources come best first, so when some batches in a
+row add nothing, the rest is left unread, and that is said; a summary's are a document in order, and all are read.
 """
 
 from collections.abc import Iterator, Sequence
 
 from chains import budget, calls, prompts
+from chains.citations import plain
 from chains.errors import ModelError
 from chains.events import Step, Token, Trial
 from chains.models.base import Model
@@ -17,12 +19,14 @@ from chains.tasks import Task
 
 HEARD = 240  # characters after which a reply without a mark can no longer be a refusal; those are short
 BATCH = 3  # sources a call, also where more would fit: a draft that is never improved is what stuff writes
+_ADDS_NOTHING = ("unchanged", "refused")
+IDLE = 2  # batches in a row that add nothing, after which a question's other sources are not read (DECISIONS.md)
 
 
 def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token | Trial]:
     """One call a batch. Raises ContextTooSmall before the first call; a ModelError where there is no draft to keep."""
     batches = _batches(task, sources, model)
-    draft, given, read = "", set[int](), 0
+    draft, given, read, idle = "", set[int](), 0, 0
     for i, batch in enumerate(batches, 1):
         prompt = _prompt(task, batch, draft, model)
         given |= {source.n for source in prompt.sources}
@@ -43,10 +47,15 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
             continue
         why = _worse(reply, draft, given)
         if not why:
-            draft = reply
+            draft, idle = reply, 0
             yield Step("drafted", i, len(batches), draft)
         elif draft:
             yield Step("kept", i, len(batches), why)
+            idle += why in _ADDS_NOTHING
+            if idle == IDLE and task.kind == "question":
+                yield Step("enough", read, len(sources))
+                yield Token(draft)
+                return
 
 
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
@@ -101,11 +110,16 @@ def _worse(reply: str, draft: str, given: set[int]) -> str:
         return "empty"
     if is_refusal(reply):
         return "refused"
-    if draft and is_unchanged(reply):
+    if draft and (is_unchanged(reply) or _same(reply, draft, given)):
         return "unchanged"
-    if marks(draft, given) and not marks(reply, given):
+    if marks(reply, given) < marks(draft, given):
         return "sources lost"
     return ""
+
+
+def _same(reply: str, draft: str, given: set[int]) -> bool:
+    """Whether the draft was written once more, whatever its marks quote."""
+    return plain(reply).split() == plain(draft).split() and marks(reply, given) == marks(draft, given)
 
 
 def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token | Trial]:

@@ -28,6 +28,8 @@ _REFUSAL = re.compile(
 _NOTHING = re.compile(
     r"^\W*(?:nothing(?: here| relevant| found)?|没有相关(?:内容|信息)?|无相关(?:内容|信息)?)\W*$", re.IGNORECASE
 )
+# The very words that were asked for, with a reason behind them that cites nothing.
+_NOTHING_BECAUSE = re.compile(r"^\W*(?:NOTHING HERE|没有相关内容)(?=\W)")
 _UNCHANGED = re.compile(
     r"^\W*(?:no change[sd]?(?: needed| required)?|unchanged|无需修改|无须修改|不变|没有变化|保持不变)\W*", re.IGNORECASE
 )
@@ -47,8 +49,11 @@ def is_refusal(text: str) -> bool:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether a map call says that its source has nothing."""
-    return not text.strip() or _NOTHING.match(text.strip()) is not None or is_refusal(text)
+    """Whether a map call says that its source has nothing, also with a mark or a reason behind it."""
+    said = _MARK.sub("", text).strip()
+    if not said or _NOTHING.match(said):
+        return True
+    return is_refusal(text) or (not _MARK.search(text) and _NOTHING_BECAUSE.match(said) is not None)
 
 
 def is_unchanged(text: str) -> bool:

@@ -1,24 +1,64 @@
-"""Ask for a score, read a score. Models write "Score: 90", "**Score: 8/10**", "得分：85分", "0.9", JSON, or none."""
+"""Ask for a score, read a score. Models write "Score: 90", "**Score: 8/10**", "得分：85分", "0.9", JSON, or none.
+
+A server that can be told what a reply must look like gets a schema; whatever comes is read by the same tolerant reader.
+"""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chains.prompts import Language
+from chains.prompts import Language, Schema
 
-RULE: Mapping[Language, str] = {
-    "en": "After your answer write one last line that says how well this one source answers the whole question, from 0 "
-    "(not at all) to 100 (completely, in its own words), like this:\nScore: 85/100",
-    "zh": "回答之后另起最后一行，给出这一条来源对整个问题的回答程度，从 0（完全没有回答）到 100（用原文完整回答），格"
-    "式为：\n得分：85/100",
+_SCALE: Mapping[Language, str] = {
+    "en": "how well this one source answers the whole question, from 0 (not at all) to 100 (completely, in its own "
+    "words)",
+    "zh": "这一条来源对整个问题的回答程度，从 0（完全没有回答）到 100（用原文完整回答）",
+}
+_LINE: Mapping[Schema, Mapping[Language, str]] = {
+    "answer_and_score": {
+        "en": "After your answer write one last line that says {scale}, like this:\nScore: 85/100",
+        "zh": "回答之后另起最后一行，给出{scale}，格式为：\n得分：85/100",
+    },
+    "score": {
+        "en": "Write one line that says {scale}, and nothing else, like this:\nScore: 85/100",
+        "zh": "只写一行，给出{scale}，不要写别的，格式为：\n得分：85/100",
+    },
+}
+_JSON: Mapping[Schema, Mapping[Language, str]] = {
+    "answer_and_score": {
+        "en": 'Reply with one JSON object and nothing else: under "answer" your answer, under "score_of_100" {scale}, '
+        'like this:\n{{"answer": "…", "score_of_100": 85}}',
+        "zh": '只回复一个 JSON 对象，不要写别的："answer" 是你的回答，"score_of_100" 是{scale}，格式为：\n'
+        '{{"answer": "…", "score_of_100": 85}}',
+    },
+    "score": {
+        "en": 'Reply with one JSON object and nothing else: under "score_of_100" {scale}, like this:\n'
+        '{{"score_of_100": 85}}',
+        "zh": '只回复一个 JSON 对象，不要写别的："score_of_100" 是{scale}，格式为：\n{{"score_of_100": 85}}',
+    },
+}
+_FIELDS: Mapping[Schema, Mapping[str, Mapping[str, str]]] = {
+    "answer_and_score": {"answer": {"type": "string"}, "score_of_100": {"type": "integer"}},
+    "score": {"score_of_100": {"type": "integer"}},
+}
+# Only what every server's schemas know: no minimum and no maximum, which some refuse; the reader checks them. The
+# answer stands before its score, so that the score is one of what was written and not the other way round.
+SCHEMAS: Mapping[Schema, Mapping[str, object]] = {
+    name: {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+    for name, fields in _FIELDS.items()
 }
 
 # Written in full width by Chinese models; of equal length, so that places in the text stay true.
 _NARROW = str.maketrans("０１２３４５６７８９：／％．＝－（）［］", "0123456789:/%.=-()[]")
 _LABEL = r"(?:score|rating|relevance|confidence|得分|评分|打分|分数|分值)"
 _NUMBER = (
-    r"(?P<sign>-)?(?P<number>\d+(?:\.\d+)?)(?:\s*(?P<percent>%)|\s*(?:/|out\s+of|of)\s*(?P<of>\d+(?:\.\d+)?)|\s*分)?"
+    r"(?P<sign>-)?(?P<number>\d+(?:\.\d+)?)(?:\s*(?P<percent>%)|[\s*_]*(?:/|out\s+of|of)[\s*_]*(?P<of>\d+(?:\.\d+)?)|\s*分)?"
 )
 _VALUE = rf"[*_`\"'(\[\s]*(?:{_NUMBER}|(?P<none>n\s*/\s*a|none|无|不适用))(?![\d.]*\d)[*_`\"')\]]*"
 _LINE_START = r"(?:^|\n)[ \t]*[*_#>`\"'(\[\-•\s]*"
@@ -28,6 +68,8 @@ _AT_LINE = re.compile(
 )
 _ANYWHERE = re.compile(rf"[(\[]?{_LABEL}[*_`\"' \t]*(?::|=){_VALUE}[.。)\]]*", re.I)
 _ALONE = re.compile(rf"{_LINE_START}{_VALUE}[ \t.。]*(?=\n|$)", re.I)
+_ONLY = re.compile(rf"^[^\d\n]*?{_VALUE}[^\d\n]*$", re.I)  # one line with one number
+_CUT_ANSWER = re.compile(r'\{\s*"(?:answer|text|回答|答案)"\s*:\s*"((?:[^"\\]|\\.?)*)', re.I | re.S)
 _ANSWER = re.compile(r"^[*_#\s]*(?:answer|回答|答案|答)[*_]*\s*[:：][*_]*\s*", re.I)
 
 
@@ -47,9 +89,22 @@ class Vote:
         return 100.0 * self.number / of if self.number <= of else None
 
 
+def rule(schema: Schema, language: Language, structured: bool) -> str:
+    """What is said to the model. `structured`: its reply will be made to fit the schema."""
+    return (_JSON if structured else _LINE)[schema][language].format(scale=_SCALE[language])
+
+
 def read(reply: str) -> Vote:
     """The answer, all its lines, and the score wherever it stands: last, first, or in JSON. Never raises."""
     return _from_json(reply) or _from_text(reply.strip())
+
+
+def read_score(reply: str) -> Vote:
+    """The reply of somebody who was asked for a score alone: then a number by itself is one. Never raises."""
+    vote = read(reply)
+    if vote.number is None and "{" not in reply and (alone := _ONLY.search(reply.translate(_NARROW))) is not None:
+        return Vote("", *_number(alone))
+    return vote
 
 
 def scores(votes: Sequence[Vote]) -> list[float | None]:
@@ -92,21 +147,36 @@ def _number(match: re.Match[str]) -> tuple[float | None, float]:
 
 def _from_json(reply: str) -> Vote | None:
     start, end = reply.find("{"), reply.rfind("}")
-    if start < 0 or end < start:
+    if start < 0:
         return None
     try:
-        data = json.loads(reply[start : end + 1])
+        data = json.loads(reply[start : end + 1], strict=False)  # a line break inside an answer is no fault
     except (ValueError, RecursionError):
-        return None
+        return _from_cut_json(reply[start:])
     if not isinstance(data, dict):
         return None
     fields = {str(key).strip().lower(): value for key, value in data.items()}
-    score = next((value for key, value in fields.items() if re.fullmatch(rf"(?:\w+[_ ])?{_LABEL}", key)), None)
+    name = next((key for key in fields if re.fullmatch(rf"(?:\w+[_ ])?{_LABEL}(?:_of_100)?", key)), "")
     answer = next((value for key, value in fields.items() if key in ("answer", "text", "回答", "答案")), None)
-    if score is None and answer is None:
+    if not name and answer is None:
         return None
-    match = re.fullmatch(_VALUE + r"\s*", str(score).translate(_NARROW).strip(), re.I)
-    return Vote(_answer(str(answer or "")), *(_number(match) if match else (None, 0.0)))
+    match = re.fullmatch(_VALUE + r"\s*", str(fields.get(name)).translate(_NARROW).strip(), re.I)
+    number, of = _number(match) if match else (None, 0.0)
+    if name.endswith("_of_100") and number is not None and not of and not 0 < number < 1:
+        of = 100.0
+    return Vote(_answer(str(answer or "")), number, of)
+
+
+def _from_cut_json(reply: str) -> Vote | None:
+    """An object that ended in the middle, at the longest reply: as much of its answer as came, without a score."""
+    begun = _CUT_ANSWER.match(reply)
+    if begun is None:
+        return None
+    text = re.sub(r"\\(?:u[0-9a-fA-F]{0,3})?$", "", begun[1])  # an escape that was cut in two
+    try:
+        return Vote(_answer(str(json.loads(f'"{text}"', strict=False))))
+    except ValueError:
+        return None
 
 
 def _answer(text: str) -> str:

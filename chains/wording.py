@@ -95,6 +95,10 @@ _WORK: dict[tuple[str, str], dict[Language, str]] = {
         "en": "You answer a question from one numbered source alone and say how well that source answers it.",
         "zh": "你的任务是仅根据一条带编号的来源回答问题，并说明该来源回答得如何。",
     },
+    ("score", "question"): {
+        "en": "You say how well one numbered source answers a question. You do not answer it.",
+        "zh": "你的任务是说明一条带编号的来源能在多大程度上回答问题，不要回答问题本身。",
+    },
     ("condense", "question"): {
         "en": "You rewrite the last question of a conversation so that it can be understood without the conversation: "
         "put names and things in the place of words that point back. Keep its meaning and its language; do not answer "
@@ -107,9 +111,9 @@ _WORK: dict[tuple[str, str], dict[Language, str]] = {
 }
 
 
-def render(prompt: Prompt) -> Rendered:
-    """The prompt in the words of its language."""
-    return Rendered("\n\n".join(_system(prompt)), "\n\n".join(_user(prompt)))
+def render(prompt: Prompt, structured: bool = False) -> Rendered:
+    """The prompt in the words of its language. `structured`: the reply will be made to fit the prompt's schema."""
+    return Rendered("\n\n".join(_system(prompt, structured)), "\n\n".join(_user(prompt)))
 
 
 def material(prompt: Prompt) -> list[str]:
@@ -121,11 +125,13 @@ def material(prompt: Prompt) -> list[str]:
     return parts
 
 
-def _system(prompt: Prompt) -> list[str]:
+def _system(prompt: Prompt, structured: bool) -> list[str]:
     language, role, question = prompt.language, prompt.role, prompt.task == "question"
     parts = [_WORK[role, prompt.task][language]]
     if role == "condense":
         return parts
+    if role == "score":
+        return [*parts, _DATA[language], scores.rule("score", language, structured)]
     if role == "reduce":
         parts.append(_NOTES[language])
     else:
@@ -138,7 +144,7 @@ def _system(prompt: Prompt) -> list[str]:
         parts.append(_REFUSE[language].format(words=refusal.NOT_FOUND[language]))
     parts.append(_LENGTH[language].format(n=max(10, int(prompt.max_tokens * _A_TOKEN[language]))))
     if role == "rerank":
-        parts.append(scores.RULE[language])
+        parts.append(scores.rule("answer_and_score", language, structured))
     return parts
 
 

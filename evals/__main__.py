@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # No progress bars in the output; traces of questions are sent nowhere.
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
     try:
-        settings = load_settings({name: getattr(args, name, None) for name in ("data", "model")})
+        settings = load_settings({name: getattr(args, name, None) for name in ("data", "model", "rerank")})
     except SettingsError as error:
         print(f"evals: {error}", file=sys.stderr)
         return 2
@@ -109,7 +109,8 @@ def answers(args: argparse.Namespace, settings: Settings, library: "Library") ->
     from evals import answers
 
     language = None if settings.language == "auto" else settings.language
-    asked = answers.Asked(model(settings, library.embedder), settings.passages, reranker(settings), language)
+    mind, second = model(settings, library.embedder), reranker(settings)
+    asked = answers.Asked(mind, settings.passages, second, language, settings.rerank)
 
     def measure(questions: "Sequence[Question]") -> Measured:
         modes = {mode: MODES[mode] for mode in args.modes or MODES}
@@ -129,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
     about = "how good the answers, their citations and the refusals are"
     one = _kind(kinds.add_parser("answers", help=about), answers, unanswerable=True)
     one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder> (else PAGEWISE_MODEL)")
+    one.add_argument("--rerank", choices=("answer", "score"), help="how map_rerank weighs (else PAGEWISE_RERANK)")
     one.add_argument("--chain", choices=CHAINS, action="append", dest="chains", help="this one; again for more (all)")
     return top
 

@@ -10,6 +10,7 @@ from chains.events import Answer
 from chains.models.base import Model
 from chains.prompts import Language
 from chains.rerank import Reranker
+from chains.tasks import RERANK, Rerank
 from evals.judge import Figures, Verdict, figures, judge
 from evals.questions import Question
 from ingest.library import Library
@@ -26,6 +27,7 @@ class Asked:
     passages: int  # that it is answered from
     reranker: Reranker | None = None
     language: Language | None = None  # of the answers; None: the question's
+    rerank: Rerank = RERANK  # how map_rerank weighs its passages
 
 
 Outcomes = dict[str, dict[str, Figures]]  # what was searched → chain → its figures
@@ -71,6 +73,7 @@ def _answer(question: str, library: Library, asked: Asked, chain: str, documents
         documents=documents,
         reranker=asked.reranker,
         language=asked.language,
+        rerank=asked.rerank,
     )
     return next(event for event in events if isinstance(event, Answer))
 

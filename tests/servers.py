@@ -201,6 +201,26 @@ class Scripted:
         return False
 
 
+class Canary:
+    """A listener on loopback that hears whoever connects, whatever they say: nobody should."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                caller, _ = self._socket.accept()
+                self.heard += 1
+                caller.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 @contextlib.contextmanager
 def serving(script: Script, routes: Mapping[str, Any] | None = None) -> Iterator[Scripted]:
     """A Scripted server that ends with the block."""

@@ -92,6 +92,8 @@ def told(prompt: Prompt) -> str:
             return note(prompt)
         case "rerank":
             return f"{note(prompt)}\nScore: {100 - prompt.sources[0].n}/100"
+        case "score":
+            return f"Score: {100 - prompt.sources[0].n}/100"
         case "reduce":
             return "\n".join(prompt.notes)
         case "refine":

@@ -40,6 +40,8 @@ def told(prompt: Prompt) -> str:
             return "\n".join(prompt.notes)
         case "refine":
             return f"{prompt.draft}\n{said}"
+        case "score":
+            return f"Score: {100 - prompt.sources[0].n}/100"
         case "rerank":
             return f"{said}\nScore: {100 - prompt.sources[0].n}/100"
         case _:

@@ -15,6 +15,7 @@ from app import intake, resources, wiring
 from app.conversations import Conversations, Entry
 from app.i18n import TEXTS
 from app.jobs import Job
+from app.views import safe
 from chains.answer import CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
@@ -193,6 +194,21 @@ def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says:
     assert not pictures(at)
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_sentence_without_a_source_has_a_sign_and_near_quotes_are_counted_apart(
+    lang: str, library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says("The bridge was opened in 1884 [1]. **It was a bridge near the mill [1].** The moon is green. So it is [1].")
+    at = ask(start(lang=lang), "When was the bridge opened?")
+    words = TEXTS[lang]  # type: ignore[index]
+    drawn = texts(at)
+    assert f"The moon is green\\. {safe.SIGN} So it is" in drawn and drawn.count(safe.SIGN) == 2  # there, and below
+    assert f"{safe.SIGN} {words['answer.unsourced.one'].format(n=1)}" in drawn
+    quotes = words["answer.quotes"].format(done=1, total=3) + words["answer.quotes.near"].format(n=1)
+    assert quotes in drawn
+    assert words["step.verified.near"].format(done=1, total=3, near=1) in drawn
+
+
 @pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
 def test_each_chain_answers_and_can_be_asked_for_again(
     chain: str, library: Library, says: Callable[..., ScriptedModel]
@@ -209,6 +225,27 @@ def test_each_chain_answers_and_can_be_asked_for_again(
     entries = store.entries(conversation(at))
     assert [entry.chain for entry in entries] == [chain, chain]
     assert all(entry.answer and "1884" in entry.answer.text for entry in entries)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_did_not_fit_is_said_and_a_press_reads_it_with_the_chain_that_can(
+    lang: str, tmp_path: Path, says: Callable[..., ScriptedModel]
+) -> None:
+    filled(tmp_path, [f"{n}.pdf" for n in range(6)])
+    model = says(lambda p: "\n".join(p.notes) or "It was opened in 1884 [1].", context=560)
+    at = ask(start(lang=lang), "When was the bridge opened?")
+    (entry,) = Conversations(load_settings().data).entries(conversation(at))
+    (cut,) = [step for step in entry.steps if step.name == "cut"]
+    words = TEXTS[lang]  # type: ignore[index]
+    assert words["step.cut.plain"].format(done=cut.done, total=cut.total) in texts(at) and cut.done < cut.total
+    (offer,) = keys(at, "read-all-")
+    assert at.button(key=offer).label == words["ask.read_all"].format(chain=words["chain.map_reduce"])
+    model.prompts.clear()
+    press(at, offer)
+    assert {s.n for p in model.prompts if p.role == "map" for s in p.sources} == set(range(1, cut.total + 1))
+    _, again = Conversations(load_settings().data).entries(conversation(at))
+    assert again.chain == "map_reduce" and not [step for step in again.steps if step.name == "cut"]
+    assert keys(at, "read-all-") == [offer]  # the answer that read all offers nothing
 
 
 def test_a_follow_up_is_asked_with_what_came_before(library: Library, says: Callable[..., ScriptedModel]) -> None:
@@ -360,8 +397,9 @@ def any_role(prompt: Prompt) -> str:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_question_is_compared_by_all_chains_and_kept_over_a_reload(
-    lang: str, library: Library, says: Callable[..., ScriptedModel]
+    lang: str, library: Library, says: Callable[..., ScriptedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PAGEWISE_RERANK", "answer")  # so that one chain says something else
     says(any_role, parallel=4)
     words = TEXTS[lang]  # type: ignore[index]
     at = ask(start(lang=lang), "When was the bridge opened?")

@@ -121,6 +121,14 @@ def test_an_answers_figures_come_back_and_older_answers_have_none() -> None:
     assert from_json(json.dumps(old)) == replace(before, answer=answer())
 
 
+def test_an_answers_sentences_without_a_source_come_back_and_older_answers_have_none() -> None:
+    before = entry(answer=answer(unsourced=((0, 9), (12, 20))))
+    assert from_json(to_json(before)) == before
+    old = json.loads(to_json(before))
+    del old["answer"]["unsourced"]  # as it was kept before they were looked for
+    assert from_json(json.dumps(old)) == replace(before, answer=answer())
+
+
 def test_a_comparison_comes_back_with_all_its_parts() -> None:
     parts = tuple(entry("Is it?", id=f"x-{n}", answer=answer(f"{n} [1].", chain=n)) for n in NAMES)
     broken = replace(parts[1], problem=Problem("StreamCut", "It broke off.", {"detail": "reset"}))

@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from app.views import safe
+from chains.unsourced import unsourced
 
 HOSTILE = [
     "![x](http://127.0.0.1:1/leak?q=secret)",
@@ -25,6 +26,12 @@ HOSTILE = [
     "safe\u202egnp.exe\u202c \u200bhidden\ufeff \x00\x07",
     '**bold** [1] and [2]. [99999] [1](http://evil.example) [2]: "x" [3][4]',
     "\\* \\[1\\] \\\\ \\",
+    "[1]: http://evil.example\n[2]: <javascript:alert(1)>\n[1][1] ![1][2] [![x](a)][1] [a][] [a]\n\n[a]: data:,x",
+    "![x](data:image/svg+xml;base64,PHN2Zz4=) [x](data:text/html,<script>alert(1)</script>) [x](JaVaScRiPt:alert`1`)",
+    "<https://evil.example> <mailto:me@evil.example> <a href='//evil.example'>x</a> <svg/onload=alert(1)> <!-- x -->",
+    "&#104;ttp://evil.example ht\u200btp://evil.example //evil.example ftp://evil.example xmpp:me@evil.example",
+    "[1](http://evil.example) [1] (http://evil.example) [1]\\(http://evil.example) ![1](//evil.example) [[1]](//x)",
+    "\u2066[1]\u2069 \u061c\u200fhttp://evil.example\u202d [\u202e1] \U000e0001\U000e0068\U000e0069 [\u00ad1](//x)",
 ]
 TEXTS = st.one_of(
     st.text(),
@@ -103,6 +110,35 @@ def test_each_mark_is_asked_for_with_its_own_offset(parts: list[tuple[str, int]]
 
     safe.answer(text, href)
     assert asked == [(int(m[1]), m.start()) for m in re.finditer(r"\[(\d{1,4})\]", text)]
+
+
+@given(TEXTS, st.sets(st.integers(0, 80), max_size=5))
+def test_a_sign_stands_where_it_was_put_and_nowhere_else(text: str, at: set[int]) -> None:
+    ends = {end for end in at if end <= len(text) and not re.search(r"\[\d{0,4}$", text[:end])}
+    asked: list[tuple[int, int]] = []
+
+    def href(n: int, at: int) -> str:
+        asked.append((n, at))
+        return f"#cite-{n}"
+
+    markdown = safe.answer(text, href, ends)
+    assert markdown.count(safe.SIGN) == len(ends)
+    assert [at for _, at in asked] == [m.start() for m in re.finditer(r"\[(\d{1,4})\]", text)]
+    check(markdown.replace(f" {safe.SIGN}", ""), ANSWER)
+
+
+@given(st.one_of(TEXTS, st.lists(st.sampled_from(["The moon is green", ". ", "**", "\n- ", "# ", "[1]"])).map("".join)))
+def test_signs_change_nothing_else_of_what_is_shown(text: str) -> None:
+    def read(markdown: str) -> str:
+        return re.sub(r"\s", "", shown(markdown)).replace(safe.JOINER, "")
+
+    text = text.replace("\ue000", "")
+    markdown = safe.answer(text, lambda n, at: "", {end for _, end in unsourced(text, ())})
+    assert read(markdown.replace(f" {safe.SIGN}", "")) == read(safe.answer(text, lambda n, at: ""))
+
+
+def test_a_text_cannot_write_a_sign() -> None:
+    assert safe.SIGN not in safe.answer("\ue000 :gray[○] \ue000", lambda n, at: "")
 
 
 def test_a_long_name_keeps_its_ending() -> None:

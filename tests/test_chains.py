@@ -3,7 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from tests.fakes import ScriptedModel
 from tests.sources import CUT, QUESTION, SUMMARY, by_role, note, run, seen, sources, steps, text, told, words
 
 PAIRS = [(chain.name, task) for chain in CHAINS.values() for task in (QUESTION, SUMMARY) if task.kind in chain.tasks]
+PAIRS.append(("map_rerank", replace(QUESTION, rerank="answer")))  # QUESTION has the default, which is the other
 UNREACHABLE = ModelUnreachable(url="http://127.0.0.1", detail="refused")
 
 
@@ -37,7 +39,7 @@ def test_every_source_given_to_the_model_is_told_before_a_mark_to_it(chain: str,
             known |= {s.n for s in event.sources}
         else:
             assert {c.n for c in citations.read(event.text, {1, 2, 3}).claims} <= known
-    assert known == {1, 2, 3} and "blue [" in text(events)
+    assert known == ({1} if (chain, task.rerank) == ("map_rerank", "score") else {1, 2, 3}) and "blue [" in text(events)
 
 
 SIZES = st.lists(st.integers(1, 60).map(lambda n: 10 * n), min_size=1, max_size=12)
@@ -199,6 +201,32 @@ def test_notes_that_say_nothing_are_not_reduced() -> None:
     assert [len(p.notes) for p in model.prompts if p.role == "reduce"] == [1]
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        *NOTHING.values(),
+        "**NOTHING HERE**",
+        "Nothing here. [2]",
+        "NOTHING HERE [2].",
+        "NOTHING HERE: the source is about stones.",
+        "没有相关内容，来源讲的是石头。",
+        "The source does not mention the lake.",
+        "",
+    ],
+)
+def test_every_way_to_say_nothing_is_dropped_before_the_reduce(nothing: str) -> None:
+    model = ScriptedModel(by_role(map=lambda p: nothing if p.sources[0].n == 2 else note(p), reduce=told))
+    events = run("map_reduce", QUESTION, sources("a", "b", "c"), model)
+    assert [len(p.notes) for p in model.prompts if p.role == "reduce"] == [2]
+    assert {c.n for c in citations.read(text(events), {1, 2, 3}).claims} == {1, 3}
+
+
+@pytest.mark.parametrize("something", ["Nothing here moves but the water [2].", "It does not say 2017, but 2018 [2]."])
+def test_a_note_that_cites_is_no_nothing(something: str) -> None:
+    model = ScriptedModel(by_role(map=lambda p: something if p.sources[0].n == 2 else NOTHING["en"], reduce=told))
+    assert text(run("map_reduce", QUESTION, sources("a", "b", "c"), model)) == something
+
+
 def test_nothing_anywhere_is_a_refusal_without_a_reduce_call() -> None:
     model = ScriptedModel(by_role(map=NOTHING["en"]))
     events = run("map_reduce", QUESTION, sources("a", "b", "c"), model)
@@ -260,6 +288,38 @@ def test_a_join_that_loses_the_sources_keeps_the_notes() -> None:
     events = run("map_reduce", QUESTION, sources(*["x"] * 10), model)
     assert len(steps(events, "lost")) == len(steps(events, "joined")) > 1
     assert all(citations.read(note, range(1, 11)).claims for note in model.prompts[-1].notes)
+
+
+@settings(max_examples=60)
+@given(st.integers(3, 60), st.integers(700, 1600), st.booleans(), st.sampled_from(["long", "lost", "kept"]))
+def test_each_collapse_halves_and_every_note_that_is_left_leads_to_its_sources(
+    n: int, context: int, obeys: bool, joins: str
+) -> None:
+    def joined(prompt: Prompt) -> str:
+        match joins:
+            case "long":  # it writes to its limit and beyond, its only mark last
+                return words(2000) + f" [{max(found(prompt.notes))}]."
+            case "lost":
+                return "All lost."
+            case _:
+                return "\n".join(prompt.notes)
+
+    def found(notes: Sequence[str]) -> set[int]:
+        return {c.n for text in notes for c in citations.read(text, range(1, n + 1)).claims}
+
+    reply = by_role(map=lambda p: f"{words(260)} [{p.sources[0].n}].", reduce=joined)
+    model = ScriptedModel(reply, context, obeys=obeys)
+    run("map_reduce", QUESTION, sources(*["x"] * n), model)
+    left, at = n, 0
+    calls = [prompt.notes for prompt in model.prompts if prompt.role == "reduce"]
+    assert all(citations.read(note, range(1, n + 1)).claims for notes in calls for note in notes)
+    while at < len(calls) - 1:  # a round: calls until all notes that are left are joined, a last one standing alone
+        took, groups = 0, 0
+        while left - took > 1 and at < len(calls) - 1:
+            took, groups, at = took + len(calls[at]), groups + 1, at + 1
+        left = groups + (left - took)
+        assert left <= -(-(took + (left - groups)) // 2)
+    assert len(calls[-1]) == left
 
 
 # ---- helpers

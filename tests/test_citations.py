@@ -1,5 +1,8 @@
 """Marks: read as they stream, led to given sources only, and each quote found on its page or said not to be."""
 
+import re
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +124,31 @@ def test_a_copy_with_the_pages_own_brackets_is_exact(page: str) -> None:
 
 def test_plain_text_has_no_marks() -> None:
     assert plain('It rose [1]. It fell [2: "fell"].') == "It rose. It fell."
+
+
+MARKS = [
+    *("[1]", "[4]", "[99999] ", "[2023 was a year. ", '[2: "', '"]', "[3", "]", "[", "【5】", "【", "】", '[1 "'),
+    *("\u202e", "\u200b", "\u00ad", "\ufeff", "４", "٤", "[1][4]", " ", "\n", ".", "words", "[6: x]", "[1-5]", ":"),
+    "[Source 4]",
+]
+
+
+@given(st.lists(st.sampled_from(MARKS), max_size=14), st.randoms(use_true_random=False))
+def test_no_number_in_brackets_is_left_that_is_not_a_mark_to_a_given_source(parts: list[str], dice: Random) -> None:
+    """However the text is cut; nothing that looks like the beginning of a mark hides those behind it."""
+    text, given_sources = "".join(parts), {1, 2, 3}
+    reader = MarkReader(given_sources)
+    at = 0
+    while at < len(text):
+        size = dice.randint(1, 6)
+        reader.feed(text[at : at + size])
+        at += size
+    reader.close()
+    seen = [(m.start(), int(m[1])) for m in re.finditer(r"\[(\d{1,4})\]", reader.text)]
+    assert seen == [(claim.at, claim.n) for claim in reader.claims]
+    assert {n for _, n in seen} <= given_sources
+
+
+@pytest.mark.parametrize("beginning", ["[99999]", "[2023 was a year.", "[3 cases, of which", "[", "[4 [", '[1 "so'])
+def test_a_mark_is_read_behind_what_only_looks_like_one(beginning: str) -> None:
+    assert [claim.n for claim in read(f"{beginning} It is blue [1] [7].", {1, 2, 3}).claims] == [1]

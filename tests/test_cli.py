@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from app import cli
+from app.output import with_chain
 from chains.answer import cut_short
 from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token
@@ -111,11 +113,13 @@ def test_what_is_printed_has_the_keys_that_the_readme_tells(
     filled: Run, pdfs: Path, arguments: tuple[str, ...]
 ) -> None:
     told = shapes()[arguments[0]]
+    # What they share stands there once; every sentence here has its source.
+    shared = {name: shapes()["ask"][name] for name in ("usage", "quotes", "citations", "figures")} | {"unsourced": []}
     if arguments[0] == "compare":
-        told["usage"] = shapes()["ask"]["usage"]
-        told["answers"][0] |= {name: shapes()["ask"][name] for name in ("usage", "citations", "figures")}
-    if arguments[0] == "summarize":
-        told |= {name: shapes()["ask"][name] for name in ("usage", "citations", "figures")}
+        told["usage"] = shared["usage"]
+        told["answers"][0] |= shared
+    if arguments[0] in ("ask", "summarize"):
+        told |= shared
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
     assert _keys(said) == _keys(told)
 
@@ -166,8 +170,11 @@ def test_search_gives_passages_with_their_pages(filled: Run) -> None:
 def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str) -> None:
     said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", chain, "--json"))
     assert list(said) == [
-        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "citations", "figures"),
+        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "quotes", "citations"),
+        *("unsourced", "figures"),
     ]
+    assert said["quotes"]["verified"] == said["quotes"]["total"] > 0 == said["quotes"]["near"]
+    assert said["unsourced"] == []
     assert "3.2亿元" in said["answer"] and said["chain"] == chain and said["model"] == "extractive"
     assert set(said["usage"]) == {"input_tokens", "output_tokens"} and said["refused"] is False
     [citation, *_] = said["citations"]
@@ -176,11 +183,63 @@ def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str
     assert {"text": "3.2亿", "status": "found", "page": 1}.items() <= said["figures"][0].items()
 
 
+@pytest.mark.parametrize(("way", "more"), [("answer", 0), ("score", 1)])
+def test_ask_weighs_passages_in_the_way_that_is_asked_for(filled: Run, way: str, more: int) -> None:
+    how = ("--chain", "map_rerank", "--rerank", way, "-k", 1)
+    said = value(filled("ask", "公司2020年的营业收入是多少？", *how, "--json"))
+    assert said["calls"] == 1 + more and "3.2亿元" in said["answer"]
+
+
 def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> None:
     code, out, err = filled("ask", "公司董事长是谁？")
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
     assert "· found" in err and "· " not in out  # steps are no part of the answer
     assert "3 of 3 figures found on the cited pages" in out and "figures" not in err
+
+
+def test_a_sentence_without_a_source_and_a_near_quote_are_told_apart(
+    filled: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "The new lighthouse was finished in 1934 [1]. A new lighthouse was completed in 1934 [1]. The moon is green."
+    monkeypatch.setattr("app.wiring.model", lambda *_: ScriptedModel(lambda p: said))
+    question = ("When was the new lighthouse finished?", "--document", "harbour.PDF")
+    one = value(filled("ask", *question, "--json"))
+    assert one["quotes"] == {"verified": 1, "near": 1, "total": 2}
+    assert [citation["match"] for citation in one["citations"]] == ["exact", "near"]
+    at = said.index("The moon")
+    assert one["unsourced"] == [{"text": "The moon is green.", "start": at, "end": len(said)}]
+    assert [set(each) for each in one["unsourced"]] == [set(shapes()["ask"]["unsourced"][0])]
+    _, out, err = filled("ask", *question)
+    assert "1 of 2 quotes found word for word on their pages, 1 nearly" in err
+    assert "1 sentence has no source:\n- The moon is green.\n" in out
+    _, out, err = filled("compare", *question)
+    assert "stuff: 1 of 2 quotes found word for word on their pages, 1 nearly" in err
+    assert "  1 sentence has no source:\n  - The moon is green.\n" in out and "1 of 2, 1 nearly" in out
+
+
+def test_what_did_not_fit_is_said_with_the_command_that_reads_it(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = "When was the new lighthouse 'Harbour' finished?"
+    model = ScriptedModel(lambda p: "It is so [1].", context=460)
+    monkeypatch.setattr("app.wiring.model", lambda *_: model)
+    code, out, err = filled("ask", question, "--chain", "stuff", "-k", 9)
+    [line] = [line for line in err.splitlines() if line.startswith("To read all passages: ")]
+    assert code == 0 and "passages fit the model's window; --chain map_reduce reads all" in err and "To read" not in out
+    command = shlex.split(line.partition(": ")[2])
+    assert command[:2] == ["pagewise", "ask"] and question in command and command[-2:] == ["--chain", "map_reduce"]
+    code, out, err = filled(*command[1:])
+    assert code == 0 and "To read all" not in err and [p.role for p in model.prompts].count("map") > 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        (["ask", "Why?"], "pagewise ask 'Why?' --chain map_reduce"),
+        (["--data", "a b", "ask", "Why?", "--chain=stuff"], "pagewise --data 'a b' ask 'Why?' --chain map_reduce"),
+        (["ask", "--chain", "stuff", "--", "-Why?"], "pagewise ask --chain map_reduce -- '-Why?'"),
+    ],
+)
+def test_a_command_is_told_again_with_another_chain(typed: list[str], command: str) -> None:
+    assert with_chain(typed, "map_reduce") == command
 
 
 def test_compare_gives_every_chains_answer_and_where_they_agree(filled: Run) -> None:
@@ -223,7 +282,10 @@ def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> 
 @pytest.mark.parametrize("chain", CHAINS[:3])
 def test_summarize_names_the_document(filled: Run, chain: str) -> None:
     said = value(filled("summarize", "report.pdf", "--chain", chain, "--json"))
-    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations", "figures"]
+    assert list(said) == [
+        *("document", "summary", "chain", "model", "calls", "seconds", "usage", "quotes", "citations", "unsourced"),
+        "figures",
+    ]
     assert {figure["status"] for figure in said["figures"]} == {"found"}
     assert said["document"] == "report.pdf" and said["summary"]
     assert {citation["document"] for citation in said["citations"]} <= {"report.pdf"}

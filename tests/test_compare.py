@@ -48,6 +48,8 @@ def told(prompt: Prompt) -> str:
             return "\n".join(prompt.notes)
         case "refine":
             return f"{prompt.draft}\n{said}"
+        case "score":
+            return f"Score: {100 - prompt.sources[0].n}/100"
         case "rerank":
             return f"{note(prompt)}\nScore: {100 - prompt.sources[0].n}/100"
         case _:
@@ -109,7 +111,7 @@ def test_at_once_where_it_takes_several(library: Library) -> None:
             at_once.wait(20)
         return told(prompt)
 
-    whole = last(list(compare(QUESTION, library, ScriptedModel(met, parallel=4), k=1)))
+    whole = last(list(compare(QUESTION, library, ScriptedModel(met, parallel=4), k=1, rerank="answer")))
     assert all(answer.text and not answer.error for answer in whole.answers)
 
 

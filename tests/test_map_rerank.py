@@ -1,59 +1,159 @@
-"""The best source answers alone; a reply that cannot be read costs one vote."""
+"""The best source answers alone, weighed in either way; a reply that cannot be read costs one vote."""
+
+from dataclasses import replace
 
 import pytest
 
-from chains.answer import CHAINS
-from chains.errors import StreamCut
+from chains import budget
+from chains.answer import CHAINS, Asked, answer_from, cut_short
+from chains.errors import ContextTooSmall, StreamCut
+from chains.events import Answer, Token
+from chains.prompts import Prompt
 from chains.refusal import NOT_FOUND, is_refusal
+from chains.tasks import Rerank, Task
 from tests.fakes import ScriptedModel
-from tests.sources import CUT, QUESTION, run, sources, steps, text, told
+from tests.sources import CUT, QUESTION, by_role, run, sources, steps, text, told, words
+
+WAYS: tuple[Rerank, ...] = ("answer", "score")
+ANSWER, SCORE = (replace(QUESTION, rerank=way) for way in WAYS)
 
 
 def voting(*votes: tuple[str, str]) -> ScriptedModel:
-    return ScriptedModel(lambda p: "\n".join(votes[p.sources[0].n - 1]), parallel=3)
+    """(answer, score) of each source, in whichever way they are asked for."""
+
+    def reply(prompt: Prompt) -> str:
+        answer, score = votes[prompt.sources[0].n - 1]
+        return {"rerank": f"{answer}\n{score}", "score": score, "answer": answer}[prompt.role]
+
+    return ScriptedModel(reply, parallel=3)
 
 
-def test_the_best_source_answers_and_is_cited_alone() -> None:
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+def test_the_best_source_answers_and_is_cited_alone(task: Task) -> None:
     model = voting(("Red [1].", "Score: 20"), ("Blue [2].\nDeep, too.", "**Score: 90**"), ("Green [3].", "得分：50"))
-    events = run("map_rerank", QUESTION, sources("a", "b", "c"), model)
-    assert text(events) == "Blue [2].\nDeep, too." and model.calls == 3
+    events = run("map_rerank", task, sources("a", "b", "c"), model)
+    assert text(events) == "Blue [2].\nDeep, too."
+    assert model.calls == CHAINS["map_rerank"].calls(task, sources("a", "b", "c"), model) == 3 + (task is SCORE)
     assert sorted(s.text for s in steps(events, "scored")) == ["20", "50", "90"]
 
 
-def test_equals_go_to_the_source_that_retrieval_ranked_first() -> None:
-    model = voting(("Red.", "Score: 70"), ("Blue.", "Score: 7/10"), ("Green.", "Score: 70%"))
-    assert text(run("map_rerank", QUESTION, sources("a", "b", "c"), model)) == "Red. [1]"
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+@pytest.mark.parametrize("tie", [("70", "7/10", "70%"), ("得分：70", "70分", "Score: 70"), ("0.7", "7/10", "７０％")])
+def test_equals_go_to_the_source_that_retrieval_ranked_first(task: Task, tie: tuple[str, str, str]) -> None:
+    model = voting(*zip(("Red [1].", "Blue [2].", "Green [3]."), tie, strict=True))
+    assert text(run("map_rerank", task, sources("a", "b", "c"), model)) == "Red [1]."
 
 
 def test_the_winner_cannot_cite_a_source_it_did_not_read() -> None:
     model = voting(("Red [2] [3].", "Score: 70"), ("Blue.", "Score: 60"))
-    assert text(run("map_rerank", QUESTION, sources("a", "b"), model)) == "Red. [1]"
+    assert text(run("map_rerank", ANSWER, sources("a", "b"), model)) == "Red. [1]"
 
 
-@pytest.mark.parametrize("bad", ["Score: N/A", "Score: 999999", "no score at all", "", "Score: eleven"])
-def test_one_bad_reply_costs_one_vote(bad: str) -> None:
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+def test_of_all_sources_only_the_best_can_be_cited(task: Task) -> None:
+    """Also where every other source was scored, by calls that wrote nothing else."""
+    model = voting(("Red [2] [3].", "Score: 70"), ("Blue.", "Score: 60"))
+    *events, last = answer_from(Asked(task.question, task, tuple(sources("a", "b"))), model, "map_rerank")
+    assert isinstance(last, Answer) and last.text.startswith("Red.") and {c.n for c in last.citations} <= {1}
+    assert task is ANSWER or last.dropped == 2
+    best = [step.text for step in steps(events, "best")]
+    assert best == (["1"] if task is SCORE else [])
+    stopped = cut_short(events, task.question, "map_rerank", "scripted", 1.0)
+    assert stopped.calls == last.calls == model.calls
+
+
+BAD = ["Score: N/A", "Score: 999999", "no score at all", "", "Score: eleven", "{", '{"score_of_100": "?"}']
+
+
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+@pytest.mark.parametrize("bad", BAD)
+def test_one_bad_reply_costs_one_vote(task: Task, bad: str) -> None:
     model = voting(("Red [1].", bad), ("Blue [2].", "Score: 60"), ("Green [3].", "Score: 40"))
-    events = run("map_rerank", QUESTION, sources("a", "b", "c"), model)
+    events = run("map_rerank", task, sources("a", "b", "c"), model)
     assert text(events) == "Blue [2]." and len(steps(events, "lost")) == 1
 
 
-def test_one_failed_call_costs_one_vote() -> None:
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+def test_one_failed_call_costs_one_vote(task: Task) -> None:
     model = ScriptedModel(told, fails={1: CUT})
-    assert text(run("map_rerank", QUESTION, sources("a", "b"), model)).endswith('[2: "water"].')
+    assert "source 2 is blue" in text(run("map_rerank", task, sources("a", "b"), model)) or task is SCORE
     with pytest.raises(StreamCut):
-        run("map_rerank", QUESTION, sources("a"), ScriptedModel(told, fails={1: CUT}))
+        run("map_rerank", task, sources("a"), ScriptedModel(told, fails={1: CUT}))
 
 
-def test_all_low_or_refused_is_a_refusal() -> None:
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+def test_all_low_is_a_refusal_and_nothing_more_is_asked(task: Task) -> None:
     low = voting(("Red [1].", "Score: 5/100"), ("Blue [2].", "Score: 10/100"))
-    assert is_refusal(text(run("map_rerank", QUESTION, sources("a", "b"), low)))
+    assert is_refusal(text(run("map_rerank", task, sources("a", "b"), low))) and low.calls == 2
+
+
+def test_refusals_cannot_win() -> None:
     refused = voting((NOT_FOUND["en"], "Score: 100"), ("I don't know.", "Score: 90"))
-    assert is_refusal(text(run("map_rerank", QUESTION, sources("a", "b"), refused)))
+    assert is_refusal(text(run("map_rerank", ANSWER, sources("a", "b"), refused)))
+    instead = voting(("Red [1].", NOT_FOUND["en"]), ("Blue [2].", "The source does not mention it."))
+    assert is_refusal(text(run("map_rerank", SCORE, sources("a", "b"), instead))) and instead.calls == 2
 
 
 def test_a_model_that_cannot_score_still_answers() -> None:
     model = voting((NOT_FOUND["en"], ""), ("Blue [2].", ""), ("Green [3].", ""))
-    assert text(run("map_rerank", QUESTION, sources("a", "b", "c"), model)) == "Blue [2]."
+    assert text(run("map_rerank", ANSWER, sources("a", "b", "c"), model)) == "Blue [2]."
+    model = voting(("Red [1].", "good"), ("Blue [2].", "good"))
+    assert text(run("map_rerank", SCORE, sources("a", "b"), model)) == "Red [1]."
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("85", 85),
+        ("**8**/10", 80),
+        ("I would say 85.", 85),
+        ("８５", 85),
+        ("得分 85", 85),
+        ('{"score_of_100": 8}', 8),
+        ('{"score": 8}', 80),
+        ("between 20 and 60", None),
+    ],
+)
+def test_a_score_that_was_asked_for_alone_may_be_a_bare_number(reply: str, score: float | None) -> None:
+    model = voting(("Red [1].", reply))
+    events = run("map_rerank", SCORE, sources("a"), model)
+    told_scores = [s.text for s in steps(events, "scored")]
+    assert told_scores == ([] if score is None else [str(score)])
+
+
+def test_scored_first_the_answer_is_streamed_and_written_once() -> None:
+    """What the ways cost: eight answers are written, or eight lines and one answer."""
+    long = "The lake is blue [{n}]. " + words(60)
+    reply = by_role(
+        rerank=lambda p: long.format(n=p.sources[0].n) + "\nScore: 80",
+        score="Score: 80",
+        answer=lambda p: long.format(n=p.sources[0].n),
+    )
+    written, read, calls = {}, {}, {}
+    for task in (ANSWER, SCORE):
+        model = ScriptedModel(reply, parallel=8)
+        events = run("map_rerank", task, sources(*[words(150)] * 8), model)
+        read[task.rerank] = sum(model._size(prompt) for prompt in model.prompts)
+        written[task.rerank] = sum(len(reply(prompt).split()) for prompt in model.prompts)
+        calls[task.rerank] = model.calls
+        assert (sum(isinstance(event, Token) for event in events) > 20) == (task is SCORE)
+    assert calls == {"answer": 8, "score": 9}
+    assert written["score"] < written["answer"] / 4 and read["score"] < read["answer"]
+
+
+def test_a_source_that_was_scored_fits_the_call_that_answers_from_it() -> None:
+    """The scripted model raises for a prompt above its window; a source is shortened for both calls alike."""
+    for context in range(420, 900, 30):
+        model = ScriptedModel(lambda p: "Score: 90" if p.role == "score" else "Blue [1].", context)
+        try:
+            events = run("map_rerank", SCORE, sources(words(400)), model)
+        except ContextTooSmall:
+            assert model.calls == 0
+            continue
+        scored, answered = model.prompts
+        assert scored.sources == answered.sources and text(events) == "Blue [1]."
+        assert len(steps(events, "cut")) == (scored.sources[0].text != words(400))
+        assert answered.max_tokens == budget.reply_tokens(SCORE.max_tokens, model)
 
 
 def test_rerank_is_for_questions_only() -> None:

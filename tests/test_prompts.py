@@ -44,7 +44,11 @@ def test_each_format_asked_for_is_the_one_that_is_read(language: Language) -> No
     assert refusal.NOT_FOUND[language] in render(prompt("reduce", language=language)).system
     assert refusal.NOTHING[language] in render(prompt("map", language=language)).system
     assert refusal.UNCHANGED[language] in render(prompt("refine", language=language)).system
-    assert scores.RULE[language] in render(prompt("rerank", language=language)).system
+    for structured in (False, True):
+        both = scores.rule("answer_and_score", language, structured)
+        assert both in render(prompt("rerank", language=language), structured).system
+        alone = scores.rule("score", language, structured)
+        assert alone in render(prompt("score", language=language), structured).system
     assert refusal.is_refusal(refusal.NOT_FOUND[language])
     assert refusal.is_nothing(refusal.NOTHING[language])
     assert refusal.is_unchanged(refusal.UNCHANGED[language])

@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import pytest
 
-from chains import citations
+from chains import citations, refine
 from chains.answer import CHAINS, answer_from, asked
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Token, Trial
 from chains.refusal import NOT_FOUND, UNCHANGED
 from tests.fakes import ScriptedModel
-from tests.sources import CUT, QUESTION, by_role, run, seen, sources, steps, text, told, words
+from tests.sources import CUT, QUESTION, SUMMARY, by_role, run, seen, sources, steps, text, told, words
 
 
 def test_the_draft_changes_as_it_reads() -> None:
@@ -119,3 +119,52 @@ def _shown(model: ScriptedModel) -> list[str]:
         if (now := (text or trial).rstrip()) and (not shown or shown[-1] != now):
             shown.append(now)
     return shown
+# ---- enough is enough
+
+IDLE = [UNCHANGED["en"], "It is blue [1].", 'It  is blue [1: "water"].', "I don't know.", NOT_FOUND["en"]]
+
+
+@pytest.mark.parametrize("reply", IDLE)
+def test_it_stops_when_sources_add_nothing(reply: str) -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=reply))
+    given = sources(*["Blue water."] * 30)
+    events = run("refine", QUESTION, given, model)
+    assert text(events) == "It is blue [1]."
+    assert model.calls == 1 + refine.IDLE < CHAINS["refine"].calls(QUESTION, given, model) == 10
+    (enough,) = steps(events, "enough")
+    assert (enough.done, enough.total) == (len(seen(model)), 30) and enough.done == 3 * model.calls
+
+
+def test_a_batch_that_adds_something_begins_the_count_anew() -> None:
+    replies = iter([UNCHANGED["en"], "It is blue [1] and deep [9].", UNCHANGED["en"], UNCHANGED["en"]])
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=lambda p: next(replies)))
+    events = run("refine", QUESTION, sources(*["Blue water."] * 30), model)
+    assert text(events) == "It is blue [1] and deep [9]." and model.calls == 5
+
+
+@pytest.mark.parametrize("reply", ["", "It is red."])
+def test_a_reply_that_is_no_use_says_nothing_of_its_sources(reply: str) -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=reply))
+    events = run("refine", QUESTION, sources(*["Blue water."] * 30), model)
+    assert model.calls == 10 and not steps(events, "enough") and text(events) == "It is blue [1]."
+
+
+def test_a_failed_call_says_nothing_of_its_sources() -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=UNCHANGED["en"]), fails={2: CUT, 3: CUT})
+    events = run("refine", QUESTION, sources(*["Blue water."] * 30), model)
+    assert model.calls == 3 + refine.IDLE and len(steps(events, "lost")) == 2 and text(events) == "It is blue [1]."
+
+
+def test_a_summary_reads_to_the_end() -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=UNCHANGED["en"]))
+    events = run("refine", SUMMARY, sources(*["Blue water."] * 30), model)
+    assert seen(model) == list(range(1, 31)) and not steps(events, "enough")
+
+
+@pytest.mark.parametrize("batches", [2, 3])
+def test_a_reply_that_loses_a_source_and_brings_none_is_worse(batches: int) -> None:
+    draft = "It is blue [1] and deep [2]."
+    model = ScriptedModel(by_role(answer=draft, refine="It is blue [1]. " + words(60)))
+    events = run("refine", QUESTION, sources(*["Blue water."] * 3 * batches), model)
+    assert text(events) == draft
+    assert [step.text for step in steps(events, "kept")] == ["sources lost"] * (batches - 1)

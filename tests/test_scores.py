@@ -51,6 +51,8 @@ ANSWER = "The lake is blue [2].\nIt is deep as well [2]."
         ("评分：8/10", 80),
         ("得分为90", 90),
         ("8/10", 80),
+        ("**8**/10", 80),
+        ("Score: **4**/5", 80),
         ("85%", 85),
         ("90", 90),
         ("90分", 90),
@@ -93,6 +95,12 @@ def test_every_way_of_writing_a_score(line: str, score: float | None) -> None:
         ('{"回答": "蓝色[1]。", "得分": 90}', "蓝色[1]。", 90),
         ('{"answer": "Blue [1].", "score": 999999}', "Blue [1].", None),
         ('{"answer": "Blue [1].", "score": null}', "Blue [1].", None),
+        ('{"answer": "Blue [1].", "score_of_100": 8}', "Blue [1].", 8),
+        ('{"answer": "Blue [1].", "score_of_100": 0.8}', "Blue [1].", 80),
+        ('{"answer": "Blue [1].", "score_of_100": 101}', "Blue [1].", None),
+        ('{"answer": "Blue [1: \\"water\\"].\nDeep.", "score_of_100": 80}', 'Blue [1: "water"].\nDeep.', 80),
+        ('{"answer": "Blue [1: \\"wa', 'Blue [1: "wa', None),  # cut at its longest
+        ('{"answer": "Blue \\u6', "Blue", None),
         ("It was built in 1998 [1].", "It was built in 1998 [1].", None),
         ("90", "90", None),  # an answer, or a score: nobody knows
     ],
@@ -130,5 +138,8 @@ def test_any_mixture_of_its_own_signs_is_read(parts: list[str]) -> None:
 
 
 def test_the_example_in_the_rule_is_read() -> None:
-    for rule in scores.RULE.values():
-        assert scores.read("Blue [1].\n" + rule.splitlines()[-1]).score() == 85
+    for language in ("en", "zh"):
+        for structured in (False, True):
+            both = scores.rule("answer_and_score", language, structured).splitlines()[-1]
+            assert scores.read(both if structured else f"Blue [1].\n{both}").score() == 85
+            assert scores.read_score(scores.rule("score", language, structured).splitlines()[-1]).score() == 85

@@ -21,6 +21,7 @@ WRONG = {  # a value that each checked field refuses
     "local_bits": "5",
     "embedder": "",
     "reranker": " ",
+    "rerank": "both",
     "chroma_url": "ftp://127.0.0.1",
     "chain": "stuf",
     "passages": "0",

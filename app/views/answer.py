@@ -81,9 +81,13 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
 def step_line(words: Words, step: Step) -> str:
     """What was done, as Markdown."""
     text = safe.inline(step.text, 300)
+    if step.name == "best":
+        return safe.inline(words("step.best", total=step.total, text=step.text))
     n = step.total or step.done or len(step.sources)
     if step.name in ("searched", "planned"):
         return words.count(f"step.{step.name}", n)
+    if step.name == "verified" and text:
+        return words("step.verified.near", done=step.done, total=step.total, near=text)
     if step.name == "cut" and not text:
         return words("step.cut.plain", done=step.done, total=step.total)
     return words(f"step.{step.name}", done=step.done, total=step.total, text=text)
@@ -109,16 +113,34 @@ def text(desk: Desk, entry: Entry, answer: Answer) -> None:
         return "" if i is None else f"#{_key(entry, i)}"
 
     if answer.text:
-        st.markdown(safe.answer(answer.text, href))
+        st.markdown(safe.answer(answer.text, href, {end for _, end in answer.unsourced}))
     if answer.stopped:
         st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
+    _offer(desk, entry)
     _citations(desk, entry, answer)
+
+
+def _offer(desk: Desk, entry: Entry) -> None:
+    """What did not fit the model, and the chain that would read it, to be pressed."""
+    cut = next((step for step in entry.steps if step.name == "cut" and step.text in CHAINS), None)
+    if cut is None:
+        return
+    words = desk.words
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"cut-{entry.id}"):
+        st.caption(f":material/content_cut: {words('step.cut.plain', done=cut.done, total=cut.total)}", width="content")
+        st.button(
+            words("ask.read_all", chain=words(f"chain.{cut.text}")),
+            key=f"read-all-{entry.id}",
+            type="tertiary",
+            on_click=partial(desk.again, entry, cut.text),
+        )
 
 
 def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
     words = desk.words
     st.markdown(f"**{words('refused')}**")
     st.markdown(words("refused.try"))
+    _offer(desk, entry)
     if not answer.sources:
         st.caption(words("refused.empty"))
         return
@@ -130,10 +152,12 @@ def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
 def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
     words, citations = desk.words, answer.citations
     if citations:
-        good = sum(citation.verified for citation in citations)
+        good = answer.verified
         icon = ":material/check_circle:" if good == len(citations) else ":material/rule:"
         tone = "green" if good == len(citations) else "gray"
-        st.markdown(f":{tone}[{icon} {words('answer.quotes', done=good, total=len(citations))}]")
+        line = words("answer.quotes", done=good, total=len(citations))
+        line += words("answer.quotes.near", n=answer.near) if answer.near else ""
+        st.markdown(f":{tone}[{icon} {line}]")
         _figures(words, answer)
         opened = desk.opened
         at = citations[opened.citation] if opened and opened.entry == entry.id and opened.citation >= 0 else None
@@ -154,6 +178,8 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
     elif answer.text and not answer.stopped:
         st.caption(f":material/rule: {words('answer.no_quotes')}")
         _figures(words, answer)
+    if answer.unsourced:
+        st.caption(f"{safe.SIGN} {words.count('answer.unsourced', len(answer.unsourced))}")
     if answer.dropped:
         st.caption(words.count("answer.dropped", answer.dropped))
 
@@ -287,7 +313,8 @@ def for_clipboard(words: Words, answer: Answer) -> str:
     lines = dict.fromkeys(
         f"[{citation.n}] {citation.name}, {words('page.short', page=citation.page)}" for citation in answer.citations
     )
-    return "\n\n".join(part for part in (answer.text, "\n".join(lines)) if part)
+    alone = words.count("answer.unsourced", len(answer.unsourced)) if answer.unsourced else ""
+    return "\n\n".join(part for part in (answer.text, "\n".join(lines), alone) if part)
 
 
 def model_name(words: Words, spec: str) -> str:

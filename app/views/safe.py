@@ -11,12 +11,18 @@ those are broken with a WORD JOINER, which has no width and is no place to break
 
 import re
 import unicodedata
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Collection
 
 JOINER = "\u2060"
+SIGN = ":gray[○]"  # behind a sentence without a source; ours, never a text's
+_PLACE = "\ue000"  # where one belongs; of the private use area, and no text's, which are changed
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Control characters, and those that turn the direction of what follows: a name could pretend to be another.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Control characters, those that turn the direction of what follows (a name could pretend to be another), and the tags
+# that spell words which nobody sees.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 _BREAKS = (
     (re.compile(r":(?=\S)"), ":" + JOINER),  # http://, :emoji:, :red[…], :material/…:
     (re.compile(r"@"), JOINER + "@"),  # an e-mail address
@@ -35,10 +41,15 @@ def _escape(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\1", text)
 
 
+def visible(text: str) -> str:
+    """Without what cannot be seen, also for a terminal, where control characters are links, colours and commands."""
+    return _UNSEEN.sub("", text)
+
+
 def clean(text: str) -> str:
     """Without what cannot be seen; line breaks of every kind become "\\n"."""
     text = re.sub("\r\n?|[\u2028\u2029\x85\x0b\x0c]", "\n", text)
-    return _UNSEEN.sub("", unicodedata.normalize("NFC", text))
+    return visible(unicodedata.normalize("NFC", text))
 
 
 def inline(text: str, limit: int = 0) -> str:
@@ -59,9 +70,19 @@ def block(text: str) -> str:
     )
 
 
-def answer(text: str, href: Callable[[int, int], str]) -> str:
+def answer(text: str, href: Callable[[int, int], str], signed: Collection[int] = ()) -> str:
     """A model's text, whole or any beginning of it. `href(n, offset)`: where the mark [n] at `offset` of `text` leads;
-    it must be made by the program and begin with "#"; "" leaves the mark a plain number in brackets."""
+    it must be made by the program and begin with "#"; "" leaves the mark a plain number in brackets. `signed`: offsets
+    that get a SIGN."""
+    text = text.replace(_PLACE, "\ufffd")
+    ends = sorted(signed)
+    for end in reversed(ends):
+        text = text[:end] + _PLACE + text[end:]
+    places = [end + i for i, end in enumerate(ends)]
+    return _answer(text, lambda n, at: href(n, at - bisect_left(places, at))).replace(_PLACE, f" {SIGN}")
+
+
+def _answer(text: str, href: Callable[[int, int], str]) -> str:
     lines: list[str] = []
     at = 0
     for raw in text.split("\n"):
@@ -111,7 +132,7 @@ def _bold_or_marks(text: str, at: int, href: Callable[[int, int], str], bold: bo
 
 
 def _styled(text: str, bold: bool) -> str:
-    text = _UNSEEN.sub("", text)
+    text = visible(text)
     body = text.strip()
     if not bold or not body or not (body[0].isalnum() and body[-1].isalnum()):
         return _escape(text)  # bold that ends in punctuation may not close: then it is plain

@@ -1,16 +1,17 @@
 """Any LangChain chat model: OpenAI and every compatible server, and what else `init_chat_model` knows."""
 
 import functools
+import json
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from chains import budget, prompts
+from chains import budget, prompts, scores
 from chains.errors import (
     ContextTooSmall,
     KeyMissing,
@@ -27,7 +28,7 @@ from chains.models.pump import Put, pump
 from chains.models.reply import Reply
 from chains.models.server import Server, Window
 from chains.models.wire import Call, calling, client
-from chains.prompts import Prompt, Rendered
+from chains.prompts import Prompt, Rendered, Schema
 
 OPENAI = "https://api.openai.com/v1"
 WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
@@ -37,10 +38,13 @@ _KNOCKS = 2  # where nobody is there, it is better to say so soon
 _FIRST_WAIT = 0.5  # seconds, doubled each time
 _LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
 _GRACE = 5.0  # seconds beyond the client's own limit
+_TEMPLATE = 1 / 4  # of the window, at most, that a template takes beyond the estimate
 _NAMED = 12  # models in a hint
 _THINKS = re.compile(r"^(o\d|gpt-5(?!.*chat))")  # OpenAI's, which count their thinking as part of the reply
 _THINKING = 4096  # tokens that they get for it
 _OPTIONAL = ("temperature", "stream_options", "reasoning_effort")  # parameters that a server may do without
+_STRUCTURE = "response_format"  # and this one, whose refusals are worded in many ways
+_NO_STRUCTURE = re.compile(r"response.?format|json.?schema|structured|grammar|guided", re.IGNORECASE)
 
 
 class Chat:
@@ -115,7 +119,8 @@ class Chat:
 
     def count(self, prompt: Prompt) -> int:
         """Exact where the server counts, else by `estimate`, never too few."""
-        return self._count(prompts.render(prompt))
+        schema = self._schema(prompt, self._without)
+        return self._count(prompts.render(prompt, structured=schema is not None)) + _length(schema)
 
     def size(self, text: str) -> int:
         return (self._server.size(text) if self._server else 0) or bound(text)
@@ -125,13 +130,14 @@ class Chat:
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
-        rendered = prompts.render(prompt)
+        schema = self._schema(prompt, self._without)
+        rendered = prompts.render(prompt, structured=schema is not None)
         room = self.context - prompt.max_tokens
-        needed = self._bound(rendered)
+        needed = self._bound(rendered) + _length(schema)
         if needed > room:  # else a server need not be asked
             needed = budget.total(prompt, self)  # its pieces have mostly been counted before
         if needed > room:
-            needed = self._count(rendered)
+            needed = self._count(rendered) + _length(schema)
         asked = trouble.Asked(
             model=self.name,
             url=self._url,
@@ -142,15 +148,14 @@ class Chat:
         )
         if asked.needed > asked.context:
             raise ContextTooSmall(model=self.name, context=asked.context, needed=asked.needed)
-        messages = [(role, text) for role, text in (("system", rendered.system), ("human", rendered.user)) if text]
         call = Call()
 
         def work(put: Put, stopped: threading.Event) -> None:
             with calling(call):
-                reply = self._ask(messages, prompt.max_tokens, asked, put, stopped)
+                reply = self._ask(prompt, asked, put, stopped)
                 if not stopped.is_set():
                     billed = reply.input_tokens or self._count(rendered)
-                    put(reply.finish(self.name, billed, prompt.max_tokens))
+                    put(reply.finish(self.name, billed, prompt.max_tokens, asked.context))
                     self._learn(reply.input_tokens - needed)
                     if self._found is not None and not self._found.told:
                         self._found = None  # now that the model is loaded, the server knows
@@ -168,29 +173,27 @@ class Chat:
         return bound_messages((rendered.system, rendered.user)) + self._beyond
 
     def _learn(self, missing: int) -> None:
-        """A template can say more than the estimate allows for; then the estimate grows for good."""
+        """A template can say more than the estimate allows for; then the estimate grows for good. No template takes a
+        good part of the window: that is a wrong bill, and believing it would leave no room for any prompt."""
         with self._lock:
-            self._beyond += max(0, missing)
+            if missing <= self.context * _TEMPLATE:
+                self._beyond += max(0, missing)
 
-    def _ask(
-        self,
-        messages: list[tuple[str, str]],
-        max_tokens: int,
-        asked: trouble.Asked,
-        put: Put,
-        stopped: threading.Event,
-    ) -> Reply:
+    def _ask(self, prompt: Prompt, asked: trouble.Asked, put: Put, stopped: threading.Event) -> Reply:
         """The whole reply, asked for again only while nothing of it has come."""
         tries = 0
         while True:
-            reply = Reply(put)
+            reply, without = Reply(put), frozenset(self._without)
+            schema = self._schema(prompt, without)
             try:
-                self._read(messages, max_tokens, reply, stopped)
+                self._read(prompt, schema, without, reply, stopped)
+                if schema and reply.reason and reply.begun_with and not reply.begun_with.startswith(("{", "```")):
+                    self._forgo(_STRUCTURE, without)  # it was let be: then what is asked for is what is written anyway
                 return reply
             except Exception as error:
                 if stopped.is_set() or reply.reason:  # nobody listens, or it was complete before something broke
                     return reply
-                if not reply.began and self._adapt(error):
+                if not reply.began and self._adapt(error, without, schema):
                     continue
                 tries += 1
                 ours = trouble.translate(error, asked, reply.began)
@@ -206,18 +209,31 @@ class Chat:
                 if stopped.wait(min(wait, 0.25)):
                     return reply
 
-    def _read(self, messages: list[tuple[str, str]], max_tokens: int, reply: Reply, stopped: threading.Event) -> None:
+    def _schema(self, prompt: Prompt, without: Collection[str]) -> Schema | None:
+        """What the reply will be made to fit; None where the words alone ask for it."""
+        return prompt.schema if self._openai and _STRUCTURE not in without else None
+
+    def _read(
+        self,
+        prompt: Prompt,
+        schema: Schema | None,
+        without: Collection[str],
+        reply: Reply,
+        stopped: threading.Event,
+    ) -> None:
         from langsmith import tracing_context
 
+        messages = _messages(prompts.render(prompt, structured=schema is not None))
         # LANGSMITH_TRACING in somebody's environment must not send what is in their documents anywhere.
         with tracing_context(enabled=False):
-            chunks = self._chat(max_tokens).stream(messages, **self._parameters(max_tokens))
+            parameters = self._parameters(prompt.max_tokens, schema, without)
+            chunks = self._chat(prompt.max_tokens).stream(messages, **parameters)
             for chunk in chunks:
                 if stopped.is_set():
                     return
                 reply.feed(chunk)
 
-    def _parameters(self, max_tokens: int) -> dict[str, Any]:
+    def _parameters(self, max_tokens: int, schema: Schema | None, without: Collection[str]) -> dict[str, Any]:
         """What goes into one request besides the messages."""
         if not self._openai:
             return {}
@@ -226,25 +242,42 @@ class Chat:
             settings = {"reasoning_effort": "low"}
             max_tokens += _THINKING
         # OpenAI knows only max_completion_tokens for its newer models, Ollama and others only max_tokens.
-        if self._hosted or "max_tokens" in self._without:
-            limit: dict[str, Any] = {"max_tokens": max_tokens}  # LangChain sends it under the newer name
+        body: dict[str, Any] = {}  # as it is: LangChain would read a response_format, and not stream such a reply
+        if self._hosted or "max_tokens" in without:
+            settings["max_tokens"] = max_tokens  # LangChain sends it under the newer name
         else:
-            limit = {"extra_body": {"max_tokens": max_tokens}}
-        if "stream_options" in self._without:
+            body["max_tokens"] = max_tokens
+        if schema:
+            wanted = {"name": schema, "strict": True, "schema": scores.SCHEMAS[schema]}
+            body[_STRUCTURE] = {"type": "json_schema", "json_schema": wanted}
+        if body:
+            settings["extra_body"] = body
+        if "stream_options" in without:
             settings["stream_usage"] = False
-        return {**{name: value for name, value in settings.items() if name not in self._without}, **limit}
+        return {name: value for name, value in settings.items() if name == "max_tokens" or name not in without}
 
-    def _adapt(self, error: BaseException) -> bool:
-        """Whether the server refused a parameter that can be left out or named otherwise; then it is, for good."""
-        if trouble.status_of(error) not in (400, 422) or not self._openai:
+    def _adapt(self, error: BaseException, without: Collection[str], schema: Schema | None) -> bool:
+        """Whether the server refused a parameter that can be left out or named otherwise; then it is, for good.
+
+        `without`: what this request had done without already; another may have learned more meanwhile.
+        """
+        status = trouble.status_of(error)
+        if status is None or not self._openai:
             return False
         said = trouble.message_of(error)
-        for name in (*_OPTIONAL, *(() if self._hosted else ("max_tokens",))):
-            with self._lock:
-                if name in said and name not in self._without:
-                    self._without.add(name)
+        if status in (400, 422):
+            for name in (*_OPTIONAL, *(() if self._hosted else ("max_tokens",))):
+                if name in said and self._forgo(name, without):
                     return True
-        return False
+        # Refusals of a schema seldom name the parameter; some are a 500 about a grammar.
+        refused = status in (400, 422) and not trouble.is_told(said)
+        return schema is not None and (refused or bool(_NO_STRUCTURE.search(said))) and self._forgo(_STRUCTURE, without)
+
+    def _forgo(self, name: str, without: Collection[str]) -> bool:
+        """Do without the parameter from now on; False where that was tried already."""
+        with self._lock:
+            self._without.add(name)
+        return name not in without
 
     def _hinted(self, error: ModelError) -> ModelError:
         """UnknownModel says what there is instead, where the server tells."""
@@ -259,6 +292,15 @@ class Chat:
         else:
             hint = f"{error.params['hint']} Check the name and the address."
         return UnknownModel(model=error.params["model"], where=error.params["where"], hint=hint)
+
+
+def _messages(rendered: Rendered) -> list[tuple[str, str]]:
+    return [(role, text) for role, text in (("system", rendered.system), ("human", rendered.user)) if text]
+
+
+def _length(schema: Schema | None) -> int:
+    """Tokens that a schema can take at most: some servers put it into the prompt."""
+    return bound(json.dumps(scores.SCHEMAS[schema])) if schema else 0
 
 
 def _address(base: str) -> str:

@@ -89,8 +89,8 @@ class Extractive:
         evidence = max((fit.evidence for fit in fitting), default=0.0)
         if not years(prompt.question) <= _years_given(prompt):
             evidence *= OTHER_YEAR
-        if prompt.role == "rerank":
-            if best is not None:
+        if prompt.role in ("rerank", "score"):
+            if best is not None and prompt.role == "rerank":
                 chosen = _chosen(given, order, [fit.score for fit in fitting], NOTE_SENTENCES)
                 yield from _written(chosen, prompt)
             score = round(_score(evidence, given[0].prior if given else 0.0))

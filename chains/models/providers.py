@@ -1,5 +1,6 @@
 """A LangChain chat model for "provider:model", with nothing taken from the environment that would send it elsewhere."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
     """A ChatOpenAI. `hosted`: OpenAI itself, which alone has the Responses interface. Retries are the caller's."""
     from langchain.chat_models import init_chat_model
 
+    # Said to whoever watches stderr when a server refuses a schema; chat.py does without it then.
+    warnings.filterwarnings("ignore", message="This model does not support OpenAI's structured output")
     more: dict[str, Any] = {} if hosted else {"use_responses_api": False}
     return init_chat_model(
         model,

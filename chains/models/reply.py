@@ -8,6 +8,7 @@ from chains.models.estimate import bound
 from chains.models.pump import Put
 from chains.models.thoughts import Thoughts
 
+_BEGINNING = 8  # characters
 _WHY = ("finish_reason", "stop_reason", "done_reason", "status")  # what the packages call it
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "incomplete"}
 _FILTERED = {"content_filter", "safety", "prohibited_content", "blocklist", "recitation", "spii"}
@@ -23,6 +24,7 @@ class Reply:
         self._input = self._output = 0  # by the server; 0: it did not say
         self._raw = 0  # at most so many tokens came, by estimate
         self._blank = True
+        self.begun_with = ""  # the first few visible characters
 
     def feed(self, chunk: Any) -> None:
         """An AIMessageChunk."""
@@ -40,12 +42,14 @@ class Reply:
             if isinstance(said, str) and said not in ("", "in_progress"):
                 self.reason = self.reason or said.lower()
 
-    def finish(self, model: str, needed: int, max_tokens: int) -> Finish:
-        """After the last chunk. `needed`: the prompt's tokens as counted before, for a server that sends no usage.
+    def finish(self, model: str, needed: int, max_tokens: int, window: int) -> Finish:
+        """After the last chunk. `needed`: the prompt's tokens as counted before, for a server that sends no usage, or
+        one that cannot be, since nothing inside its `window` (tokens) is so long.
 
         Raises StreamCut where the server never said that the reply was complete.
         """
         self._show(self._thoughts.close())
+        self._input, self._output = (count if count <= window else 0 for count in (self._input, self._output))
         if not self.reason:
             raise StreamCut(detail="the server never said that the reply was complete")
         if self.reason in _FILTERED:
@@ -60,11 +64,13 @@ class Reply:
 
     @property
     def input_tokens(self) -> int:
-        """What the server counted, 0 where it did not say."""
+        """What the server counted, 0 where it did not say; after `finish` also where it cannot be."""
         return self._input
 
     def _show(self, text: str) -> None:
         self._blank = self._blank and not text.strip()
+        if len(self.begun_with) < _BEGINNING:
+            self.begun_with = (self.begun_with + text).lstrip()[:_BEGINNING]
         self._put(text)
 
 

@@ -1,11 +1,13 @@
 """Whatever a provider's client raises becomes one of our errors. It looks at what an exception carries (a status,
 a name, a message), not at its class, because every provider's package has its own classes for the same few troubles."""
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from math import isfinite
 
 from chains.errors import (
     ContextTooSmall,
@@ -96,6 +98,11 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
     return ModelFailed(model=asked.model, detail=detail)
 
 
+def is_told(said: str) -> bool:
+    """Whether a refusal says that the prompt is too long or the model is not there: then nothing else is the matter."""
+    return _TOO_LONG.search(said) is not None or _NO_MODEL.search(said) is not None
+
+
 def may_pass(error: BaseException, ours: ModelError) -> bool:
     """Worth asking again a little later, if nothing of the reply had arrived."""
     status = status_of(error)
@@ -110,10 +117,10 @@ def wait_asked(error: BaseException) -> float | None:
         headers = getattr(getattr(link, "response", None), "headers", None)
         if headers is not None:
             for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-                try:
-                    return max(0.0, float(headers.get(name, "")) * unit)
-                except ValueError:
-                    continue
+                with contextlib.suppress(ValueError, OverflowError):
+                    seconds = float(headers.get(name, ""))
+                    if isfinite(seconds):
+                        return max(0.0, seconds * unit)
             until = _until(headers.get("retry-after", ""), headers.get("date", ""))
             if until is not None:
                 return until
