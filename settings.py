@@ -87,6 +87,21 @@ class Settings(BaseModel):
     chain: Literal["stuff", "map_reduce", "refine", "map_rerank"] = Field(
         "stuff", description="How a question is answered from the passages."
     )
+    step_back: Literal["off", "on"] = Field(
+        "off", description="Also search for the more general question behind a question."
+    )
+    think: Literal["off", "on"] = Field(
+        "off", description="Let the model reason before it answers; the reasoning is kept apart from the answer."
+    )
+    split: Literal["off", "on"] = Field(
+        "off", description="Search for the parts of a question apart, where it asks several things."
+    )
+    examples: str = Field(
+        "",
+        pattern=r"^(\S(.*\S)?)?$",
+        description="A file of questions and answers, as TOML or a line of JSON each, that show the model the manner "
+        "you want; empty: none.",
+    )
     passages: int = Field(8, ge=1, le=100, description="Passages that a question is answered from.")
     language: Literal["auto", "en", "zh"] = Field(
         "auto", description="The language of the answers; auto: the question's own."
@@ -144,6 +159,8 @@ def allowed(field: str) -> str:
                 return "extractive, or a provider and its model: openai:gpt-5-mini"
             if field == "reranker":
                 return "a folder, a hub id, or nothing"
+            if field == "examples":
+                return "a file, or nothing"
             return "an address that begins with http:// or https://, or nothing"
         return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"

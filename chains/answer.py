@@ -1,16 +1,17 @@
 """The one door: a question becomes events, and one Answer last."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
 from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
 from chains.calls import closed
-from chains.condense import condense
 from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token
 from chains.figures import figures
+from chains.guided import Guided
+from chains.look import CALLS, Looked, bound, look
 from chains.meter import Meter
 from chains.models.base import Model, Usage
 from chains.parts import parts
@@ -18,7 +19,7 @@ from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.tasks import Task
-from ingest.document import Passage
+from chains.ways import PLAIN, Ways
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
 from ingest.tokens import language as language_of
@@ -46,6 +47,7 @@ class Asked:
     question: str  # as it was asked
     task: Task  # with the question that was searched for
     sources: tuple[Source, ...]
+    ways: Ways = PLAIN
 
     @property
     def searched(self) -> str:
@@ -74,28 +76,31 @@ def ask(
     reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
+    ways: Ways = PLAIN,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises
-    UnknownChain at once, a library's error before the first event; what goes wrong later is the Answer's `error`,
-    beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's; a question
+    that asks for a language itself ("… Answer in Chinese.") is answered in that. Raises UnknownChain
+    at once, a library's error before the first event; what goes wrong later is the Answer's `error`, beside the text
+    that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _ask(question, found, model, _chain(chain, "question"), history, language)
+    chosen = _chain(chain, "question")
+    return _ask(question, lambda meter: look(question, found, k, meter, history, language, ways), model, chosen, ways)
 
 
-def asked(question: str, wanted: str, passages: Sequence[Passage], language: Language | None) -> Asked:
-    """`wanted`: the question as it was searched for; `language` None answers in the question's."""
-    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    return Asked(question, Task("question", wanted, language or language_of(question)), sources)
+def asked(question: str, looked: Looked, ways: Ways) -> Asked:
+    """The passages numbered, once for all chains."""
+    sources = tuple(Source(n, passage) for n, passage in enumerate(looked.passages, 1))
+    return Asked(question, Task("question", looked.question, looked.language), sources, ways)
 
 
 def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
     """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched."""
     one = _chain(chain, "question")
     begun = replace(_begun(given.question, one, model), sources=given.sources, searched=given.searched)
-    return _run(one, given.task, begun, Meter(model), monotonic())
+    return _run(one, given.task, begun, Meter(model), monotonic(), given.ways)
 
 
 def summarize(
@@ -119,12 +124,14 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
             if event.name == "searched":
                 sources = event.sources
             elif event.name == "condensed":
-                searched, calls = event.text, calls + 1
+                searched = event.text
+            calls += event.name in CALLS
             calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
     reader = citations.read(text, given)
     found = citations.cite(reader, sources)
+    reasoned = [event for event in events if isinstance(event, Step) and event.name == "reasoned"]
     return Answer(
         question=question,
         text=reader.text,
@@ -139,6 +146,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         stopped=True,
         searched=searched,
         figures=figures(reader.text, question, found, sources),
+        reasoning=_behind(reasoned, {claim.n for claim in reader.claims}),
     )
 
 
@@ -150,28 +158,20 @@ def _chain(name: str, task: str) -> Chain:
 
 
 def _ask(
-    question: str,
-    find: Callable[[str], Sequence[Passage]],
-    model: Model,
-    chain: Chain,
-    history: Sequence[Turn],
-    language: Language | None,
+    question: str, looking: Callable[[Model], Generator[Step, None, Looked]], model: Model, chain: Chain, ways: Ways
 ) -> Iterator[Event]:
     started, meter = monotonic(), Meter(model)
-    meter.bound = 1
-    wanted = condense(question, history, meter)
-    answer = replace(_begun(question, chain, model), searched=wanted if wanted != question else "")
-    if answer.searched:
-        yield Step("condensed", text=wanted)
+    meter.bound = bound(ways)
+    answer = _begun(question, chain, model)
     try:
-        passages = find(wanted)
+        given = asked(question, (yield from looking(meter)), ways)
     except PagewiseError as error:
-        if not answer.searched:
+        if not meter.calls:
             raise
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
-    given = asked(question, wanted, passages, language)
-    yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started)
+    begun = replace(answer, sources=given.sources, searched=given.searched)
+    yield from _run(chain, given.task, begun, meter, started, ways)
 
 
 def _summarize(
@@ -195,19 +195,26 @@ def _begun(question: str, chain: Chain, model: Model) -> Answer:
     return Answer(question, "", (), (), False, chain.name, model.name, 0, 0.0, Usage())
 
 
-def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float) -> Iterator[Event]:
+def _run(
+    chain: Chain, task: Task, answer: Answer, meter: Meter, started: float, ways: Ways = PLAIN
+) -> Iterator[Event]:
     """The chain over numbered sources, its marks read, its citations checked; last the Answer that `answer` begins."""
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
     given: set[int] = set()
     reader = citations.MarkReader(given)
     error: PagewiseError | None = None
+    reasoned: list[Step] = []
     if sources:
         try:
-            meter.bound = meter.calls + chain.calls(task, sources, meter)
+            guided = Guided(meter, task.question, ways)
+            meter.bound = meter.calls + chain.calls(task, sources, guided) + guided.spare
             yield Step("planned", total=meter.bound)
-            with closed(chain.run(task, sources, meter)) as events:
+            with closed(chain.run(task, sources, guided)) as events:
                 for event in events:
+                    for step in guided.told():
+                        reasoned += [step] if step.name == "reasoned" else []
+                        yield step
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
                         continue
@@ -218,7 +225,8 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
             error = broken
     if rest := reader.close():
         yield Token(rest)
-    answer = replace(answer, dropped=reader.dropped)
+    thoughts = _behind(reasoned, {claim.n for claim in reader.claims})
+    answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if sources and error is None and not reader.text:
         error = ModelFailed(model=meter.name, detail="its reply was empty")
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -230,3 +238,9 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
         held = figures(reader.text, answer.question, found, sources)
         answer = replace(answer, text=reader.text, citations=found, figures=held, error=error)
     yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)
+
+
+def _behind(reasoned: Sequence[Step], cited: Collection[int]) -> tuple[str, ...]:
+    """Of what was reasoned in several calls, that of those whose sources the answer cites; all where it cites none."""
+    mine = [step for step in reasoned if not step.sources or any(source.n in cited for source in step.sources)]
+    return tuple(step.text for step in mine or reasoned)

@@ -17,6 +17,8 @@ Role = Literal[
     "refine",  # question + draft + sources → a better draft, or the words for "unchanged"
     "rerank",  # question + one source → answer with marks, and a score
     "condense",  # question + history → the question, understandable without the history
+    "broaden",  # question → the more general question behind it (step-back)
+    "split",  # question → the questions it is made of, one a line
 ]
 
 
@@ -41,17 +43,28 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A question as somebody would have it answered: the manner is the example, not what is said."""
+
+    question: str
+    answer: str
+    note: str = ""  # what to see in it
+
+
+@dataclass(frozen=True)
 class Prompt:
     role: Role
     task: Literal["question", "summary"]
     question: str  # for a summary: the document's title
     language: Language  # of the reply
-    max_tokens: int  # of the reply
+    max_tokens: int  # of the reply, with its reasoning
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()  # what maps (or earlier reduces) wrote, marks included
     draft: str = ""
     history: tuple[Turn, ...] = ()
     schema: Mapping[str, object] | None = None  # of a reply that is to be JSON
+    examples: tuple[Example, ...] = ()
+    reasoning: int = 0  # tokens of the reply in which to reason before the answer; 0: no reasoning is asked for
 
 
 @dataclass(frozen=True)
