@@ -228,7 +228,7 @@ def step_text(step: Step) -> str:
         case "examples":
             return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
         case "reasoned":
-            return f"reasoned: {one_line(step.text)}"
+            return f"reasoned: {one_line(step.text)}" if step.text else "the model's window has no room for reasoning"
         case "cut":
             return f"only {of} passages fit the model's window; --chain map_reduce reads all"
         case "read":

@@ -131,7 +131,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
     text = "".join(event.text for event in events if isinstance(event, Token))
     reader = citations.read(text, given)
     found = citations.cite(reader, sources)
-    reasoned = [event for event in events if isinstance(event, Step) and event.name == "reasoned"]
+    reasoned = [event for event in events if isinstance(event, Step) and event.name == "reasoned" and event.text]
     return Answer(
         question=question,
         text=reader.text,
@@ -213,7 +213,7 @@ def _run(
             with closed(chain.run(task, sources, guided)) as events:
                 for event in events:
                     for step in guided.told():
-                        reasoned += [step] if step.name == "reasoned" else []
+                        reasoned += [step] if step.name == "reasoned" and step.text else []
                         yield step
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))

@@ -15,7 +15,7 @@ StepName = Literal[
     "planned",  # total: at most so many model calls
     "examples",  # done of total examples are shown to the model
     "cut",  # done of total sources fit the model's window; text: names the chain that would read all
-    "reasoned",  # text: what the model reasoned before its reply
+    "reasoned",  # text: what the model reasoned before its reply; "": its window has no room for that
     "read",  # done of total sources were read
     "drafted",  # done of total; text: the draft so far
     "joined",  # done of total notes were joined

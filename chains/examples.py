@@ -23,7 +23,7 @@ SHARE = 10  # and at most this fraction of the window: the sources are what an a
 MOST = 200  # in a file
 MOST_BYTES = 1_000_000  # of a file
 FIELDS = ("question", "answer", "note")
-_TABLE = re.compile(r"^\s*\[\[\s*example\s*\]\]", re.MULTILINE)
+_TABLE = re.compile(r"^[ \t]*\[\[[ \t]*example[ \t]*\]\]", re.MULTILINE)
 
 
 def read(path: Path) -> tuple[Example, ...]:

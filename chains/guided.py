@@ -19,7 +19,7 @@ from chains.ways import Ways
 
 ROLES = frozenset({"answer", "reduce", "refine", "rerank"})
 REASONING_TOKENS = 400
-LEAST_TOKENS = 40  # in which there is anything to be reasoned
+LEAST_TOKENS = 100  # in which there is anything to be reasoned; what asks for it takes as many
 SHARE = 8  # reasoning takes at most this fraction of the window
 TAGS = (("<reasoning>", "</reasoning>"),)
 
@@ -35,6 +35,8 @@ class Guided:
         self._lock = threading.Lock()
         self._told: deque[Step] = deque()
         self.spare = int(self._reasoning > 0)  # calls that it may make beyond those that it is asked for
+        if ways.think and not self._reasoning:
+            self._told.append(Step("reasoned"))
         if ways.examples:
             self._told.append(Step("examples", len(self._examples), len(ways.examples)))
 
@@ -52,7 +54,9 @@ class Guided:
         return self._model.parallel
 
     def told(self) -> Iterator[Step]:
-        """What has not been told yet. The sources of a "reasoned" are those of its call."""
+        """What has not been told yet. The sources of a "reasoned" are those of its call; without text it says that
+        the model's window has no room for any.
+        """
         while self._told:
             yield self._told.popleft()
 

@@ -17,8 +17,9 @@ CHINESE = (Turn("贝塔湖是什么颜色？", "贝塔湖是绿色的。"),)
 @pytest.mark.parametrize(
     "question",
     [
-        *("How deep is it?", "And the second one?", "Why?", "Why not?", "What about 2019?", "And in 2019?", "Lake Gamma?"),
-        *("What about Lake Gamma?", "Did he answer her letter?", "Who wrote them?", "What did Darcy think of it?"),
+        *("How deep is it?", "And the second one?", "Why?", "Why not?", "What about 2019?", "And in 2019?"),
+        *("Lake Gamma?", "What about Lake Gamma?"),
+        *("Did he answer her letter?", "Who wrote them?", "What did Darcy think of it?"),
         *("Tell me more.", "Can you elaborate?", "What else?", "Is that lake deep?", "What is the depth of it?"),
         *("Was this before 1900?", "How does that compare?", "What did the company say about its revenue?"),
         *("How many people work in these companies?", "Which is deeper, the former or the latter?"),
@@ -35,10 +36,11 @@ def test_what_points_back_needs_the_conversation(question: str) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        *("What is the total revenue of 3M in 2018?", "Is there a book that describes Lake Beta?", "Netflix revenue 2015"),
+        *("What is the total revenue of 3M in 2018?", "Is there a book that describes Lake Beta?"),
         *("Is it true that revenue grew in 2019?", "How long does it take to drain the lake?"),
         *("Which two lakes have the same colour?", "Are temperatures above 30 degrees common in Beijing?"),
-        *("What did 3M say about its revenue?", "How did Netflix finance its content?", "Why did Netflix raise prices?"),
+        *("What did 3M say about its revenue?", "How did Netflix finance its content?"),
+        *("Why did Netflix raise prices?", "Netflix revenue 2015"),
         *("When was the bridge opened and who built it?", "What do whales eat when they migrate?"),
         *("Where did Darcy live when he met Elizabeth?", "What does this report say about fees?"),
         *("Explain the revenue recognition policy of Adobe", "And what was Netflix's total revenue in 2015?"),
