@@ -64,9 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with only_ours() as out:
             try:
                 return int(args.do(args, settings, out))
-            except ExamplesError as error:
-                print(f"pagewise: {error}", file=sys.stderr)
-                return 2
+            except ExamplesError:
+                raise
             except PagewiseError as error:
                 if args.json or getattr(args, "file", None):
                     about = {name: getattr(args, name, None) for name in ("question", "document")}
@@ -75,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
     except PagewiseError as error:
         print(f"pagewise: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ExamplesError) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
