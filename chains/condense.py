@@ -55,7 +55,7 @@ _DOCUMENT = (
 )
 _THIS = re.compile(
     rf"\b(?:this|these|those)\b(?!\s+(?:\w+\s+)?{_DOCUMENT}\b)(?!\s+(?:year|month|week|day|time|century)s?\b)"
-    r"|\b(?:of|about|in|on|is|was|does|did|do|why|than|like|to|after|before|with) that\b(?! of\b)",
+    r"|\b(?:of|about|in|on|is|was|does|did|do|why|than|like|to|after|before|with) that\b(?! of\b| \w+ed\b)",
     re.IGNORECASE,
 )
 # "Is it true that …", "How long does it take to …": it stands for nothing.
@@ -63,12 +63,13 @@ _EMPTY_IT = re.compile(
     r"\b(?:is|was|isn't|wasn't|would|will) it (?:be )?(?:true|possible|likely|necessary|important|clear|known|said"
     r"|allowed|"
     r"safe|legal|common|better|normal|required|correct|right)\b"
-    r"|\bit (?:takes?|took|costs?|means?|matters?)\b(?=[^?]* (?:to|that|whether)\b)"
+    r"|\bha[sd] it been\b|\bis it about\b|\bit (?:takes?|took|costs?|means?|matters?)\b(?=[^?]* (?:to|that|whether)\b)"
     r"|\bit(?:'s| is| was)? (?:that|said that|true that)\b",
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(
-    r"\b(?:(?P<own>its|their|his|itself|themselves|himself|herself)|it|he|him|she|her|hers|they|them|theirs)\b",
+    r"\b(?:(?P<own>its|their|his|itself|themselves|himself|herself|her(?=\s+(?!(?:about|in|at|on|to|for|from|with|by|of|and|or|"
+    r"as|if|when|that|after|before|during)\b)\w))|it|he|him|she|her|hers|they|them|theirs)\b",
     re.IGNORECASE,
 )
 _NOUN = re.compile(
@@ -85,7 +86,7 @@ _ZH_PRONOUN = re.compile(
     r"|(?<![因彼如由从在至])此(?![外前后次处])"
 )
 _ZH_THIS = re.compile(
-    r"[这那](?!么)(?![本份篇部个些几]?(?:两|三)?[本份篇部个]?(?:书|报告|文档|文件|文章|论文|小说|合同|手册|材料|资料|年报))"
+    r"(?<![》」”\"])(?!(?<=\w\w)[这那][个一]?(?:词|名|术语|概念|说法))[这那](?!么)(?![本份篇部个些几]?(?:两|三)?[本份篇部个]?(?:书|报告|文档|文件|文章|论文|小说|合同|手册|材料|资料|年报))"
 )
 _ZH_TIME = re.compile(r"[在于从到至请问那么\d零一二三四五六七八九十〇去今明前本上下半年月日季度第初末底期间\s]*")
 

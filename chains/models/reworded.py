@@ -6,18 +6,29 @@ from chains.question import subject_words
 from chains.rewrite import asks, names
 from ingest.tokens import language, tokens
 
-_MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-# When, how many and which of several; what stays is what it is about.
-_DETAIL = re.compile(
-    rf"[,，]?\s*\(?\b(?:(?:in|for|during|of|on|at|by|since|until|from|between|before|after|as of)\s+)?(?:the\s+)?"
-    rf"(?:(?:end|beginning|start|middle|course)\s+of\s+)?(?:the\s+)?"
-    rf"(?:(?:first|second|third|fourth)\s+(?:quarter|half)(?:\s+of)?\s*(?:FY\s?)?(?:(?:1\d|20)\d\d)?"
-    rf"|(?:fiscal\s+(?:year\s+)?|years?\s+|FY\s?|Q[1-4]\s*(?:of\s+)?|[1-4]Q\s*)(?:FY\s?)?(?:(?:1\d|20)\d\d|\d\d)?"
-    rf"|{_MONTH}(?:\s+\d{{1,2}}(?:st|nd|rd|th)?)?,?(?:\s+(?:1\d|20)\d\d)?|(?:1\d|20)\d\d(?:[-–/]\d\d(?:\d\d)?)?"
-    rf")(?:\s*(?:and|to|or|-|–)\s*(?:FY\s?)?(?:1\d|20)\d\d)*\)?(?!\w)"
-    r"|(?:在|截至|从|于)?\s*(?:\d{4}|[一二][零〇一二三四五六七八九]{3})\s*年度?(?:\s*(?:第[一二三四]季度|[上下]半年|\d{1,2}\s*月(?:\d{1,2}\s*日)?))?"
-    r"(?:\s*[至到和与]\s*\d{4}\s*年)?(?:末|底|初|期间|以来)?",
-    re.IGNORECASE,
+_YEAR = r"(?:FY\s?)?(?:1\d|20)\d\d(?:\s?[-–/]\s?\d\d(?:\d\d)?)?"
+_MONTH = (
+    r"(?-i:January|February|March|April|May|June|July|August|September|October|November|December)"
+    rf"(?:\s+\d{{1,2}}(?:st|nd|rd|th)?)?(?:,?\s+{_YEAR})?"
+)
+_SPAN = (
+    rf"(?:(?:first|second|third|fourth)\s+(?:quarter|half)(?:\s+of)?(?:\s+{_YEAR})?|Q[1-4](?:\s+of)?(?:\s+{_YEAR})?"
+    rf"|(?:fiscal\s+)?years?\s+{_YEAR}|fiscal\s+{_YEAR}|{_MONTH}|{_YEAR})"
+)
+# "in the third quarter of 2021" goes as a whole where nothing leans on it; of "the 2021 season" the year alone.
+_DETAILS = (
+    re.compile(
+        rf"[,，]?\s*\b(?:in|for|during|of|on|at|by|since|until|from|between|before|after|as of)\s+(?:the\s+)?"
+        rf"(?:(?:end|beginning|start|middle|course)\s+of\s+)?(?:the\s+)?(?:(?:early|late|mid)[\s-]+)?{_SPAN}(?:\s+(?:and|to|or)\s+{_SPAN})*"
+        r"(?=\s*(?:[?？.!,;)]|$|\b(?:in|of|for|by|to|from|at|on|with|and|as|when|compared)\b))",
+        re.IGNORECASE,
+    ),
+    re.compile(r"\b(?:FY\s?\d{2,4}|(?:1[5-9]|20)\d\d(?:\s?[-–/]\s?\d\d(?:\d\d)?)?)\b(?!\s*[年%])", re.IGNORECASE),
+    re.compile(
+        r"(?:在|截至|从|于)?\s*(?:\d{4}|[一二][零〇一二三四五六七八九]{3})\s*年度?(?!代)"
+        r"(?:\s*(?:第[一二三四]季度|[上下]半年|\d{1,2}\s*月(?:\d{1,2}\s*日)?))?(?:\s*[至到和与]\s*\d{4}\s*年)?"
+        r"(?:末|初|底(?=[，,的前时])|期间|以来)?"
+    ),
 )
 _EN_JOINT = re.compile(r"\s*(?:,\s*and\s+|\s+and\s+|;\s*(?:and\s+)?)", re.IGNORECASE)
 _ZH_JOINT = re.compile(r"\s*(?:[，,]?(?:以及|并且|还有|和)|[；;])\s*")
@@ -36,7 +47,10 @@ _MOST = 4
 def broadened(question: str) -> str:
     """The question without years, quarters and dates; as it is where it has none."""
     chinese = language(question) == "zh"
-    text = " ".join(_DETAIL.sub("" if chinese else " ", question.strip()).split())
+    text = question.strip()
+    for detail in _DETAILS:
+        text = detail.sub("" if chinese else " ", text)
+    text = " ".join(re.sub(r"[（(]\s*[)）]", "", text).split())
     text = re.sub(r"\s+([?.!,;])", r"\1", text).strip(" ,，")
     text = re.sub(r"^的", "", text)
     left = len(subject_words(text)) > 1 or names(text)  # more than "What happened?"
@@ -61,7 +75,8 @@ def taken_apart(question: str) -> list[str]:
 
 def _is_one(text: str) -> bool:
     """Whether it is a question of its own."""
-    begins = asks(text) if language(text) == "zh" else _BEGINS.match(text.strip()) is not None
+    text = text.strip(_ENDS)
+    begins = asks(text) if language(text) == "zh" else _BEGINS.match(text) is not None
     return begins and _says_something(text)
 
 
