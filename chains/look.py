@@ -37,9 +37,9 @@ def look(
     None is the question's own. Raises what `find` raises.
     """
     said, wished = tongue.asked_for(question)
-    if not said:  # "In English, please": the last question once more
-        said = tongue.asked_for(history[-1].question)[0] if history else ""
-    said = said or question
+    if not said:  # "In English, please.": the last question once more
+        earlier = (tongue.asked_for(turn.question)[0] for turn in reversed(history))
+        said = next(filter(None, earlier), question)
     alone = condense(said, history, model)
     if alone != said:
         yield Step("condensed", text=alone)

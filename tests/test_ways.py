@@ -243,7 +243,7 @@ def test_the_question_says_in_which_language_it_is_answered(library: Library) ->
 
 def test_a_wish_for_a_language_alone_asks_the_last_question_again(library: Library) -> None:
     model = ScriptedModel(asked())
-    history = (Turn("Who opened the sluice?", "Clara Wren."),)
+    history = (Turn("Who opened the sluice?", "Clara Wren."), Turn("In English, please.", "Clara Wren."))
     list(ask("请用中文", library, model, k=2, history=history))
     assert (model.prompts[0].question, model.prompts[0].language) == ("Who opened the sluice?", "zh")
     list(ask("请用中文", library, model, k=2))
