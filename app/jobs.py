@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from ingest.errors import PagewiseError
 
 E = TypeVar("E")
+FRAME = 0.04  # seconds between two drawings of a stream: no more than the eye can see, and the first word is soon there
 _log = logging.getLogger("pagewise.app")
 
 
@@ -74,6 +75,18 @@ class Job(Generic[E]):
         with self._changed:
             self._changed.wait_for(lambda: len(self._events) > seen or self._over, seconds)
             return tuple(self._events[seen:])
+
+    def follow(self, frame: float = FRAME) -> Iterator[tuple[E, ...]]:
+        """The events as they come, those of `frame` seconds together, until it is over; () is a moment to stop."""
+        seen = 0
+        while True:
+            new = self.wait(seen, 0.3)
+            if not new and not self.running:
+                return
+            seen += len(new)
+            yield new
+            if new and self.running:
+                self.wait(1 << 60, frame)  # ends early only when the job does
 
     def stop(self) -> None:
         self._stop = True

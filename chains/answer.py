@@ -8,7 +8,7 @@ from time import monotonic
 from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
 from chains.calls import closed
 from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
-from chains.events import Answer, Event, Step, Token
+from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.guided import Guided
 from chains.look import CALLS, Looked, bound, look
@@ -20,6 +20,7 @@ from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.tasks import Task
 from chains.ways import PLAIN, Ways
+from ingest.document import Passage
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
 from ingest.tokens import language as language_of
@@ -35,7 +36,7 @@ class Chain:
     """
 
     name: str
-    run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token]]
+    run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token | Trial]]
     calls: Callable[[Task, Sequence[Source], Model], int]
     tasks: frozenset[str]
 
@@ -90,10 +91,12 @@ def ask(
     return _ask(question, lambda meter: look(question, found, k, meter, history, language, ways), model, chosen, ways)
 
 
-def asked(question: str, looked: Looked, ways: Ways) -> Asked:
-    """The passages numbered, once for all chains."""
-    sources = tuple(Source(n, passage) for n, passage in enumerate(looked.passages, 1))
-    return Asked(question, Task("question", looked.question, looked.language), sources, ways)
+def asked(
+    question: str, wanted: str, passages: Sequence[Passage], language: Language | None, ways: Ways = PLAIN
+) -> Asked:
+    """`wanted`: the question as it was searched for; `language` None answers in the question's."""
+    sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
+    return Asked(question, Task("question", wanted, language or language_of(question)), sources, ways)
 
 
 def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
@@ -164,12 +167,13 @@ def _ask(
     meter.bound = bound(ways)
     answer = _begun(question, chain, model)
     try:
-        given = asked(question, (yield from looking(meter)), ways)
+        found = yield from looking(meter)
     except PagewiseError as error:
         if not meter.calls:
             raise
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
+    given = asked(question, found.question, found.passages, found.language, ways)
     begun = replace(answer, sources=given.sources, searched=given.searched)
     yield from _run(chain, given.task, begun, meter, started, ways)
 
@@ -202,7 +206,7 @@ def _run(
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
     given: set[int] = set()
-    reader = citations.MarkReader(given)
+    reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None
     reasoned: list[Step] = []
     if sources:
@@ -217,6 +221,9 @@ def _run(
                         yield step
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
+                        continue
+                    if isinstance(event, Trial):
+                        yield Trial(trial.feed(event.text))
                         continue
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text

@@ -107,7 +107,8 @@ def _compare(
 ) -> Iterator[Compared]:
     started, meter = monotonic(), Meter(model)
     meter.bound = bound(ways)
-    given = answer.asked(question, (yield from looking(meter)), ways)
+    found = yield from looking(meter)
+    given = answer.asked(question, found.question, found.passages, found.language, ways)
     yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
     answers: dict[str, Answer] = {}
     with closed(_chains(given, model)) as events:
@@ -165,6 +166,12 @@ class _Shared:
 
     def count(self, prompt: Prompt) -> int:
         return self._model.count(prompt)
+
+    def size(self, text: str) -> int:
+        return self._model.size(text)
+
+    def at_most(self, text: str) -> int:
+        return self._model.at_most(text)
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         while not self._free.acquire(timeout=_PATIENCE):

@@ -1,4 +1,4 @@
-"""What comes out of a question, in order: Steps and Tokens, and one Answer last."""
+"""What comes out of a question, in order: Steps, Tokens and Trials, and one Answer last."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -42,6 +42,15 @@ class Token:
     """The next piece of the answer's text, fit for the screen: marks are whole ("[2]") and lead to given sources.
 
     "" says only that the model is at work; every event is a moment at which closing the iterator takes effect.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The next piece of a text that is not yet known to be better than the draft there is. It is shown at once and is
+    no part of the answer: the next Token with a text takes the place of all pieces, whether the reply won or the draft.
     """
 
     text: str
@@ -116,4 +125,4 @@ class Answer:
         return tuple(dict.fromkeys(figure.text for figure in self.figures if figure.status == "unsupported"))
 
 
-Event = Step | Token | Answer
+Event = Step | Token | Trial | Answer

@@ -11,17 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chains import prompts
+from chains.budget import SEAM
 from chains.citations import plain
 from chains.errors import ExamplesUnreadable, ExampleWrong
 from chains.models.base import Model
-from chains.prompts import Example, Prompt
+from chains.prompts import Example
 from chains.question import subject_words
-from ingest.tokens import language
 
 MOST_TOKENS = 1500  # that all examples take together
 SHARE = 10  # and at most this fraction of the window: the sources are what an answer is made of
 MOST = 200  # in a file
 MOST_BYTES = 1_000_000  # of a file
+_RULE = 80  # tokens of the sentence that tells the model what they are, about
+_LEAST = 16  # tokens that an example takes
 FIELDS = ("question", "answer", "note")
 _TABLE = re.compile(r"^[ \t]*\[\[[ \t]*example[ \t]*\]\]", re.MULTILINE)
 
@@ -55,26 +58,22 @@ def parse(data: bytes, name: str) -> tuple[Example, ...]:
 
 def chosen(examples: Sequence[Example], question: str, model: Model) -> tuple[Example, ...]:
     """Those that fit, best first: the ones that share most words with the question, in their own order where equal."""
-    most = min(MOST_TOKENS, model.context // SHARE)
-    kept: tuple[Example, ...] = ()
-    if examples:
-        empty = Prompt("answer", "question", question, language(question), 1)
-        base = model.count(empty)
-        for example in best(examples, question):
-            more = (*kept, example)
-            if model.count(_with(empty, more)) - base <= most:
-                kept = more
-    return kept
+    left = min(MOST_TOKENS, model.context // SHARE) - _RULE
+    kept: list[Example] = []
+    for example in best(examples, question):
+        if left < _LEAST:
+            break
+        taken = model.size(prompts.shown(example)) + SEAM
+        if taken <= left:
+            kept.append(example)
+            left -= taken
+    return tuple(kept)
 
 
 def best(examples: Sequence[Example], question: str) -> list[Example]:
     """All of them, those that share most words with the question first."""
     asked = set(subject_words(question))
     return sorted(examples, key=lambda example: -len(asked & set(subject_words(example.question))))
-
-
-def _with(prompt: Prompt, examples: tuple[Example, ...]) -> Prompt:
-    return Prompt(prompt.role, prompt.task, prompt.question, prompt.language, prompt.max_tokens, examples=examples)
 
 
 def _lines(text: str, name: str) -> list[tuple[int, Any]]:

@@ -63,6 +63,12 @@ class Guided:
     def count(self, prompt: Prompt) -> int:
         return self._model.count(self._guided(prompt))
 
+    def size(self, text: str) -> int:
+        return self._model.size(text)
+
+    def at_most(self, text: str) -> int:
+        return self._model.at_most(text)
+
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """See Model.stream.
 

@@ -18,7 +18,6 @@ from chains.tasks import Task
 
 NOTE_TOKENS = 300  # of one note; a page of a book holds about twice as many
 LEAST_TOKENS = 24  # of a note that is still worth having
-SLACK = 12  # tokens that a note's tags and the seams between notes may take
 
 
 def map_reduce(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
@@ -65,6 +64,7 @@ class _Plan:
     last: Prompt  # the reduce call that writes the answer, without its notes
     note: int  # tokens of a note
     group: int  # notes that always fit one call, at least 2
+    tags: int  # tokens that a note takes beyond its text
 
     def final(self, notes: Sequence[str]) -> Prompt:
         return replace(self.last, notes=tuple(notes))
@@ -77,11 +77,12 @@ def _plan(task: Task, model: Model) -> _Plan:
     reply = budget.reply_tokens(task.max_tokens, model)
     last = Prompt("reduce", task.kind, task.question, task.language, reply)
     free = budget.room(last, model)
-    note = min(NOTE_TOKENS, reply, free // 2 - SLACK)
+    tags = free - budget.room(replace(last, notes=("",)), model) + budget.SEAM
+    note = min(NOTE_TOKENS, reply, free // 2 - tags)
     if note < LEAST_TOKENS:
-        needed = model.context - free + 2 * (LEAST_TOKENS + SLACK)
+        needed = model.context - free + 2 * (LEAST_TOKENS + tags)
         raise ContextTooSmall(model=model.name, context=model.context, needed=max(needed, 4 * LEAST_TOKENS))
-    return _Plan(last, note, max(2, free // (note + SLACK)))
+    return _Plan(last, note, max(2, free // (note + tags)), tags)
 
 
 def _map(task: Task, source: Source, note: int, model: Model) -> Prompt:
@@ -136,21 +137,17 @@ def _groups(plan: _Plan, notes: Sequence[str], model: Model) -> Iterator[list[st
 
 
 def _size(plan: _Plan, notes: Sequence[str], model: Model) -> int:
-    return max(min(plan.group, len(notes)), budget.most(len(notes), lambda k: plan.join(notes[:k]), model))
+    return max(min(plan.group, len(notes)), budget.fitting(plan.join(notes), model))
 
 
 def _squeeze(plan: _Plan, notes: Sequence[str], model: Model, share: int = 0) -> list[str]:
     """The notes, each shortened to its share (tokens; 0: an equal one of the window), so that all fit one call."""
-    base = model.count(plan.final(()))
-    share = share or (model.context - plan.last.max_tokens - base) // len(notes)
+    share = share or budget.room(plan.last, model) // len(notes) - plan.tags
     while share > 0:
-        short = [_shortened(plan, note, base + share, model) for note in notes]
+        short = [budget.shorten(note, share, model) for note in notes]
         if budget.fits(plan.final(short), model):
             return short
         share = share * 3 // 4
     needed = model.count(plan.final(notes)) + plan.last.max_tokens
     raise ContextTooSmall(model=model.name, context=model.context, needed=needed)
 
-
-def _shortened(plan: _Plan, note: str, most: int, model: Model) -> str:
-    return budget.shorten(note, lambda text: model.count(plan.final((text,))) <= most)

@@ -1,8 +1,9 @@
-"""A model that is counted: calls, tokens, and a bound that is never exceeded. No prompt is counted twice."""
+"""A model that is counted: calls, tokens, and a bound that is never exceeded. No text is counted twice."""
 
 import threading
 from collections.abc import Iterator
 
+from chains import prompts
 from chains.calls import closed
 from chains.errors import ModelFailed
 from chains.models.base import Finish, Model, Usage
@@ -16,6 +17,7 @@ class Meter:
         self._model = model
         self._lock = threading.Lock()
         self._counts: dict[Prompt, int] = {}
+        self._sizes: dict[str, int] = {}
         self.bound = 0  # calls that may still be begun are bound - calls
         self.calls = 0
         self.usage = Usage()
@@ -40,14 +42,21 @@ class Meter:
             found = self._counts[prompt] = self._model.count(prompt)
         return found
 
+    def size(self, text: str) -> int:
+        found = self._sizes.get(text)
+        if found is None:
+            found = self._sizes[text] = self._model.size(text)
+        return found
+
+    def at_most(self, text: str) -> int:
+        return self._model.at_most(text)
+
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         with self._lock:
             if self.calls >= self.bound:
                 raise ModelFailed(model=self.name, detail=f"more than the {self.bound} calls that were announced")
             self.calls += 1
-        used = Usage(
-            0 if prompt.schema is not None else self._counts.get(prompt, 0)
-        )  # what is known if it never finishes
+        used: Usage | None = None
         try:
             with closed(self._model.stream(prompt)) as stream:
                 for piece in stream:
@@ -56,4 +65,10 @@ class Meter:
                     yield piece
         finally:
             with self._lock:
-                self.usage += used
+                self.usage += used or Usage(self._roughly(prompt))
+
+    def _roughly(self, prompt: Prompt) -> int:
+        """Tokens of a prompt whose call never finished: what was counted of it, and a guess at the rest."""
+        known = self._counts if prompt.schema is None else {}
+        pieces = prompts.material(prompt)
+        return known.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)

@@ -13,6 +13,8 @@ from ingest.document import PAGE_BREAK, Page, Passage, layout, spans
 PART_TOKENS = 2000  # about four pages of a book; larger parts lose detail, smaller ones cost calls
 SHARE = 4  # a part takes at most this fraction of the window, so that a chain can weigh several at once
 LONGEST = 64  # passages in a part
+BYTES_A_TOKEN = 3.0  # of UTF-8, to guess with before anything was counted; then the last part tells
+OVER = 0.1  # what a part may be larger by, rather than be counted once more
 
 
 def parts(passages: Sequence[Passage], pages: Sequence[Page], task: Task, model: Model) -> tuple[Source, ...]:
@@ -30,22 +32,33 @@ def parts(passages: Sequence[Passage], pages: Sequence[Page], task: Task, model:
         chunk = replace(first.chunk, id=id, end=end, text=text[start:end], spans=spans(start, end, places))
         return replace(first, chunk=chunk)
 
-    def build(chosen: Sequence[Passage]) -> Prompt:
-        source = (Source(len(passages), joined(chosen)),) if chosen else ()
-        return Prompt(
-            "map", task.kind, task.question, task.language, budget.reply_tokens(task.max_tokens, model), source
-        )
-
-    def fitting(rest: Sequence[Passage]) -> int:
-        return max(1, budget.most(len(rest), lambda k: build(rest[:k]), model, reserve))
-
-    free = budget.room(build(()), model)
-    reserve = max(free - PART_TOKENS, free - free // SHARE)
+    reply = budget.reply_tokens(task.max_tokens, model)
+    free = budget.room(Prompt("map", task.kind, task.question, task.language, reply), model)
+    tokens = min(PART_TOKENS, free // SHARE)
+    rate = BYTES_A_TOKEN
     sources: list[Source] = []
     at = 0
     while at < len(passages):
-        rest = passages[at : at + LONGEST]
-        size = fitting(rest)
-        sources.append(Source(len(sources) + 1, joined(rest[:size])))
-        at += size
+        k = _about(passages[at : at + LONGEST], tokens * rate)
+        while True:
+            # The very piece that a chain will put into its prompts, so that it need not be counted again.
+            source = Source(len(sources) + 1, joined(passages[at : at + k]))
+            size = budget.size(source, model)
+            rate = len(source.text.encode()) / max(1, size)
+            if size <= tokens * (1 + OVER) or k == 1:
+                break
+            k = min(k - 1, _about(passages[at : at + k], tokens * rate))
+        sources.append(source)
+        at += k
     return tuple(sources)
+
+
+def _about(passages: Sequence[Passage], size: float) -> int:
+    """How many of the passages, from the first on, have about so many bytes; at least 1."""
+    k = 0
+    for passage in passages:
+        size -= len(passage.text.encode())
+        if size < 0:
+            break
+        k += 1
+    return max(1, k)

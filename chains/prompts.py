@@ -4,7 +4,7 @@ The words themselves are in wording.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ingest.document import Passage
@@ -73,6 +73,25 @@ class Rendered:
 
     system: str
     user: str
+
+
+def bare(prompt: Prompt) -> Prompt:
+    """The prompt without what there is to read."""
+    return replace(prompt, sources=(), notes=(), draft="")
+
+
+def material(prompt: Prompt) -> list[str]:
+    """What there is to read, as it stands in the rendered prompt: the sources, the notes, the draft, each by itself."""
+    from chains import wording
+
+    return wording.material(prompt)
+
+
+def shown(example: Example) -> str:
+    """An example as it stands in the rendered prompt."""
+    from chains import wording
+
+    return wording.shown(example)
 
 
 def render(prompt: Prompt) -> Rendered:

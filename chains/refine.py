@@ -6,9 +6,9 @@ sources never takes its place.
 
 from collections.abc import Iterator, Sequence
 
-from chains import budget, calls
+from chains import budget, calls, prompts
 from chains.errors import ModelError
-from chains.events import Step, Token
+from chains.events import Step, Token, Trial
 from chains.models.base import Model
 from chains.notes import marks, own
 from chains.prompts import Prompt, Role, Source
@@ -17,10 +17,9 @@ from chains.tasks import Task
 
 HEARD = 240  # characters after which a reply without a mark can no longer be a refusal; those are short
 BATCH = 3  # sources a call, also where more would fit: a draft that is never improved is what stuff writes
-SLACK = 16  # tokens that the draft's tags and seams may take
 
 
-def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
+def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token | Trial]:
     """One call a batch. Raises ContextTooSmall before the first call; a ModelError where there is no draft to keep."""
     batches = _batches(task, sources, model)
     draft, given, read = "", set[int](), 0
@@ -64,7 +63,7 @@ def _batches(task: Task, sources: Sequence[Source], model: Model) -> list[Sequen
     """Sources that fit one call, beside a draft of a reply's length. None is left out; one too long stands alone."""
     roles: tuple[Role, ...] = ("answer", "refine")
     role = max(roles, key=lambda role: model.count(_build(role, task, (), "", model)))  # a batch may meet either
-    reserve = budget.reply_tokens(task.max_tokens, model) + SLACK
+    reserve = _beside(task, model)
     batches: list[Sequence[Source]] = []
     at = 0
     while at < len(sources):
@@ -81,10 +80,19 @@ def _prompt(task: Task, batch: Sequence[Source], draft: str, model: Model) -> Pr
     prompt = _build(role, task, batch, draft, model)
     if budget.fits(prompt, model):
         return prompt
-    reserve = prompt.max_tokens + SLACK if draft else 0
+    reserve = _beside(task, model) if draft else 0
     chosen = budget.fit(lambda chosen: _build(role, task, chosen, "", model), batch, model, reserve)
-    short = budget.shorten(draft, lambda text: budget.fits(_build(role, task, chosen, text, model), model))
-    return _build(role, task, chosen, short, model)
+    most = reserve
+    while draft and not budget.fits(prompt := _build(role, task, chosen, draft, model), model):
+        most -= max(1, reserve // 16)
+        draft = budget.shorten(draft, most, model)
+    return prompt if draft else _build(role, task, chosen, "", model)
+
+
+def _beside(task: Task, model: Model) -> int:
+    """Tokens of a draft as long as a reply may be, with its tags."""
+    reply = budget.reply_tokens(task.max_tokens, model)
+    return reply + model.size(prompts.material(_build("refine", task, (), " ", model))[0]) + 2 * budget.SEAM
 
 
 def _worse(reply: str, draft: str, given: set[int]) -> str:
@@ -100,8 +108,8 @@ def _worse(reply: str, draft: str, given: set[int]) -> str:
     return ""
 
 
-def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token]:
-    """The last call's reply, as it comes once its beginning shows that it is a better draft; else the draft."""
+def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> Iterator[Step | Token | Trial]:
+    """The last call's reply, on trial until its beginning shows that it is a better draft; else the draft."""
     held, live = "", False
     try:
         with calls.closed(calls.tokens(model, prompt)) as tokens:
@@ -113,7 +121,7 @@ def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> 
                     live = True
                     yield Token(held)
                 else:
-                    yield Token("")
+                    yield Trial(token.text)
     except ModelError as error:
         yield Step("lost", text=str(error))
         if live:  # the screen has half of a new draft: what was whole is given after it

@@ -83,6 +83,14 @@ class ScriptedModel:
         self.counted += count
         return count
 
+    def size(self, text: str) -> int:
+        count = len(_TOKEN.findall(text))
+        self.counted += count
+        return count
+
+    def at_most(self, text: str) -> int:
+        return len(text)
+
     def _size(self, prompt: Prompt) -> int:
         rendered = render(prompt)
         return len(_TOKEN.findall(rendered.system)) + len(_TOKEN.findall(rendered.user))

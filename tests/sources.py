@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from chains.answer import CHAINS
 from chains.errors import StreamCut
-from chains.events import Step, Token
+from chains.events import Step, Token, Trial
 from chains.meter import Meter
 from chains.prompts import Language, Prompt, Source
 from chains.tasks import Task
@@ -54,7 +54,7 @@ def by_role(**replies: str | Callable[[Prompt], str]) -> Callable[[Prompt], str]
     return reply
 
 
-def run(chain: str, task: Task, given: Sequence[Source], model: ScriptedModel) -> list[Step | Token]:
+def run(chain: str, task: Task, given: Sequence[Source], model: ScriptedModel) -> list[Step | Token | Trial]:
     """The chain's events. Its calls stay within what it announced."""
     meter = Meter(model)
     meter.bound = CHAINS[chain].calls(task, given, meter)

@@ -189,6 +189,22 @@ def test_events_are_there_for_whoever_comes_later() -> None:
     assert job.wait(3, 5) == ()  # over: no waiting
 
 
+def test_whoever_follows_gets_every_event_once_and_the_first_at_once() -> None:
+    seen = threading.Event()
+
+    def work() -> Iterator[int]:
+        yield 1
+        assert seen.wait(20), "the first is told before the second is there"
+        yield from (2, 3)
+
+    told: list[int] = []
+    for batch in Job(work).follow(frame=0.01):
+        told += batch
+        if told:
+            seen.set()
+    assert told == [1, 2, 3]
+
+
 def test_a_stop_counts_at_once_and_closes_the_work_when_it_speaks_again() -> None:
     gate, closed, ends = threading.Event(), threading.Event(), []
 

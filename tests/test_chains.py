@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chains import citations
 from chains.answer import CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, ModelUnreachable, StreamCut
-from chains.events import Step, Token
+from chains.events import Step, Token, Trial
 from chains.prompts import Prompt
 from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED, is_refusal
 from chains.tasks import Task
@@ -81,7 +81,7 @@ def test_any_model_stays_within_window_and_bound(
     except StreamCut:
         assert failing
     else:
-        assert all(isinstance(event, Step | Token) for event in events)
+        assert all(isinstance(event, Step | Token | Trial) for event in events)
 
 
 @pytest.mark.parametrize(("chain", "task"), PAIRS)
@@ -232,7 +232,7 @@ def test_a_server_that_is_down_is_not_called_for_every_source() -> None:
 
 def test_a_failed_reduce_gives_what_was_paid_for() -> None:
     model = ScriptedModel(told, fails={3: CUT})
-    events: list[Step | Token] = []
+    events: list[Step | Token | Trial] = []
     with pytest.raises(StreamCut):
         for event in CHAINS["map_reduce"].run(QUESTION, sources("a", "b"), model):
             events.append(event)
@@ -272,5 +272,5 @@ def _until(holds: object, seconds: float = 20) -> None:
         time.sleep(0.005)
 
 
-def _close(events: Iterator[Step | Token]) -> None:
+def _close(events: Iterator[Step | Token | Trial]) -> None:
     events.close()  # type: ignore[attr-defined]

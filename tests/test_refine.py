@@ -1,11 +1,13 @@
 """Refine improves its draft as it reads, and never lets a worse one take its place."""
 
+from itertools import pairwise
+
 import pytest
 
 from chains import citations
-from chains.answer import CHAINS
+from chains.answer import CHAINS, answer_from, asked
 from chains.errors import StreamCut
-from chains.events import Token
+from chains.events import Answer, Event, Token, Trial
 from chains.refusal import NOT_FOUND, UNCHANGED
 from tests.fakes import ScriptedModel
 from tests.sources import CUT, QUESTION, by_role, run, seen, sources, steps, text, told, words
@@ -77,3 +79,43 @@ def test_a_refused_beginning_is_no_draft() -> None:
     events = run("refine", QUESTION, sources(*[words(600)] * 3), model)
     assert [p.role for p in model.prompts] == ["answer", "answer", "refine"]
     assert text(events) == "Source 2 says blue [2]."
+
+
+@pytest.mark.parametrize("beginning", ["It is blue and deep", "I"])
+def test_the_last_reply_is_shown_from_its_first_word(beginning: str) -> None:
+    reply = f"{beginning}, cold in winter, calm in summer and full of fish [2]. {words(20)}"
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=reply), context=1400)
+    shown = _shown(model)
+    assert shown[0] == reply.split()[0]
+    assert all(len(b.split()) - len(a.split()) == 1 for a, b in pairwise(shown))
+    assert _answered(model).text.startswith(f"{beginning}, cold in winter")
+
+
+@pytest.mark.parametrize("reply", [reply for reply in WORSE if reply])
+def test_a_worse_last_reply_is_shown_and_gives_way_to_the_draft(reply: str) -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine=reply), context=1400)
+    shown = _shown(model)
+    assert shown[0] == reply.split()[0] and shown[-1] == _answered(model).text == "It is blue [1]."
+
+
+def _events(model: ScriptedModel) -> list[Event]:
+    passages = [source.passage for source in sources(*[words(600)] * 2)]
+    return list(answer_from(asked(QUESTION.question, QUESTION.question, passages, "en"), model, "refine"))
+
+
+def _answered(model: ScriptedModel) -> Answer:
+    answer = _events(model)[-1]
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def _shown(model: ScriptedModel) -> list[str]:
+    """What the screen has after each event that changes it, without white space at its end."""
+    text = trial = ""
+    shown: list[str] = []
+    for event in _events(model):
+        text += event.text if isinstance(event, Token) else ""
+        trial += event.text if isinstance(event, Trial) else ""
+        if (now := (text or trial).rstrip()) and (not shown or shown[-1] != now):
+            shown.append(now)
+    return shown

@@ -14,11 +14,10 @@ from app.jobs import Job
 from app.session import Desk, Opened, show
 from app.views import safe
 from chains.answer import CHAINS
-from chains.events import Answer, Citation, Step, Token
+from chains.events import Answer, Citation, Step, Token, Trial
 from chains.prompts import Source
 
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
-FRAME = 0.06  # seconds between two drawings of a stream
 
 
 def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator | None:
@@ -63,12 +62,8 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
     with spot:
         status = st.status(words("ask.starting"), type="compact")
         body = st.empty()
-    text, seen = "", 0
-    while True:
-        new = job.wait(seen, 0.3)
-        if not new and not job.running:
-            return
-        seen += len(new)
+    text = trial = ""
+    for new in job.follow():
         for event in new:
             if isinstance(event, Step):
                 line = step_line(words, event)
@@ -77,12 +72,12 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                     st.caption(line)
             elif isinstance(event, Token):
                 text += event.text
-        if text:
-            body.markdown(safe.answer(text, lambda n, at: "#cite-") + " ▍")
+            elif isinstance(event, Trial):
+                trial += event.text
+        if shown := text or trial:
+            body.markdown(safe.answer(shown, lambda n, at: "#cite-") + " ▍")
         else:
             body.empty()  # a place where a stop takes effect
-        if new and job.running:
-            job.wait(1 << 60, FRAME)  # no more drawings than the eye can see; ends early only when the job does
 
 
 def step_line(words: Words, step: Step) -> str:

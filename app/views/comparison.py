@@ -13,7 +13,7 @@ from app.session import Desk, Opened, show
 from app.views import answer, safe
 from chains.agreement import Agreement, CitedPage, agreement
 from chains.compare import NAMES, Of
-from chains.events import Answer, Step, Token
+from chains.events import Answer, Step, Token, Trial
 
 
 def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator | None:
@@ -51,12 +51,8 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                 places[name] = (st.empty(), st.empty())
     line = words("ask.starting")
     texts: dict[str, str] = dict.fromkeys(NAMES, "")
-    seen = 0
-    while True:
-        new = job.wait(seen, 0.3)
-        if not new and not job.running:
-            return
-        seen += len(new)
+    trials = dict(texts)
+    for new in job.follow():
         for event in new:
             if isinstance(event, Step):
                 line = answer.step_line(words, event)
@@ -64,12 +60,12 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                 places[event.chain][0].caption(answer.step_line(words, event.event))
             elif isinstance(event, Of) and isinstance(event.event, Token):
                 texts[event.chain] += event.event.text
+            elif isinstance(event, Of) and isinstance(event.event, Trial):
+                trials[event.chain] += event.event.text
         for name in {event.chain for event in new if isinstance(event, Of)}:
-            if texts[name]:
-                places[name][1].markdown(safe.answer(texts[name], lambda n, at: "#cite-"))
+            if shown := texts[name] or trials[name]:
+                places[name][1].markdown(safe.answer(shown, lambda n, at: "#cite-"))
         common.caption(line)  # in every turn: a place where a stop takes effect
-        if new and job.running:
-            job.wait(1 << 60, answer.FRAME)
 
 
 def _columns(key: str, count: int) -> list[DeltaGenerator]:

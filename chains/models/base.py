@@ -44,6 +44,12 @@ class Model(Protocol):
     def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt: exact by its own tokenizer, or an estimate that never undercounts."""
 
+    def size(self, text: str) -> int:
+        """Tokens of a piece of a prompt, counted by itself: exact by its own tokenizer, or a bound."""
+
+    def at_most(self, text: str) -> int:
+        """At least `size(text)`, proven for every text, and without asking anybody."""
+
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """Pieces of the reply as they come, then exactly one Finish. A piece may be "": the model is still at work.
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from chains import prompts
+from chains import budget, prompts
 from chains.errors import (
     ContextTooSmall,
     KeyMissing,
@@ -22,12 +22,12 @@ from chains.errors import (
 )
 from chains.models import providers, trouble
 from chains.models.base import Finish
-from chains.models.estimate import bound_messages
+from chains.models.estimate import bound, bound_messages
 from chains.models.pump import Put, pump
 from chains.models.reply import Reply
 from chains.models.server import Server
 from chains.models.wire import Call, calling, client
-from chains.prompts import Prompt
+from chains.prompts import Prompt, Rendered
 
 OPENAI = "https://api.openai.com/v1"
 WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
@@ -105,13 +105,23 @@ class Chat:
 
     def count(self, prompt: Prompt) -> int:
         """Exact where the server counts, else by `estimate`, never too few."""
-        rendered = prompts.render(prompt)
-        return self._count(rendered.system, rendered.user)
+        return self._count(prompts.render(prompt))
+
+    def size(self, text: str) -> int:
+        return (self._server.size(text) if self._server else 0) or bound(text)
+
+    def at_most(self, text: str) -> int:
+        return bound(text)
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
         rendered = prompts.render(prompt)
-        needed = self._count(rendered.system, rendered.user)
+        room = self.context - prompt.max_tokens
+        needed = self._bound(rendered)
+        if needed > room:  # else a server need not be asked
+            needed = budget.total(prompt, self)  # its pieces have mostly been counted before
+        if needed > room:
+            needed = self._count(rendered)
         asked = trouble.Asked(
             model=self.name,
             url=self._url,
@@ -129,7 +139,8 @@ class Chat:
             with calling(call):
                 reply = self._ask(messages, prompt.max_tokens, asked, put, stopped)
                 if not stopped.is_set():
-                    put(reply.finish(self.name, needed, prompt.max_tokens))
+                    billed = reply.input_tokens or self._count(rendered)
+                    put(reply.finish(self.name, billed, prompt.max_tokens))
                     self._learn(reply.input_tokens - needed)
 
         def silent() -> ModelError:
@@ -138,9 +149,11 @@ class Chat:
         # The client's own limit ends a silence; pump's ends a server that sends signs of life and nothing else.
         yield from pump(work, call.hang_up, self._seconds + _GRACE, silent)
 
-    def _count(self, system: str, user: str) -> int:
-        exact = self._server.count(system, user) if self._server else 0
-        return exact or bound_messages((system, user)) + self._beyond
+    def _count(self, rendered: Rendered) -> int:
+        return (self._server.count(rendered.system, rendered.user) if self._server else 0) or self._bound(rendered)
+
+    def _bound(self, rendered: Rendered) -> int:
+        return bound_messages((rendered.system, rendered.user)) + self._beyond
 
     def _learn(self, missing: int) -> None:
         """A template can say more than the estimate allows for; then the estimate grows for good."""

@@ -26,6 +26,8 @@ PER_PROMPT = 96  # beginning of text, cue to answer, and a preamble that a templ
 
 def bound(text: str) -> int:
     """At least the tokens of `text` in any byte-level, byte-fallback or WordPiece vocabulary."""
+    if text.isascii():  # in every normal form as it is
+        return 1 + len(text)
     forms = (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFKC", text))
     return 1 + max(len(form.encode("utf-8", "surrogatepass")) for form in forms)
 

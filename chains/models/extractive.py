@@ -56,6 +56,12 @@ class Extractive:
         texts += [part for turn in prompt.history for part in (turn.question, turn.answer)]
         return sum(_count(text) for text in texts)
 
+    def size(self, text: str) -> int:
+        return _count(text)
+
+    def at_most(self, text: str) -> int:
+        return _count(text)
+
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """Sentence by sentence; the reply ends before one that would make it longer than max_tokens."""
         used, cut = 0, False

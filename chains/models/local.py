@@ -9,6 +9,7 @@ from typing import Any
 from chains import prompts
 from chains.errors import ContextTooSmall, ModelFailed, UnknownModel
 from chains.models.base import Finish, Usage
+from chains.models.estimate import bound
 from chains.models.hardware import bfloat16_is_faster, out_of_memory
 from chains.models.pump import Put, pump
 from chains.models.thoughts import Thoughts
@@ -57,6 +58,14 @@ class Local:
     def count(self, prompt: Prompt) -> int:
         """Exactly the tokens that the model gets."""
         return len(self._tokens(prompt)[0])
+
+    def size(self, text: str) -> int:
+        self._open()
+        return len(self._tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"])
+
+    def at_most(self, text: str) -> int:
+        self._open()
+        return bound(self._harmless(text))
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """See Model.stream. While the model reads its prompt, empty pieces come, so that it can be closed."""

@@ -18,7 +18,7 @@ _WINDOW_NAMES = (  # in an entry of GET /models: vLLM; OpenRouter and Together; 
     "max_context_length",
 )
 _OLLAMA_WINDOW = 4096  # what Ollama gives a model that says nothing, whatever it was trained for
-_COUNTED = 1024  # prompts remembered
+_COUNTED = 1024  # prompts, and pieces of them, remembered
 _ANSWERED = "\0answered"  # in place of a reply: somebody is there, and does not know this question
 
 
@@ -32,6 +32,7 @@ class Server:
         self._templates: bool | None = None  # whether it can render messages (llama.cpp)
         self.reached = False  # somebody was there
         self._counted = functools.lru_cache(maxsize=_COUNTED)(self._count)
+        self._sized = functools.lru_cache(maxsize=_COUNTED)(self._size)
 
     def models(self) -> list[str]:
         """The names that it lists, [] where it does not say."""
@@ -55,6 +56,13 @@ class Server:
         except LookupError:
             return 0
 
+    def size(self, text: str) -> int:
+        """Tokens of a text by itself; 0 where the server cannot say, or was never asked to `count`."""
+        try:
+            return self._sized(text) if self._counts else 0
+        except LookupError:
+            return 0
+
     def _count(self, system: str, user: str) -> int:
         messages = [{"role": role, "content": text} for role, text in (("system", system), ("user", user)) if text]
         body: dict[str, Any] = {"model": self._model, "messages": messages, "add_generation_prompt": True}
@@ -63,7 +71,15 @@ class Server:
             self._templates = isinstance(rendered, str)
             if self._templates:
                 body = {"content": rendered, "add_special": True, "parse_special": True}
-        reply = self._post(f"{self._root}/tokenize", body)  # vLLM takes the messages themselves
+        return self._tokens(body)  # vLLM takes the messages themselves
+
+    def _size(self, text: str) -> int:
+        if self._templates:
+            return self._tokens({"content": text, "add_special": False, "parse_special": True})
+        return self._tokens({"model": self._model, "prompt": text, "add_special_tokens": False})
+
+    def _tokens(self, body: Mapping[str, Any]) -> int:
+        reply = self._post(f"{self._root}/tokenize", body)
         tokens = reply.get("tokens")
         found = _number(reply.get("count")) or (len(tokens) if isinstance(tokens, list) else 0)
         if not found:
