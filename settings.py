@@ -99,6 +99,21 @@ class Settings(BaseModel):
         description="How map_rerank weighs passages: `score` scores each and answers once from the best, `answer` "
         "answers from each and keeps the best.",
     )
+    step_back: Literal["off", "on"] = Field(
+        "off", description="Also search for the more general question behind a question."
+    )
+    think: Literal["off", "on"] = Field(
+        "off", description="Let the model reason before it answers; the reasoning is kept apart from the answer."
+    )
+    split: Literal["off", "on"] = Field(
+        "off", description="Search for the parts of a question apart, where it asks several things."
+    )
+    examples: str = Field(
+        "",
+        pattern=r"^(\S(.*\S)?)?$",
+        description="A file of questions and answers, as TOML or a line of JSON each, that show the model the manner "
+        "you want; empty: none.",
+    )
     passages: int = Field(8, ge=1, le=100, description="Passages that a question is answered from.")
     language: Literal["auto", "en", "zh"] = Field(
         "auto", description="The language of the answers; auto: the question's own."
@@ -162,6 +177,8 @@ def allowed(field: str) -> str:
                 return "extractive, or a provider and its model: openai:gpt-5-mini"
             if field == "reranker":
                 return "a folder, a hub id, or nothing"
+            if field == "examples":
+                return "a file, or nothing"
             return "an address that begins with http:// or https://, or nothing"
         by_name = {"data": "a folder", "api_key": "text", "lora": "a folder, or nothing"}
         return by_name.get(field, "text that is not empty")

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from app.i18n import Words
+from chains.examples import best
 from chains.models.nearby import Offer
+from chains.prompts import Example
 from chains.retrieve import Scope
+from chains.ways import Ways
 from settings import Settings
 
 EXTRACTIVE = "extractive"
 _AT = " @ "  # between a model and the server that it was found at
 _HERE = (EXTRACTIVE, "local:")
+WAYS = ("step_back", "think", "parts")  # those of Ways that are on or off
+_EXAMPLES = 12  # that are kept with a question: more than fit most windows, and every redraw reads them
 _LAST_PAGE = 1_000_000  # no document has as many
 _OWN_HOSTS = {"openai": "api.openai.com", "anthropic": "api.anthropic.com", "mistralai": "api.mistral.ai"}
 
@@ -53,6 +58,19 @@ def scope_text(words: Words, chosen: Scope) -> str:
         parts.append(words("scope.pages", pages=_range(first, None if last >= _LAST_PAGE else last)))
     if chosen.since or chosen.until:
         parts.append(words("scope.years", years=_range(chosen.since, chosen.until)))
+    return " · ".join(parts)
+
+
+def suited(examples: Sequence[Example], question: str) -> tuple[Example, ...]:
+    """Those that are kept with a question: the ones that share most words with it."""
+    return tuple(best(examples, question)[:_EXAMPLES])
+
+
+def ways_text(words: Words, chosen: Ways) -> str:
+    """Which ways to ask these are; "" for none."""
+    parts = [words(f"ways.{name}") for name in WAYS if getattr(chosen, name)]
+    if chosen.examples:
+        parts.append(words.count("ways.examples", len(chosen.examples)))
     return " · ".join(parts)
 
 

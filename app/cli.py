@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from app.lines import Line, lines
+from chains.errors import ExamplesError
 from ingest.arguments import add_arguments
 from ingest.errors import PagewiseError
 from settings import Settings, SettingsError, load_settings
@@ -30,7 +31,8 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
-OVERRIDES = ("data", "passages", "model", "language", "rerank", "port")  # the settings that an option sets
+# The settings that an option sets.
+OVERRIDES = ("data", "passages", "model", "language", "rerank", "port", "step_back", "think", "split", "examples")
 INTERRUPTED = 130
 
 
@@ -63,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with only_ours() as out:
             try:
                 return int(args.do(args, settings, out))
+            except ExamplesError:
+                raise
             except PagewiseError as error:
                 if args.json or getattr(args, "file", None):
                     about = {name: getattr(args, name, None) for name in ("question", "document")}
@@ -71,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
     except PagewiseError as error:
         print(f"pagewise: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ExamplesError) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
@@ -119,6 +123,14 @@ def parser() -> argparse.ArgumentParser:
         if "model" in options:
             one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder or hub id>")
             one.add_argument("--language", choices=("auto", "en", "zh"), help="of the answer; auto: the question's own")
+        if "ways" in options:
+            for option, about in (
+                ("--step-back", "also search for the more general question behind it"),
+                ("--think", "let the model reason before it answers, apart from the answer"),
+                ("--split", "search for the parts of the question apart"),
+            ):
+                one.add_argument(option, action="store_const", const="on", help=about)
+            one.add_argument("--examples", metavar="FILE", help="questions and answers that show the manner you want")
         one.set_defaults(do=do)
         return one
 
@@ -134,10 +146,10 @@ def parser() -> argparse.ArgumentParser:
     command("models", models, "list the models that can be chosen on this machine", "json")
     one = command("search", search, "find passages, without answering", "json", "document", "question", "scope")
     one.add_argument("--explain", action="store_true", help="say why each passage is there")
-    asking = ("json", "document", "scope", "model", "rerank")
-    one = command("ask", ask, "answer a question from the documents", "question", *asking)
+    how = ("json", "document", "scope", "model", "rerank", "ways")
+    one = command("ask", ask, "answer a question from the documents", "question", *how)
     one.add_argument("--chain", choices=CHAINS, help="how the passages are read (else PAGEWISE_CHAIN, stuff)")
-    one = command("compare", compare, "answer a question by all four chains", *asking)
+    one = command("compare", compare, "answer a question by all four chains", *how)
     one.add_argument("question", metavar="QUESTION", type=_text)
     one = command("summarize", summarize, "summarize a document", "json", "model")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
@@ -255,14 +267,19 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.output import Screen, answer_json, write_json
-    from app.wiring import library, model, reranker
+    from app.wiring import library, model, reranker, ways
     from chains import answer as chains
     from chains.events import Answer
     from chains.retrieve import Scope
+    from chains.ways import Ways
 
-    chain, second = args.chain or settings.chain, reranker(settings)
+    chain, second, plain = args.chain or settings.chain, reranker(settings), ways(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
+
+        def way(line: Line) -> Ways:
+            step_back, think = line.ways.get("step_back", plain.step_back), line.ways.get("think", plain.think)
+            return Ways(step_back, think, line.ways.get("split", plain.parts), plain.examples)
 
         def events(line: Line) -> "Iterator[Event]":
             return chains.ask(
@@ -276,6 +293,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 reranker=second,
                 language=_language(settings),
                 rerank=settings.rerank,
+                ways=way(line),
             )
 
         def cut(line: Line) -> "Callable[[Sequence[Event], float], Answer]":
@@ -299,11 +317,11 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.comparing import Board, comparison_json
     from app.output import write_json
-    from app.wiring import library, model, reranker
+    from app.wiring import library, model, reranker, ways
     from chains import compare as chains
     from chains.retrieve import Scope
 
-    second = reranker(settings)
+    second, way = reranker(settings), ways(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
         board = Board(None if args.json else out, sys.stderr)
@@ -317,6 +335,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             reranker=second,
             language=_language(settings),
             rerank=settings.rerank,
+            ways=way,
         )
         comparison = _follow(
             events,

@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from chains.events import Answer, Citation, Figure, Step
 from chains.models.base import Usage
-from chains.prompts import Source
+from chains.prompts import Example, Source
 from chains.retrieve import ALL, Scope
+from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import PagewiseError, StorageFailed
 
@@ -53,6 +54,7 @@ class Entry:
     model: str  # the string that chose it
     documents: tuple[str, ...] | None = None  # the ids that were asked about; None: all; a summary: the one
     scope: Scope = ALL  # the pages and years that were asked about
+    ways: Ways = PLAIN  # how it was asked; of the examples those that suit it best
     steps: tuple[Step, ...] = ()  # without their sources, which are the answer's
     answer: Answer | None = None
     problem: Problem | None = None
@@ -166,6 +168,7 @@ def _entry(d: dict[str, Any]) -> Entry:
         **{name: d[name] for name in ("id", "kind", "asked", "chain", "model")},
         documents=None if documents is None else tuple(documents),
         scope=_scope(d.get("scope")),
+        ways=_ways(d.get("ways")),
         steps=tuple(Step(step["name"], step["done"], step["total"], step["text"]) for step in d["steps"]),
         answer=d["answer"] and _answer(d["answer"]),
         problem=d["problem"] and Problem(**d["problem"]),
@@ -180,6 +183,11 @@ def _scope(d: dict[str, Any] | None) -> Scope:
     return Scope(**{**d, "pages": tuple(d["pages"]) if d["pages"] else None})
 
 
+def _ways(d: dict[str, Any] | None) -> Ways:
+    """An entry of before there were ways was asked plainly."""
+    return PLAIN if d is None else Ways(**{**d, "examples": tuple(Example(**example) for example in d["examples"])})
+
+
 def _answer(d: dict[str, Any]) -> Answer:
     return Answer(
         **{
@@ -189,6 +197,7 @@ def _answer(d: dict[str, Any]) -> Answer:
             "usage": Usage(**d["usage"]),
             "figures": tuple(Figure(**figure) for figure in d.get("figures", ())),  # older answers have none
             "unsourced": tuple((start, end) for start, end in d.get("unsourced", ())),  # nor these
+            "reasoning": tuple(d.get("reasoning", ())),  # the same
         }
     )
 

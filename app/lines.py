@@ -2,10 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ingest.errors import FileUnreadable
+
+WAYS = ("step_back", "think", "split")
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Line:
     id: object
     question: str = ""
     documents: tuple[str, ...] | None = None
+    ways: Mapping[str, bool] = field(default_factory=dict)  # of WAYS, those that it says something of
     error: str = ""
 
 
@@ -53,7 +56,11 @@ def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
         return Line(number, name, error='"documents" is no list of names')
     elif not chosen:
         return Line(number, name, error='"documents" is an empty list; leave it out to ask all')
-    return Line(number, name, question.encode("utf-8", "replace").decode(), None if chosen is None else tuple(chosen))
+    ways = {way: value[way] for way in WAYS if value.get(way) is not None}
+    if wrong := next((way for way in ways if not isinstance(ways[way], bool)), None):
+        return Line(number, name, error=f'"{wrong}" is neither true nor false')
+    text = question.encode("utf-8", "replace").decode()
+    return Line(number, name, text, None if chosen is None else tuple(chosen), ways)
 
 
 def _no_constant(name: str) -> object:

@@ -130,7 +130,8 @@ def _figure_json(figure: Figure) -> dict[str, object]:
 
 
 def how_json(answer: Answer) -> dict[str, object]:
-    """What an answer and a summary say alike. `stopped` and `error` stand there only where they are so."""
+    """What an answer and a summary say alike. `reasoning`, `stopped` and `error` stand there only where there is "
+    "such."""
     usage = {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens}
     return {
         "chain": answer.chain,
@@ -142,6 +143,7 @@ def how_json(answer: Answer) -> dict[str, object]:
         "citations": [_citation_json(citation) for citation in answer.citations],
         "unsourced": [{"text": answer.text[start:end], "start": start, "end": end} for start, end in answer.unsourced],
         "figures": [_figure_json(figure) for figure in answer.figures],
+        **({"reasoning": list(answer.reasoning)} if answer.reasoning else {}),
         **({"stopped": True} if answer.stopped else {}),
         **({"error": str(answer.error)} if answer.error else {}),
     }
@@ -218,11 +220,19 @@ def step_text(step: Step) -> str:
     match step.name:
         case "condensed":
             return f"searching for: {step.text}"
+        case "broader":
+            return f"searching for this too: {step.text}" if step.text else "no more general question is used"
+        case "split":
+            return f"searching for {step.total} parts: {step.text}" if step.total else "the question stays whole"
         case "searched":
             names = {source.passage.name for source in step.sources}
             return f"found {some(len(step.sources), 'passage')} in {some(len(names), 'document')}"
         case "planned":
             return f"at most {some(step.total, 'model call')}"
+        case "examples":
+            return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
+        case "reasoned":
+            return f"reasoned: {one_line(step.text)}" if step.text else "the model's window has no room for reasoning"
         case "cut":
             offer = f"; --chain {step.text} reads all" if step.text else ""
             return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")

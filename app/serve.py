@@ -8,6 +8,7 @@ from pathlib import Path
 from click.exceptions import Abort
 
 from app.webconfig import options
+from app.wiring import read_examples
 from ingest.errors import PagewiseError
 from settings import Settings, variable
 
@@ -29,7 +30,8 @@ class AddressRefused(CannotListen):
 
 
 def serve(settings: Settings) -> int:
-    """Serve the web app until it is stopped; the exit code. Raises CannotListen."""
+    """Serve the web app until it is stopped; the exit code. Raises CannotListen, ExamplesError."""
+    read_examples(settings)  # a wrong file is told here, not at the first question
     check(settings.address, settings.port)
     for field in ("data", "port"):  # what the command line said counts in the app too
         os.environ[variable(field)] = str(getattr(settings, field))

@@ -7,18 +7,20 @@ from functools import partial
 
 import streamlit as st
 
-from app import asking, resources
+from app import asking, resources, wiring
 from app.asking import Told
-from app.choices import EXTRACTIVE, Own, connection, scope
+from app.choices import EXTRACTIVE, Own, connection, scope, suited
 from app.conversations import Conversations, Entry, new_entry_id, new_id
 from app.i18n import NAMES, Words, preferred
 from app.jobs import Job, Jobs
 from app.offers import Offers
 from chains.answer import ask, summarize
 from chains.compare import compare
-from chains.prompts import Language
+from chains.prompts import Example, Language
 from chains.retrieve import Scope
+from chains.ways import Ways
 from ingest.document import Record
+from ingest.errors import PagewiseError
 from ingest.library import Library
 from settings import Settings
 
@@ -85,6 +87,7 @@ class Desk:
             self.model,
             tuple(chosen) if chosen else None,
             self.scope,
+            replace(self.ways, examples=suited(self.examples()[0], question)),
         )
         self._begin(entry)
 
@@ -145,6 +148,7 @@ class Desk:
                 history=earlier,
                 language=language,
                 rerank=settings.rerank,
+                ways=entry.ways,
             )
 
         asking.start(self.jobs, self.store, conversation, entry, run)
@@ -178,6 +182,27 @@ class Desk:
         """The pages and years that the next question is about."""
         first, last, since, until = (st.session_state.get(name) for name in SCOPE)
         return scope(first, last, since, until)
+
+    @property
+    def ways(self) -> Ways:
+        """How the next question is asked, but for its examples."""
+
+        def on(name: str, setting: str) -> bool:
+            said = st.session_state.get(f"way-{name}")
+            return setting == "on" if said is None else bool(said)
+
+        settings = self.settings
+        return Ways(on("step_back", settings.step_back), on("think", settings.think), on("parts", settings.split))
+
+    def examples(self) -> tuple[tuple[Example, ...], PagewiseError | None]:
+        """The tab's own, else those of the settings; why there are none, where they cannot be read."""
+        own: tuple[Example, ...] | None = st.session_state.get("examples")
+        if own is not None:
+            return own, None
+        try:
+            return wiring.read_examples(self.settings), None
+        except PagewiseError as error:
+            return (), error
 
     # --- the source pane --------------------------------------------------------------------------------------
 

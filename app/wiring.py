@@ -1,8 +1,13 @@
 """From settings to the things that they name. The only place where a setting meets a constructor."""
 
+from pathlib import Path
+
+from chains import examples
 from chains.models import open_model
 from chains.models.base import Model
+from chains.prompts import Example
 from chains.rerank import Reranker, open_reranker
+from chains.ways import Ways
 from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
 from ingest.load import Limits
@@ -50,3 +55,14 @@ def model(settings: Settings, embedder: Embedder) -> Model:
 def reranker(settings: Settings) -> Reranker | None:
     """The second look that the settings choose, if any; a wrong one is found out at the first question."""
     return open_reranker(settings.reranker)
+
+
+def ways(settings: Settings) -> Ways:
+    """How the settings want questions to be asked. Raises ExamplesError."""
+    on = {"step_back": settings.step_back, "think": settings.think, "parts": settings.split}
+    return Ways(**{name: value == "on" for name, value in on.items()}, examples=read_examples(settings))
+
+
+def read_examples(settings: Settings) -> tuple[Example, ...]:
+    """Those of the settings' file, if there is one. Raises ExamplesError."""
+    return examples.read(Path(settings.examples).expanduser()) if settings.examples else ()

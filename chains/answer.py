@@ -1,16 +1,17 @@
 """The one door: a question becomes events, and one Answer last."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
 from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
 from chains.calls import closed
-from chains.condense import condense
 from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
+from chains.guided import Guided
+from chains.look import CALLS, Looked, bound, look
 from chains.meter import Meter
 from chains.models.base import Model, Usage
 from chains.parts import parts
@@ -19,6 +20,7 @@ from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.tasks import RERANK, Rerank, Task
 from chains.unsourced import unsourced
+from chains.ways import PLAIN, Ways
 from ingest.document import Passage
 from ingest.errors import PagewiseError, UnknownDocument
 from ingest.library import Library
@@ -47,6 +49,7 @@ class Asked:
     question: str  # as it was asked
     task: Task  # with the question that was searched for
     sources: tuple[Source, ...]
+    ways: Ways = PLAIN
 
     @property
     def searched(self) -> str:
@@ -76,30 +79,43 @@ def ask(
     history: Sequence[Turn] = (),
     language: Language | None = None,
     rerank: Rerank = RERANK,
+    ways: Ways = PLAIN,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. `rerank`: how
-    map_rerank weighs its sources. Raises UnknownChain at once, a library's error before the first event; what goes
-    wrong later is the Answer's `error`, beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's; a question
+    that asks for a language itself ("… Answer in Chinese.") is answered in that. `rerank`: how map_rerank weighs its
+    sources. Raises UnknownChain at once, a library's error before the first event; what goes wrong later is the
+    Answer's `error`, beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _ask(question, found, model, _chain(chain, "question"), history, language, rerank)
+    chosen = _chain(chain, "question")
+
+    def looking(meter: Model) -> Generator[Step, None, Looked]:
+        return look(question, found, k, meter, history, language, ways)
+
+    return _ask(question, looking, model, chosen, rerank, ways)
 
 
 def asked(
-    question: str, wanted: str, passages: Sequence[Passage], language: Language | None, rerank: Rerank = RERANK
+    question: str,
+    wanted: str,
+    passages: Sequence[Passage],
+    language: Language | None,
+    rerank: Rerank = RERANK,
+    ways: Ways = PLAIN,
 ) -> Asked:
     """`wanted`: the question as it was searched for; `language` None answers in the question's."""
     sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    return Asked(question, Task("question", wanted, language or language_of(question), rerank=rerank), sources)
+    task = Task("question", wanted, language or language_of(question), rerank=rerank)
+    return Asked(question, task, sources, ways)
 
 
 def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
     """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched."""
     one = _chain(chain, "question")
     begun = replace(_begun(given.question, one, model), sources=given.sources, searched=given.searched)
-    return _run(one, given.task, begun, Meter(model), monotonic())
+    return _run(one, given.task, begun, Meter(model), monotonic(), given.ways)
 
 
 def summarize(
@@ -124,13 +140,15 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
             if event.name == "searched":
                 sources = event.sources
             elif event.name == "condensed":
-                searched, calls = event.text, calls + 1
+                searched = event.text
             begun = begun or event.name == "best"
+            calls += event.name in CALLS
             calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
     reader = citations.read(text, given)
     found = citations.cite(reader, sources)
+    reasoned = [event for event in events if isinstance(event, Step) and event.name == "reasoned" and event.text]
     return Answer(
         question=question,
         text=reader.text,
@@ -146,6 +164,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         searched=searched,
         figures=figures(reader.text, question, found, sources),
         unsourced=unsourced(reader.text, sources, whole=False),
+        reasoning=_behind(reasoned, {claim.n for claim in reader.claims}),
     )
 
 
@@ -158,28 +177,25 @@ def _chain(name: str, task: str) -> Chain:
 
 def _ask(
     question: str,
-    find: Callable[[str], Sequence[Passage]],
+    looking: Callable[[Model], Generator[Step, None, Looked]],
     model: Model,
     chain: Chain,
-    history: Sequence[Turn],
-    language: Language | None,
     rerank: Rerank,
+    ways: Ways,
 ) -> Iterator[Event]:
     started, meter = monotonic(), Meter(model)
-    meter.bound = 1
-    wanted = condense(question, history, meter)
-    answer = replace(_begun(question, chain, model), searched=wanted if wanted != question else "")
-    if answer.searched:
-        yield Step("condensed", text=wanted)
+    meter.bound = bound(ways)
+    answer = _begun(question, chain, model)
     try:
-        passages = find(wanted)
+        found = yield from looking(meter)
     except PagewiseError as error:
-        if not answer.searched:
+        if not meter.calls:
             raise
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
-    given = asked(question, wanted, passages, language, rerank)
-    yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started)
+    given = asked(question, found.question, found.passages, found.language, rerank, ways)
+    begun = replace(answer, sources=given.sources, searched=given.searched)
+    yield from _run(chain, given.task, begun, meter, started, ways)
 
 
 def _summarize(
@@ -203,19 +219,26 @@ def _begun(question: str, chain: Chain, model: Model) -> Answer:
     return Answer(question, "", (), (), False, chain.name, model.name, 0, 0.0, Usage())
 
 
-def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float) -> Iterator[Event]:
+def _run(
+    chain: Chain, task: Task, answer: Answer, meter: Meter, started: float, ways: Ways = PLAIN
+) -> Iterator[Event]:
     """The chain over numbered sources, its marks read, its citations checked; last the Answer that `answer` begins."""
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
     given: set[int] = set()
     reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None
+    reasoned: list[Step] = []
     if sources:
         try:
-            meter.bound = meter.calls + chain.calls(task, sources, meter)
+            guided = Guided(meter, task.question, ways)
+            meter.bound = meter.calls + chain.calls(task, sources, guided) + guided.spare
             yield Step("planned", total=meter.bound)
-            with closed(chain.run(task, sources, meter)) as events:
+            with closed(chain.run(task, sources, guided)) as events:
                 for event in events:
+                    for step in guided.told():
+                        reasoned += [step] if step.name == "reasoned" and step.text else []
+                        yield step
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
                         continue
@@ -229,7 +252,8 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
             error = broken
     if rest := reader.close():
         yield Token(rest)
-    answer = replace(answer, dropped=reader.dropped)
+    thoughts = _behind(reasoned, {claim.n for claim in reader.claims})
+    answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if sources and error is None and not reader.text:
         error = ModelFailed(model=meter.name, detail="its reply was empty")
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -242,3 +266,9 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
         if found:
             yield Step("verified", answer.verified, len(found), str(answer.near or ""))
     yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)
+
+
+def _behind(reasoned: Sequence[Step], cited: Collection[int]) -> tuple[str, ...]:
+    """Of what was reasoned in several calls, that of those whose sources the answer cites; all where it cites none."""
+    mine = [step for step in reasoned if not step.sources or any(source.n in cited for source in step.sources)]
+    return tuple(step.text for step in mine or reasoned)

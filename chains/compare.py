@@ -1,7 +1,7 @@
 """One question through every chain, side by side: searched for once, the same passages for all."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from time import monotonic
@@ -10,15 +10,15 @@ from chains import answer
 from chains.agreement import Agreement, agreement
 from chains.answer import CHAINS, Asked, answer_from
 from chains.calls import closed, side_by_side
-from chains.condense import condense
 from chains.events import Answer, Event, Step
+from chains.look import CALLS, Looked, bound, look
 from chains.meter import Meter
 from chains.models.base import Finish, Model, Usage
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.tasks import RERANK, Rerank
-from ingest.document import Passage
+from chains.ways import PLAIN, Ways
 from ingest.library import Library
 
 NAMES = tuple(name for name, chain in CHAINS.items() if "question" in chain.tasks)
@@ -41,7 +41,7 @@ class Comparison:
     question: str
     searched: str  # the stand-alone question, where it differs from the question
     answers: tuple[Answer, ...]  # one a chain, in the order of NAMES
-    calls: int  # of all, with the one that made the question stand alone
+    calls: int  # of all, with those that made the question stand alone, stepped back from it and split it
     usage: Usage  # the same
     seconds: float  # from the question to the last answer
 
@@ -69,6 +69,7 @@ def compare(
     history: Sequence[Turn] = (),
     language: Language | None = None,
     rerank: Rerank = RERANK,
+    ways: Ways = PLAIN,
 ) -> Iterator[Compared]:
     """What concerns all chains as Steps, then each chain's events, and one Comparison last.
 
@@ -77,20 +78,24 @@ def compare(
     others nothing; a library's error is raised before any chain begins. Closing it stops the model's work.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _compare(question, found, model, history, language, rerank)
+
+    def looking(meter: Model) -> Generator[Step, None, Looked]:
+        return look(question, found, k, meter, history, language, ways)
+
+    return _compare(question, looking, model, rerank, ways)
 
 
 def cut_short(events: Sequence[Compared], question: str, model: str, seconds: float) -> Comparison:
     """The stopped comparison, from the events that had come: answers that were whole are kept as they are."""
-    searched, condensed, sources = "", 0, Step("searched")
+    searched, before, sources = "", 0, Step("searched")
     of: dict[str, list[Of]] = {name: [] for name in NAMES}
     for event in events:
         if isinstance(event, Of):
             of[event.chain].append(event)
-        elif isinstance(event, Step) and event.name == "condensed":
-            searched, condensed = event.text, 1
         elif isinstance(event, Step):
-            sources = event
+            before += event.name in CALLS
+            searched = event.text if event.name == "condensed" else searched
+            sources = event if event.name == "searched" else sources
     answers = []
     for name, told in of.items():
         last = told[-1].event if told else None
@@ -100,23 +105,20 @@ def cut_short(events: Sequence[Compared], question: str, model: str, seconds: fl
         came = [sources, *(one.event for one in told)]
         cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
         answers.append(replace(cut, searched=searched))
-    return _whole(question, searched, answers, condensed, Usage(), seconds)
+    return _whole(question, searched, answers, before, Usage(), seconds)
 
 
 def _compare(
     question: str,
-    find: Callable[[str], Sequence[Passage]],
+    looking: Callable[[Model], Generator[Step, None, Looked]],
     model: Model,
-    history: Sequence[Turn],
-    language: Language | None,
     rerank: Rerank,
+    ways: Ways,
 ) -> Iterator[Compared]:
     started, meter = monotonic(), Meter(model)
-    meter.bound = 1
-    wanted = condense(question, history, meter)
-    if wanted != question:
-        yield Step("condensed", text=wanted)
-    given = answer.asked(question, wanted, find(wanted), language, rerank)
+    meter.bound = bound(ways)
+    found = yield from looking(meter)
+    given = answer.asked(question, found.question, found.passages, found.language, rerank, ways)
     yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
     answers: dict[str, Answer] = {}
     with closed(_chains(given, model)) as events:

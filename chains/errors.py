@@ -79,6 +79,20 @@ class ChainError(PagewiseError):
     """The chain cannot do what was asked of it."""
 
 
+class ExamplesError(ChainError):
+    """A file of examples cannot be used; nothing was asked."""
+
+
+class ExamplesUnreadable(ExamplesError):
+    text = "The examples in {file} cannot be used ({detail})."
+    remedy = "Give at most 200 of them, each a line of JSON, or in TOML an [[example]], with question and answer."
+
+
+class ExampleWrong(ExamplesError):
+    text = "The examples in {file} cannot be used: line {line} is wrong ({detail})."
+    remedy = "An example is a question, an answer and perhaps a note, all of them text."
+
+
 class UnknownChain(ChainError):
     text = "There is no chain {name!r} for this task."
     remedy = "There are: {names}."

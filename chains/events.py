@@ -9,9 +9,13 @@ from ingest.errors import PagewiseError
 
 StepName = Literal[
     "condensed",  # text: the stand-alone question that is searched for
+    "broader",  # text: the more general question that is searched for too; "": none could be used
+    "split",  # total: so many parts are searched for apart; text: the parts; 0: it stays whole
     "searched",  # sources: what was found, numbered
     "planned",  # total: at most so many model calls
+    "examples",  # done of total examples are shown to the model
     "cut",  # done of total sources fit the model's window; text: names the chain that would read all
+    "reasoned",  # text: what the model reasoned before its reply; "": its window has no room for that
     "read",  # done of total sources were read
     "drafted",  # done of total; text: the draft so far
     "joined",  # done of total notes were joined
@@ -106,6 +110,7 @@ class Answer:
     searched: str = ""  # the stand-alone question, where it differs from the question
     figures: tuple[Figure, ...] = ()  # of the text, in their order; a refusal has none
     unsourced: tuple[tuple[int, int], ...] = ()  # [start, end) of sentences that state something without a source
+    reasoning: tuple[str, ...] = ()  # what the model reasoned on the way to it, a text a call; no part of the answer
 
     @property
     def verified(self) -> int:

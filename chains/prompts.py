@@ -17,6 +17,8 @@ Role = Literal[
     "rerank",  # question + one source → answer with marks, and a score
     "score",  # question + one source → only a score
     "condense",  # question + history → the question, understandable without the history
+    "broaden",  # question → the more general question behind it (step-back)
+    "split",  # question → the questions it is made of, one a line
 ]
 # What a reply holds that is to be JSON, where the server can see to that; chains/scores.py has the schemas.
 Schema = Literal["answer_and_score", "score"]
@@ -43,17 +45,28 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A question as somebody would have it answered: the manner is the example, not what is said."""
+
+    question: str
+    answer: str
+    note: str = ""  # what to see in it
+
+
+@dataclass(frozen=True)
 class Prompt:
     role: Role
     task: Literal["question", "summary"]
     question: str  # for a summary: the document's title
     language: Language  # of the reply
-    max_tokens: int  # of the reply
+    max_tokens: int  # of the reply, with its reasoning
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()  # what maps (or earlier reduces) wrote, marks included
     draft: str = ""
     history: tuple[Turn, ...] = ()
     schema: Schema | None = None  # a model that cannot see to it lets it be: the words ask for what can be read anyway
+    examples: tuple[Example, ...] = ()
+    reasoning: int = 0  # tokens of the reply in which to reason before the answer; 0: no reasoning is asked for
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,13 @@ def material(prompt: Prompt) -> list[str]:
     from chains import wording
 
     return wording.material(prompt)
+
+
+def shown(example: Example) -> str:
+    """An example as it stands in the rendered prompt."""
+    from chains import wording
+
+    return wording.shown(example)
 
 
 def render(prompt: Prompt, structured: bool = False) -> Rendered:

@@ -20,6 +20,7 @@ from chains.answer import CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
 from chains.retrieve import Scope
+from chains.ways import Ways
 from ingest.document import Line, Page, with_duplicates
 from ingest.library import Library
 from ingest.load import Limits
@@ -385,6 +386,65 @@ def test_only_the_pages_and_years_that_were_entered_are_asked(
     ask(at, "When was the bridge opened?")
     entry = Conversations(load_settings().data).entries(conversation(at))[-1]
     assert entry.scope == Scope((1, 1), 1980, 1990) and entry.answer is not None and not entry.answer.sources
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_ways_to_ask_are_kept_with_the_question_and_used_again(
+    lang: str, library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    words = TEXTS[lang]  # type: ignore[index]
+
+    def told(prompt: Prompt) -> str:
+        return ("<reasoning>It is *plain* [9].</reasoning>" if prompt.reasoning else "") + any_role(prompt)
+
+    model = says(told)
+    at = start(lang=lang)
+    at.toggle(key="way-think").set_value(True)
+    at.toggle(key="way-step_back").set_value(True).run()
+    ask(at, "When was the bridge opened?")
+    chosen = f"{words['ways.step_back']} · {words['ways.think']}"
+    assert f"**{chosen}**" in at.sidebar.expander(key="ways").label and chosen in texts(at)
+    for name in ("think", "step_back"):  # what is chosen later is for later questions
+        at.toggle(key=f"way-{name}").set_value(False).run()
+    model.prompts.clear()
+    press(at, keys(at, "again-")[0])
+    assert [prompt.role for prompt in model.prompts] == ["broaden", "answer"] and model.prompts[1].reasoning
+    model.prompts.clear()
+    press(at, keys(at, "compare-")[0])
+    assert [prompt.role for prompt in model.prompts].count("broaden") == 1
+    assert all(prompt.reasoning for prompt in model.prompts if prompt.role in ("answer", "refine", "rerank", "reduce"))
+    for shown in (at, start(lang=lang, c=conversation(at))):
+        folded = [one for one in shown.expander if one.label == words["answer.reasoning"]]
+        assert len(folded) == 6 and all("It is" in folded[0].markdown[0].value for one in folded)  # two, and four
+        assert words["step.broader.none"] in texts(shown) and words["step.reasoned"] in texts(shown)
+    entries = Conversations(load_settings().data).entries(conversation(at))
+    assert {entry.ways for entry in entries} == {Ways(step_back=True, think=True)}
+    ask(at, "When was the bridge opened?")
+    assert not model.prompts[-1].reasoning
+
+
+def test_examples_are_taken_from_a_file_named_where_they_are_wrong_and_dropped(
+    library: Library, says: Callable[..., ScriptedModel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = says(any_role)
+    at = start()
+    at.file_uploader(key="way-examples-0").set_value(("bad.jsonl", b'{"question": "Who?"}', "application/json")).run()
+    (error,) = at.error
+    assert "bad\\.jsonl" in str(error.value) and "line 1" in str(error.value)
+    good = b'{"question": "When was the bridge built?", "answer": "In 1884."}\n{"question": "Who?", "answer": "Holm."}'
+    at.file_uploader(key="way-examples-1").set_value(("good.jsonl", good, "application/json")).run()
+    assert not at.exception and not at.error and "2 examples" in texts(at)
+    ask(at, "When was the bridge opened?")
+    assert [example.answer for example in model.prompts[-1].examples] == ["In 1884.", "Holm."]
+    press(at, "examples-drop")
+    ask(at, "When was the bridge opened?")
+    assert not model.prompts[-1].examples and "2 examples" in texts(at)  # with the first question
+    (tmp_path / "e.toml").write_text('[[example]]\nquestion = "Who?"\nanswer = "Holm."\n')
+    monkeypatch.setenv("PAGEWISE_EXAMPLES", str(tmp_path / "e.toml"))
+    ask(start(), "When was the bridge opened?")
+    assert [example.answer for example in model.prompts[-1].examples] == ["Holm."]
+    (tmp_path / "e.toml").unlink()
+    assert "e\\.toml" in str(start().error[0].value)
 
 
 # --- all chains side by side ------------------------------------------------------------------------------------------

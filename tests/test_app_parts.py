@@ -27,7 +27,8 @@ from chains.compare import NAMES, Comparison, Of
 from chains.errors import ModelTimeout
 from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.models.base import Usage
-from chains.prompts import Source
+from chains.prompts import Example, Source
+from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import Encrypted, PagewiseError, StorageFailed
 from ingest.pipeline import Progress, Result
@@ -127,6 +128,21 @@ def test_an_answers_sentences_without_a_source_come_back_and_older_answers_have_
     old = json.loads(to_json(before))
     del old["answer"]["unsourced"]  # as it was kept before they were looked for
     assert from_json(json.dumps(old)) == replace(before, answer=answer())
+
+
+def test_how_it_was_asked_and_what_was_reasoned_come_back_and_older_entries_have_none() -> None:
+    ways = Ways(True, False, True, (Example("Who?", "Holm.", "short"),))
+    before = entry(ways=ways, answer=answer(reasoning=("So it is.", "Or not.")))
+    assert from_json(to_json(before)) == before
+    old = json.loads(to_json(before))
+    del old["ways"], old["answer"]["reasoning"]
+    assert from_json(json.dumps(old)) == replace(before, ways=PLAIN, answer=answer())
+
+
+def test_of_many_examples_those_that_suit_a_question_are_kept_with_it() -> None:
+    many = tuple(Example(f"How deep is lake {n}?", "x") for n in range(100))
+    kept = choices.suited(many, "How deep is lake 77?")
+    assert len(kept) == 12 and kept[0].question == "How deep is lake 77?"
 
 
 def test_a_comparison_comes_back_with_all_its_parts() -> None:

@@ -66,12 +66,15 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[Scripted]:
-    """An API model that streams slowly and without end, unless it is asked about a canary."""
+    """An API model that streams slowly and without end, unless it is asked about a canary, or to think first."""
 
     def reply(request: Any) -> Reply:
         prompt = str(request.body)
         if obeyed := re.search(r"what http://(\S+)/page tells", prompt):  # an order in a passage
             return said(*re.findall(r"\S+\s*", ATTACK.format(canary=obeyed[1])), pause=0.02)
+        if "Think before you reply" in prompt:
+            thought = f"<reasoning>{HOSTILE.format(canary=server.root)}</reasoning>"
+            return said(*re.findall(r"\S+\s*", f'{thought} It was opened in 1884 [1: "opened in 1884"].'), pause=0.02)
         if "canary" in prompt:
             return said(*re.findall(r"\S+\s*", HOSTILE.format(canary=server.root)), "[1]", pause=0.02)
         return Reply(events=[chunk(f"word{n} ") for n in range(2000)], pause=0.1)
@@ -173,7 +176,7 @@ def test_files_are_added_and_each_is_told_what_became_of_it(app: App, tab: Page,
         encrypted_pdf(tmp_path / "locked.pdf"),
         not_a_pdf(tmp_path / "letter.pdf"),
     ]
-    tab.locator("input[type=file]").set_input_files(files)
+    tab.locator("[data-testid=stMain] input[type=file]").set_input_files(files)
     told = tab.locator(".st-key-results")
     expect(told).to_contain_text("lakes.pdf: added, 3 pages")
     expect(told).to_contain_text("1 page gave no text and cannot be searched: 3")
@@ -181,7 +184,7 @@ def test_files_are_added_and_each_is_told_what_became_of_it(app: App, tab: Page,
     expect(told).to_contain_text("letter.pdf: not added. This is not a PDF")
     tab.get_by_role("link", name="Library").click()
     expect(tab.locator("[class*=st-key-doc-]")).to_have_count(2)
-    tab.locator("input[type=file]").set_input_files(files[:1])
+    tab.locator("[data-testid=stMain] input[type=file]").set_input_files(files[:1])
     expect(tab.locator(".st-key-results")).to_contain_text("lakes.pdf: already in the library")
 
 
@@ -296,6 +299,35 @@ def test_an_order_in_a_passage_that_is_obeyed_makes_the_browser_fetch_nothing(
     row.locator("[class*=st-key-drop-doc-] button:visible").click()
     tab.get_by_role("dialog").get_by_role("button", name="Remove it").click()
     expect(tab.locator("[class*=st-key-doc-]")).to_have_count(2)
+
+
+def test_a_model_reasons_first_and_what_it_reasons_is_folded_away_and_fetches_nothing(
+    app: App, model: Scripted, tab: Page, tmp_path: Path
+) -> None:
+    tab.goto(app.url)
+    expect(tab.locator(".st-key-start")).to_be_visible()
+    ways = tab.locator(".st-key-ways")
+    ways.locator("summary").click()
+    examples = tmp_path / "manner.jsonl"
+    examples.write_text('{"question": "How deep is the lake?", "answer": "Twelve metres."}')
+    ways.locator("input[type=file]").set_input_files(str(examples))
+    expect(ways).to_contain_text("1 example")
+    ways.get_by_text("reason first", exact=True).click()
+    expect(ways.locator("summary")).to_contain_text("reason first · 1 example")
+    ask(tab, "When was the sluice opened?")
+    answered(tab)
+    answer = tab.locator("[data-testid=stChatMessage]").nth(1)
+    expect(answer).to_contain_text("It was opened in 1884")
+    folded = answer.locator("[class*=st-key-reasoning-]")
+    expect(folded.get_by_text("![x](")).to_be_hidden()
+    folded.locator("summary").click()
+    expect(folded.get_by_text("![x](")).to_be_visible()
+    assert folded.locator("img, .katex, a").count() == 0
+    assert "Twelve metres." in str(model.requests[-1].body)
+    tab.reload()
+    expect(tab.locator("[class*=st-key-reasoning-]")).to_be_visible()
+    asked_for = {request.path for request in model.requests}
+    assert not any(word in path for path in asked_for for word in ("leak", "img", "auto", "link"))
 
 
 def test_on_a_phone_the_page_lies_over_the_conversation_and_closes(app: App, browser: Browser) -> None:

@@ -18,6 +18,7 @@ from app.output import with_chain
 from chains.answer import cut_short
 from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token
+from chains.prompts import Prompt
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import HARBOUR, harbour_pdfs
 from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
@@ -240,6 +241,72 @@ def test_what_did_not_fit_is_said_with_the_command_that_reads_it(filled: Run, mo
 )
 def test_a_command_is_told_again_with_another_chain(typed: list[str], command: str) -> None:
     assert with_chain(typed, "map_reduce") == command
+
+
+BOTH_ASKED = "When was the harbour founded and who was the lighthouse keeper?"
+
+
+def reasons(prompt: Prompt) -> str:
+    """A model that does what each way asks of it."""
+    if prompt.role == "split":
+        return "When was the harbour founded?\nWho was the lighthouse keeper?"
+    if prompt.role == "broaden":
+        return "What is the history of the harbour and its lighthouse?"
+    thought = "<reasoning>Source 1\nsays so.</reasoning>" if prompt.reasoning else ""
+    score = "Score: 90" if prompt.role == "rerank" else ""
+    return f'{thought}It was founded in 1874 [1: "founded in 1874"].\n{score}'
+
+
+@pytest.mark.parametrize("command", ["ask", "compare"])
+def test_the_ways_to_ask_are_options_whose_steps_are_told(
+    filled: Run, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ScriptedModel(reasons)
+    monkeypatch.setattr("app.wiring.open_model", lambda *_, **__: model)
+    (tmp_path / "e.jsonl").write_text('{"question": "Who?", "answer": "Holm."}\n')
+    options = ("--step-back", "--think", "--split", "--examples", tmp_path / "e.jsonl")
+    code, out, err = filled(command, BOTH_ASKED, *options)
+    assert code == 0 and "It was founded in 1874" in out and "Source 1 says so." not in out
+    assert "searching for 2 parts: When was the harbour founded? Who was the lighthouse keeper?" in err
+    assert "searching for this too: What is the history of the harbour and its lighthouse?" in err
+    assert "shows 1 of 1 examples" in err and "reasoned: Source 1 says so." in err
+    said = value(filled(command, BOTH_ASKED, *options, "--json"))
+    for one in said.get("answers", [said]):
+        assert one["reasoning"] and set(one["reasoning"]) == {"Source 1\nsays so."}
+    monkeypatch.setenv("PAGEWISE_THINK", "on")
+    assert "reasoning" in filled(command, BOTH_ASKED, "--json")[1]
+    model.prompts.clear()
+    monkeypatch.setenv("PAGEWISE_THINK", "off")
+    assert "reasoning" not in filled(command, BOTH_ASKED, "--json")[1]
+    assert {prompt.role for prompt in model.prompts} <= {"answer", "map", "reduce", "refine", "rerank"}
+
+
+@pytest.mark.parametrize("command", ["ask", "compare", "run"])
+def test_wrong_examples_are_wrong_use_that_names_file_and_line(
+    pagewise: Run, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"question": "Who?", "answer": "Holm."}\n{"question": "Who?"}\n')
+    for name, says in (("bad.jsonl", "line 2"), ("none.toml", "No such file")):
+        monkeypatch.setenv("PAGEWISE_EXAMPLES", name)  # in the current folder
+        code, out, err = pagewise(command, *(["Who?", "--json"] if command != "run" else ["--port", "1"]))
+        assert code == 2 and out == "" and name in err and says in err and not Path("library").exists()
+
+
+def test_a_line_of_from_may_say_how_it_is_asked(
+    filled: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ScriptedModel(reasons)
+    monkeypatch.setattr("app.wiring.open_model", lambda *_, **__: model)
+    lines = [
+        {"id": 1, "question": BOTH_ASKED, "split": True, "think": False},
+        {"id": 2, "question": BOTH_ASKED},
+        {"id": 3, "question": BOTH_ASKED, "step_back": "yes"},
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    code, out, _ = filled("ask", "--think", "--from", tmp_path / "q.jsonl")
+    first, second, third = map(json.loads, out.splitlines())
+    assert code == 1 and "reasoning" not in first and "reasoning" in second and "step_back" in third["error"]
+    assert [prompt.role for prompt in model.prompts] == ["split", "answer", "answer"]
 
 
 def test_compare_gives_every_chains_answer_and_where_they_agree(filled: Run) -> None:

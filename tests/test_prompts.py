@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains import citations, refusal, scores
-from chains.prompts import Language, Prompt, Role, Turn, render
+from chains.prompts import Example, Language, Prompt, Role, Turn, render
 from tests.sources import source
 
 LANGUAGES: list[Language] = ["en", "zh"]
 TASKS = [*product(("answer", "map", "reduce", "refine"), ("question", "summary"))]
-TASKS += [("rerank", "question"), ("condense", "question")]
+TASKS += [(role, "question") for role in ("rerank", "condense", "broaden", "split")]
 
 
 def prompt(role: Role, task: str = "question", language: Language = "en", **more: object) -> Prompt:
@@ -28,6 +28,22 @@ def test_every_role_has_words_in_every_language(role: Role, task: str, language:
     chinese = len(re.findall(r"[\u4e00-\u9fff]", rendered.system))
     assert (chinese > 40) if language == "zh" else chinese == 0
     assert "{" not in rendered.system
+
+
+@pytest.mark.parametrize(("role", "task"), TASKS)
+def test_the_language_is_said_plainly_in_every_role(role: Role, task: str) -> None:
+    given_source = (source(1, "湖 lake 是蓝色的 is blue。"),)
+    assert re.search(r"\bWrite in English\b", render(prompt(role, task, "en", sources=given_source)).system)
+    assert "用中文书写" in render(prompt(role, task, "zh", sources=given_source)).system
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_reasoning_and_examples_are_spoken_of_only_where_there_are_any(language: Language) -> None:
+    plain = render(prompt("answer", language=language))
+    more = render(prompt("answer", language=language, reasoning=100, examples=(Example("Who?", "Holm.", "short"),)))
+    assert "<reasoning>" not in plain.system and "<example>" not in plain.system + plain.user
+    assert "<reasoning>" in more.system and "</reasoning>" in more.system and "<example>" in more.system
+    assert more.user.startswith("<example>\nWho?\n\nHolm.\n\nshort\n</example>") and "{" not in more.system
 
 
 def test_document_page_and_heading_reach_the_model() -> None:

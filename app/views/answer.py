@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.asking import Told
-from app.choices import label, scope_text
+from app.choices import label, scope_text, ways_text
 from app.conversations import Entry
 from app.i18n import Words
 from app.jobs import Job
@@ -37,12 +37,14 @@ def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator 
 
 
 def question(words: Words, entry: Entry) -> None:
-    """What was asked, and about which pages and years."""
+    """What was asked, about which pages and years, and in which ways."""
     with st.chat_message("user", avatar=":material/person:"):
         asked = words("ask.summary", name=entry.asked) if entry.kind == "summary" else entry.asked
         st.markdown(safe.block(asked))
         if chosen := scope_text(words, entry.scope):
             st.caption(f":material/filter_alt: {chosen}")
+        if chosen := ways_text(words, entry.ways):
+            st.caption(f":material/alt_route: {chosen}")
 
 
 def ending(words: Words, entry: Entry) -> None:
@@ -90,6 +92,10 @@ def step_line(words: Words, step: Step) -> str:
         return words("step.verified.near", done=step.done, total=step.total, near=text)
     if step.name == "cut" and not text:
         return words("step.cut.plain", done=step.done, total=step.total)
+    if step.name in ("broader", "split", "reasoned") and not text:
+        return words(f"step.{step.name}.none")
+    if step.name == "split":
+        return words("step.split", n=step.total, text=safe.inline(step.text, 600))
     return words(f"step.{step.name}", done=step.done, total=step.total, text=text)
 
 
@@ -100,6 +106,7 @@ def _answer(desk: Desk, entry: Entry, answer: Answer) -> None:
         text(desk, entry, answer)
     with st.container(key=f"folded-{entry.id}", gap="xxsmall"):
         steps(desk, entry, answer)
+        reasoning(desk, entry, answer)
         if not answer.refused:
             sources(desk, entry, answer.sources, {citation.n for citation in answer.citations})
 
@@ -238,6 +245,16 @@ def steps(desk: Desk, entry: Entry, answer: Answer) -> None:
         if answer.usage.input_tokens or answer.usage.output_tokens:
             used = answer.usage
             st.caption(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+
+
+def reasoning(desk: Desk, entry: Entry, answer: Answer) -> None:
+    """Folded: what the model reasoned before it answered. It is no part of the answer, and nothing in it was "
+    "checked."""
+    if answer.reasoning:
+        with st.expander(desk.words("answer.reasoning"), type="compact", key=f"reasoning-{entry.id}"):
+            st.caption(desk.words("answer.reasoning.about"))
+            for thought in answer.reasoning:
+                st.markdown(safe.block(thought))
 
 
 def sources(desk: Desk, entry: Entry, given: Sequence[Source], cited: Collection[int]) -> None:

@@ -92,6 +92,7 @@ def _part(desk: Desk, part: Entry) -> None:
             facts.append(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
         st.caption(" · ".join(facts))
         answer.steps(desk, part, one)
+        answer.reasoning(desk, part, one)
     answer.ending(words, part)
 
 

@@ -1,18 +1,21 @@
 """The sidebar: where to go, what to ask about, how, and where text goes because of it."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.choices import connection, destination, models, place, provider, scope_text
+from app.choices import WAYS, connection, destination, models, place, provider, scope_text, ways_text
 from app.i18n import NAMES, Words
 from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
 from app.views.answer import model_name
+from chains import examples
 from chains.answer import CHAINS
 from chains.models.nearby import Offer
+from ingest.errors import PagewiseError
 from settings import Settings
 
 _EARLIER = 12
@@ -59,6 +62,7 @@ def choices(desk: Desk) -> None:
             persist_state="session",
         )
         st.caption(words(f"chain.{desk.chain}.about"))
+        _ways(desk)
         offers = desk.offers.look()
         specs = models(settings, desk.own, offers, desk.model)
         if st.session_state.get("model") not in specs:
@@ -102,6 +106,54 @@ def _scope(desk: Desk) -> None:
                         persist_state="session",
                     )
         st.caption(words("scope.about"))
+
+
+def _ways(desk: Desk) -> None:
+    """Ways to ask; folded away, with what is chosen in the title."""
+    words = desk.words
+    known, error = desk.examples()
+    chosen = ways_text(words, replace(desk.ways, examples=known))
+    with st.expander(words("side.ways") + (f": **{chosen}**" if chosen else ""), key="ways", type="compact"):
+        for name in WAYS:
+            st.session_state.setdefault(f"way-{name}", getattr(desk.ways, name))
+            st.toggle(
+                words(f"ways.{name}"),
+                key=f"way-{name}",
+                help=words(f"ways.{name}.about"),
+                persist_state="session",
+            )
+        file = st.file_uploader(
+            words("ways.file"),
+            type=["jsonl", "toml"],
+            key=f"way-examples-{st.session_state.setdefault('examples_turn', 0)}",
+            max_upload_size=1,
+            help=words("ways.file.about"),
+        )
+        if file is not None:
+            _take(desk, file.name, file.getvalue())
+        if error := st.session_state.get("examples_wrong") or error:
+            st.error(safe.block(words.error(error)))
+        if known:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+                st.caption(words.count("ways.examples", len(known)), width="stretch")
+                if "examples" in st.session_state:
+                    st.button(
+                        "", key="examples-drop", icon=":material/delete:", type="tertiary",
+                        help=words("ways.file.drop"), on_click=partial(st.session_state.pop, "examples", None),
+                    )  # fmt: skip
+        if desk.model == "extractive":
+            st.caption(words("ways.extractive"))
+
+
+def _take(desk: Desk, name: str, data: bytes) -> None:
+    """The file's examples become the tab's; the uploader is empty again. What is wrong with a file is said once."""
+    try:
+        st.session_state["examples"] = examples.parse(data, name)
+        st.session_state["examples_wrong"] = None
+    except PagewiseError as error:
+        st.session_state["examples_wrong"] = error
+    st.session_state["examples_turn"] += 1
+    st.rerun()
 
 
 def privacy(desk: Desk) -> None:

@@ -210,8 +210,8 @@ class Chat:
                     return reply
 
     def _schema(self, prompt: Prompt, without: Collection[str]) -> Schema | None:
-        """What the reply will be made to fit; None where the words alone ask for it."""
-        return prompt.schema if self._openai and _STRUCTURE not in without else None
+        """What the reply will be made to fit; None where words alone ask for it, and where it is to reason first."""
+        return prompt.schema if self._openai and not prompt.reasoning and _STRUCTURE not in without else None
 
     def _read(
         self,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chains.models.base import Finish, Usage
+from chains.models.reworded import broadened, taken_apart
 from chains.models.selection import (
     Sentence,
     Similarity,
@@ -76,6 +77,11 @@ class Extractive:
     def _reply(self, prompt: Prompt) -> Iterator[str]:
         if prompt.role == "condense":
             yield condensed(prompt.question, prompt.history)
+        elif prompt.role == "broaden":
+            yield broadened(prompt.question)
+        elif prompt.role == "split":
+            first, *more = taken_apart(prompt.question)
+            yield "\n".join([first, *(condensed(part, (Turn(first, ""),)) for part in more)])
         elif prompt.task == "summary":
             yield from self._summary(prompt)
         else:

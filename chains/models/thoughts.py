@@ -1,18 +1,27 @@
-"""Some models think aloud between <think> and </think> before they answer. The reader gets the answer alone."""
+"""Thinking aloud before an answer, between tags: taken out of a reply while it comes. The reader gets the answer alone.
 
-_TAGS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+Some models do it by themselves, between <think> and </think>; others where they are asked to (chains/guided.py).
+"""
+
+from collections.abc import Sequence
+
+Tags = Sequence[tuple[str, str]]
+_TAGS: Tags = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
 
 
 class Thoughts:
     """Takes thinking out of a reply that comes in pieces, however the pieces split the tags.
 
     `inside`: the reply begins in the middle of a thought (some chat templates end the prompt with "<think>").
-    `seen` is true once there was any thought. A thought that never ends is all thought.
+    `seen` is true once there was any thought, `text` is all of it so far. A thought that never ends is all thought.
+    An end without a beginning is dropped. `tags` are in lower case; a reply may write them otherwise.
     """
 
-    def __init__(self, inside: bool = False) -> None:
+    def __init__(self, inside: bool = False, tags: Tags = _TAGS) -> None:
         self.seen = inside
-        self._end = _TAGS[0][1] if inside else ""  # the tag that ends the thought we are in; "" outside
+        self.text = ""
+        self._tags = dict(tags)
+        self._end = tags[0][1] if inside else ""  # the tag that ends the thought we are in; "" outside
         self._held = ""  # what may be the beginning of a tag
         self._blank = True  # nothing visible yet: white space before the answer is dropped
 
@@ -21,22 +30,28 @@ class Thoughts:
         text, self._held = self._held + piece, ""
         out = ""
         while text:
-            tags = (self._end,) if self._end else tuple(start for start, _ in _TAGS)
-            at, tag = min(((text.find(tag), tag) for tag in tags if tag in text), default=(-1, ""))
+            tags = (self._end,) if self._end else (*self._tags, *self._tags.values())
+            low = _lower(text)
+            at, tag = min(((low.find(tag), tag) for tag in tags if tag in low), default=(-1, ""))
+            certain = text[: len(text) - _beginning(low, tags)] if at < 0 else text[:at]
+            if self._end:
+                self.text += certain
+            else:
+                out += certain
             if at < 0:
-                kept = _beginning(text, tags)
-                self._held = text[len(text) - kept :]
-                out += "" if self._end else text[: len(text) - kept]
+                self._held = text[len(certain) :]
                 break
-            out += "" if self._end else text[:at]
             text = text[at + len(tag) :]
-            self._end = "" if self._end else dict(_TAGS)[tag]
-            self.seen = True
+            self._end = self._tags.get(tag, "")
+            self.seen = self.seen or bool(self._end)
         return self._show(out)
 
     def close(self) -> str:
         """What was held back and is no tag after all."""
-        rest, self._held = ("" if self._end else self._held), ""
+        rest, self._held = self._held, ""
+        if self._end:
+            self.text += rest
+            return ""
         return self._show(rest)
 
     def _show(self, text: str) -> str:
@@ -46,7 +61,13 @@ class Thoughts:
         return text
 
 
-def _beginning(text: str, tags: tuple[str, ...]) -> int:
+def _lower(text: str) -> str:
+    """In lower case, every character where it was: some capitals become two letters."""
+    low = text.lower()
+    return low if len(low) == len(text) else "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def _beginning(text: str, tags: Sequence[str]) -> int:
     """How many of the last characters of `text` may be the beginning of one of the tags."""
     longest = max(len(tag) for tag in tags) - 1
     return next((n for n in range(min(longest, len(text)), 0, -1) if any(tag.startswith(text[-n:]) for tag in tags)), 0)

@@ -1,0 +1,122 @@
+"""A model that is shown examples, and that reasons before it answers. To a chain it is a Model like any other.
+
+The calls that write an answer are the ones that are changed. What the model reasons is taken out of the stream while it
+comes; a chain never sees it, so it is in no answer, citation, score or figure.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+
+from chains import examples as shown
+from chains.calls import closed
+from chains.events import Step
+from chains.models.base import Finish, Model, Usage
+from chains.models.thoughts import Thoughts
+from chains.prompts import Prompt
+from chains.ways import Ways
+
+ROLES = frozenset({"answer", "reduce", "refine", "rerank"})
+REASONING_TOKENS = 400
+LEAST_TOKENS = 100  # in which there is anything to be reasoned; what asks for it takes as many
+SHARE = 8  # reasoning takes at most this fraction of the window
+TAGS = (("<reasoning>", "</reasoning>"),)
+
+
+class Guided:
+    """A Model around a model, for one question. What it has to tell is in `told`."""
+
+    def __init__(self, model: Model, question: str, ways: Ways) -> None:
+        self._model = model
+        room = min(REASONING_TOKENS, model.context // SHARE) if ways.think else 0
+        self._reasoning = room if room >= LEAST_TOKENS else 0
+        self._examples = shown.chosen(ways.examples, question, model)
+        self._lock = threading.Lock()
+        self._told: deque[Step] = deque()
+        self.spare = int(self._reasoning > 0)  # calls that it may make beyond those that it is asked for
+        if ways.think and not self._reasoning:
+            self._told.append(Step("reasoned"))
+        if ways.examples:
+            self._told.append(Step("examples", len(self._examples), len(ways.examples)))
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def context(self) -> int:
+        """Without what reasoning takes, which no chain has to think of."""
+        return self._model.context - self._reasoning
+
+    @property
+    def parallel(self) -> int:
+        return self._model.parallel
+
+    def told(self) -> Iterator[Step]:
+        """What has not been told yet. The sources of a "reasoned" are those of its call; without text it says that
+        the model's window has no room for any.
+        """
+        while self._told:
+            yield self._told.popleft()
+
+    def count(self, prompt: Prompt) -> int:
+        return self._model.count(self._guided(prompt))
+
+    def size(self, text: str) -> int:
+        return self._model.size(text)
+
+    def at_most(self, text: str) -> int:
+        return self._model.at_most(text)
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        """See Model.stream.
+
+        A reply that is nothing but reasoning is none. The first such one is asked for again, without any; what chains
+        do with a bad reply is good enough for the others.
+        """
+        asked = self._guided(prompt)
+        if not asked.reasoning:
+            yield from self._plainly(asked)
+            return
+        thoughts, visible = Thoughts(tags=TAGS), False
+        finish = Finish("stop", Usage())
+        with closed(self._model.stream(asked)) as stream:
+            for piece in stream:
+                if isinstance(piece, Finish):
+                    finish = piece
+                    continue
+                text = thoughts.feed(piece)
+                if text and not visible:
+                    visible = True
+                    self._tell(thoughts, asked)
+                yield text
+        rest = thoughts.close()
+        if rest.strip() and not visible:
+            visible = True
+            self._tell(thoughts, asked)
+        if visible or not thoughts.seen or not self._again():
+            yield rest
+            yield finish
+            return
+        self._told.append(Step("lost", text=" ".join(thoughts.text.split())[:200]))
+        yield from self._plainly(replace(asked, reasoning=0, max_tokens=prompt.max_tokens))
+
+    def _plainly(self, prompt: Prompt) -> Iterator[str | Finish]:
+        with closed(self._model.stream(prompt)) as stream:
+            yield from stream
+
+    def _guided(self, prompt: Prompt) -> Prompt:
+        if prompt.role not in ROLES or prompt.task != "question":
+            return prompt
+        most = prompt.max_tokens + self._reasoning
+        return replace(prompt, examples=self._examples, reasoning=self._reasoning, max_tokens=most)
+
+    def _tell(self, thoughts: Thoughts, prompt: Prompt) -> None:
+        if thoughts.text.strip():
+            self._told.append(Step("reasoned", text=thoughts.text.strip(), sources=prompt.sources))
+
+    def _again(self) -> bool:
+        with self._lock:
+            spare, self.spare = self.spare, 0
+            return spare > 0

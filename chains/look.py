@@ -1,0 +1,83 @@
+"""A question as it was asked → the passages that it is answered from: made to stand alone, stepped back from, split."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from chains import tongue, ways
+from chains.condense import condense
+from chains.events import Step
+from chains.models.base import Model
+from chains.prompts import Language, Turn
+from chains.ways import Ways
+from ingest.document import Passage
+from ingest.tokens import language as language_of
+
+Find = Callable[[str], Sequence[Passage]]
+CALLS = frozenset({"condensed", "broader", "split"})  # the steps that each tell of a model call
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a question is answered from."""
+
+    question: str  # that is answered and was searched for: stand-alone, without a wish for a language
+    language: Language  # of the answer
+    passages: tuple[Passage, ...]  # best first, none overlapping
+
+
+def bound(way: Ways) -> int:
+    """Model calls that `look` makes at most."""
+    return 1 + way.calls
+
+
+def look(
+    question: str, find: Find, k: int, model: Model, history: Sequence[Turn], language: Language | None, way: Ways
+) -> Generator[Step, None, Looked]:
+    """Steps, and what was found. `find` finds k passages. `language` counts where the question itself asks for none;
+    None is the question's own. Raises what `find` raises.
+    """
+    said, wished = tongue.asked_for(question)
+    if not said:  # "In English, please.": the last question once more
+        earlier = (tongue.asked_for(turn.question)[0] for turn in reversed(history))
+        said = next(filter(None, earlier), question)
+    alone = condense(said, history, model)
+    if alone != said:
+        yield Step("condensed", text=alone)
+    wider, pieces = "", tuple[str, ...]()
+    if way.parts:
+        pieces = ways.parts(alone, history, model)
+        yield Step("split", len(pieces), len(pieces), " ".join(pieces))
+    if way.step_back:
+        wider = ways.broader(alone, model)
+        yield Step("broader", text=wider)
+    passages = list(find(alone))
+    if pieces:
+        passages = in_turn([*map(find, pieces), passages], max(k, len(pieces)))
+    if wider:
+        passages = beside(passages, find(wider), max(k, len(pieces)), min(k // 3, max(0, k - len(pieces))))
+    return Looked(alone, wished or language or language_of(said), tuple(passages))
+
+
+def in_turn(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
+    """k passages, the best of each in turn, then the second of each, and so on; none that repeats another's text."""
+    kept: list[Passage] = []
+    for place in range(max(map(len, found), default=0)):
+        for passages in found:
+            if place < len(passages) and len(kept) < k and not _there(passages[place], kept):
+                kept.append(passages[place])
+    return kept
+
+
+def beside(own: Sequence[Passage], other: Sequence[Passage], k: int, most: int) -> list[Passage]:
+    """k passages: the first of `own`, and after them the best of `other` that it does not have, `most` of these."""
+    new = [passage for passage in other if not _there(passage, own)][:most]
+    return [*own[: k - len(new)], *new]
+
+
+def _there(passage: Passage, kept: Sequence[Passage]) -> bool:
+    """Whether one of these has some of its text: neighbours may have been joined to one passage."""
+    one = passage.chunk
+    return any(
+        one.document == other.chunk.document and max(one.start, other.chunk.start) < min(one.end, other.chunk.end)
+        for other in kept
+    )

@@ -1,0 +1,77 @@
+"""Ways to ask better: the more general question behind one (step-back), and the parts that it is made of.
+
+Each costs one call and is checked like any rewrite; what is not fit for use is left out, and the question stays.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chains import budget, calls, rewrite
+from chains.errors import ModelError
+from chains.models.base import Model
+from chains.prompts import Example, Prompt, Role, Turn
+from ingest.tokens import language
+
+MOST_PARTS = 4
+_REPLY_TOKENS = {"broaden": 120, "split": 320}
+_ITEM = re.compile(r"^\s*(?:[-*•·–]|\(?\d{1,2}[.)、．:：]|[（(]?[一二三四][）)、.]|part \d+\s*[:.])\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a question is asked, beside its chain. All are off unless wanted; a summary knows none of them."""
+
+    step_back: bool = False  # search for the more general question behind it too
+    think: bool = False  # let the model reason before it answers
+    parts: bool = False  # search for the parts of the question apart
+    examples: tuple[Example, ...] = ()  # questions with the answers that somebody would like
+
+    @property
+    def calls(self) -> int:
+        """Model calls at most, before the chain's own."""
+        return self.step_back + self.parts
+
+
+PLAIN = Ways()
+
+
+def broader(question: str, model: Model) -> str:
+    """The more general question behind it, where the model finds one that may be used; else "". One call at most."""
+    text = rewrite.cleaned(_asked("broaden", question, model))
+    good = rewrite.is_question_like(text, question) and not rewrite.same(text, question)
+    return text if good and _near(text, [question]) else ""
+
+
+def parts(question: str, history: Sequence[Turn], model: Model) -> tuple[str, ...]:
+    """The questions that it is made of, 2 to 4; none where it is to stay whole. One call at most."""
+    known = [question, *(text for turn in history for text in (turn.question, turn.answer))]
+    found: list[str] = []
+    for line in _asked("split", question, model).splitlines():
+        text = rewrite.cleaned(_ITEM.sub("", line))
+        if any(rewrite.same(text, other) for other in (question, *found)):
+            continue
+        if rewrite.is_question_like(text, question) and _near(text, known):
+            found.append(text)
+    return tuple(found[:MOST_PARTS]) if len(found) > 1 else ()
+
+
+def _near(text: str, known: Sequence[str]) -> bool:
+    """Whether it shares its subject, and names no person, place or number that was not spoken of."""
+    spoken = "\n".join(known)
+    if rewrite.names(text) - rewrite.all_words(spoken) or rewrite.numbers(text) - rewrite.numbers(spoken):
+        return False
+    shared = rewrite.subject(text) & rewrite.subject(spoken)
+    return len(shared) > (language(text) == "zh")  # one Chinese character is no word yet
+
+
+def _asked(role: Role, question: str, model: Model) -> str:
+    """The model's reply; "" where it fails, or where the question does not fit its window."""
+    prompt = Prompt(role, "question", question, language(question), _REPLY_TOKENS[role])
+    prompt = replace(prompt, max_tokens=budget.reply_tokens(prompt.max_tokens, model))
+    if not budget.fits(prompt, model):
+        return ""
+    try:
+        return calls.read(model, prompt).text
+    except ModelError:
+        return ""
