@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from chains.events import Answer, Citation, Event, Figure, Step, Token
+from chains.plan import Plan
 from chains.retrieve import Found
+from chains.spending import Cost
 from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
 from ingest.library import Receipt
@@ -208,6 +210,31 @@ def health_json(record: Record, pages: Sequence[Page]) -> dict[str, object]:
     }
 
 
+def plan_text(plan: Plan, calls: int = 0) -> str:
+    """What it takes at most, in words. `calls`: with those that were made before it was planned."""
+    used = plan.usage
+    parts = [
+        some(calls or plan.calls, "model call"),
+        f"{used.input_tokens:,} tokens in and {used.output_tokens:,} out",
+        "time not known yet" if plan.seconds is None else f"about {seconds_text(plan.seconds)}",
+        "price not known" if plan.cost is None else cost_text(plan.cost),
+    ]
+    parts += [f"{plan.kept} of the calls already there"] if plan.kept else []
+    return "at most " + ", ".join(parts)
+
+
+def seconds_text(seconds: float) -> str:
+    """0.4 s, 12 s, 5 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def cost_text(cost: Cost) -> str:
+    return str(cost) if cost.amount else "no cost"
+
+
 def step_text(step: Step) -> str:
     """A step in words."""
     of = f"{step.done} of {step.total}"
@@ -218,7 +245,11 @@ def step_text(step: Step) -> str:
             names = {source.passage.name for source in step.sources}
             return f"found {some(len(step.sources), 'passage')} in {some(len(names), 'document')}"
         case "planned":
-            return f"at most {some(step.total, 'model call')}"
+            return plan_text(step.plan, step.total) if step.plan else f"at most {some(step.total, 'model call')}"
+        case "resumed":
+            return f"{of} calls were already there"
+        case "level":
+            return f"level {of}: " + (f"{step.text} notes" if step.done < step.total else "the last page")
         case "cut":
             return f"only {of} passages fit the model's window; --chain map_reduce reads all"
         case "read":

@@ -1,25 +1,30 @@
 """The one door: a question becomes events, and one Answer last."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
-from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
+from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff
 from chains.calls import closed
 from chains.condense import condense
-from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
+from chains.errors import CapReached, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token
 from chains.figures import figures
+from chains.memory import Memory
+from chains.memory import scope as work
 from chains.meter import Meter
 from chains.models.base import Model, Usage
-from chains.parts import parts
+from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
+from chains.spending import FREE, FREELY, Ledger, Price, Spending
 from chains.tasks import Task
+from chains.whole import announced, whole
+from chains.whole import documents as documents_of
 from ingest.document import Passage
-from ingest.errors import PagewiseError, UnknownDocument
+from ingest.errors import PagewiseError
 from ingest.library import Library
 from ingest.tokens import language as language_of
 
@@ -29,14 +34,19 @@ class Chain:
     """A way from sources to an answer.
 
     `run` yields a Step with `sources` for everything that the model gets to read, before any mark to it; marks to other
-    sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no call. `tasks`:
-    what it can be asked for.
+    sources are dropped. `plan` is an upper bound on its calls and tokens; it counts tokens but makes no call. `tasks`:
+    what it can be asked for. `closing`: what it needs to make an answer of so many sources that it has read.
     """
 
     name: str
     run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token]]
-    calls: Callable[[Task, Sequence[Source], Model], int]
+    plan: Callable[[Task, Sequence[Source], Model], Plan]
     tasks: frozenset[str]
+    closing: Callable[[Task, int, Model], Sequence[Stage]] = lambda task, read, model: ()
+
+    def calls(self, task: Task, sources: Sequence[Source], model: Model) -> int:
+        """At most so many calls."""
+        return self.plan(task, sources, model).calls
 
 
 @dataclass(frozen=True)
@@ -54,11 +64,13 @@ class Asked:
 
 
 _BOTH = frozenset({"question", "summary"})
+_NOTING = ("map_reduce", "recursive")  # those that make a call for each source they have read
 CHAINS: Mapping[str, Chain] = {
     "stuff": Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),
-    "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH),
+    "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH, map_reduce.closing),
     "refine": Chain("refine", refine.refine, refine.at_most, _BOTH),
     "map_rerank": Chain("map_rerank", map_rerank.map_rerank, map_rerank.at_most, frozenset({"question"})),
+    "recursive": Chain("recursive", recursive.recursive, recursive.at_most, frozenset({"summary"}), recursive.closing),
 }
 
 
@@ -74,15 +86,17 @@ def ask(
     reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
+    spending: Spending = FREELY,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
     `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's. Raises
-    UnknownChain at once, a library's error before the first event; what goes wrong later is the Answer's `error`,
-    beside the text that had come.
+    UnknownChain and PriceUnknown at once, a library's error before the first event; what goes wrong later is the
+    Answer's `error`, beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _ask(question, found, model, _chain(chain, "question"), history, language)
+    chosen, ledger = _chain(chain, "question"), Ledger(model.name, spending.caps, spending.price)
+    return _ask(question, found, model, chosen, history, language, spending, ledger)
 
 
 def asked(question: str, wanted: str, passages: Sequence[Passage], language: Language | None) -> Asked:
@@ -91,36 +105,75 @@ def asked(question: str, wanted: str, passages: Sequence[Passage], language: Lan
     return Asked(question, Task("question", wanted, language or language_of(question)), sources)
 
 
-def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
-    """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched."""
+def answer_from(
+    given: Asked, model: Model, chain: str, spending: Spending = FREELY, ledger: Ledger | None = None
+) -> Iterator[Event]:
+    """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched.
+
+    `ledger`: what it shares its caps with.
+    """
     one = _chain(chain, "question")
     begun = replace(_begun(given.question, one, model), sources=given.sources, searched=given.searched)
-    return _run(one, given.task, begun, Meter(model), monotonic())
+    meter = Meter(model, ledger or Ledger(model.name, spending.caps, spending.price), spending.speeds)
+    return _run(one, given.task, begun, meter, monotonic(), spending)
 
 
 def summarize(
-    document: str, library: Library, model: Model, *, chain: str = "map_reduce", language: Language | None = None
+    document: str,
+    library: Library,
+    model: Model,
+    *,
+    chain: str = "map_reduce",
+    language: Language | None = None,
+    spending: Spending = FREELY,
 ) -> Iterator[Event]:
     """Events, and one Answer last, as `ask`. `document` is an id; `language` None writes in the document's."""
-    return _summarize(document, library, model, _chain(chain, "summary"), language)
+    chosen, ledger = _chain(chain, "summary"), Ledger(model.name, spending.caps, spending.price)
+    return _summarize(document, library, model, chosen, language, spending, ledger)
 
 
-def cut_short(events: Sequence[Event], question: str, chain: str, model: str, seconds: float) -> Answer:
+def plans(
+    document: str,
+    library: Library,
+    model: Model,
+    *,
+    chains: Collection[str] = (),
+    language: Language | None = None,
+    spending: Spending = FREELY,
+) -> dict[str, Plan | PagewiseError]:
+    """What summing up a document takes at most, by each of these chains (none: all that can). No call is made."""
+    meter = Meter(model)
+    book = whole(document, library, meter, language)
+    found: dict[str, Plan | PagewiseError] = {}
+    for name in chains or [name for name, chain in CHAINS.items() if "summary" in chain.tasks]:
+        try:
+            plan = _chain(name, "summary").plan(book.task, book.sources, meter)
+            found[name] = announced(plan, name, book.task, book.sources, model, spending)
+        except PagewiseError as error:
+            found[name] = error
+    return found
+
+
+def cut_short(
+    events: Sequence[Event], question: str, chain: str, model: str, seconds: float, price: Price | None = None
+) -> Answer:
     """The stopped answer, from the events that had come before a caller closed the iterator.
 
-    Its calls are those whose outcome had been told; tokens used are not known then.
+    Its calls and tokens are those whose outcome had been told; of the call that was cut off nothing is known then.
     """
     sources: tuple[Source, ...] = ()
     given: set[int] = set()
-    searched, calls, writing = "", 0, False
+    searched, calls, writing, usage, kept = "", 0, False, Usage(), 0
     for event in events:
         if isinstance(event, Step):
+            usage = event.usage
+            kept = event.done if event.name == "resumed" else kept
             given.update(source.n for source in event.sources if event.name != "searched")
             if event.name == "searched":
                 sources = event.sources
             elif event.name == "condensed":
                 searched, calls = event.text, calls + 1
-            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
+            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain in _NOTING)
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
     reader = citations.read(text, given)
@@ -133,12 +186,14 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         refused=False,
         chain=chain,
         model=model,
-        calls=calls + (writing and chain in ("stuff", "map_reduce", "refine")),
+        calls=max(0, calls + (writing and chain != "map_rerank") - kept),
         seconds=seconds,
-        usage=Usage(),
+        usage=usage,
         stopped=True,
         searched=searched,
         figures=figures(reader.text, question, found, sources),
+        cost=price.cost(usage) if price and (usage != Usage() or price == FREE) else None,
+        kept=kept,
     )
 
 
@@ -156,8 +211,10 @@ def _ask(
     chain: Chain,
     history: Sequence[Turn],
     language: Language | None,
+    spending: Spending,
+    ledger: Ledger,
 ) -> Iterator[Event]:
-    started, meter = monotonic(), Meter(model)
+    started, meter = monotonic(), Meter(model, ledger, spending.speeds)
     meter.bound = 1
     wanted = condense(question, history, meter)
     answer = replace(_begun(question, chain, model), searched=wanted if wanted != question else "")
@@ -171,54 +228,66 @@ def _ask(
         yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
     given = asked(question, wanted, passages, language)
-    yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started)
+    yield from _run(chain, given.task, replace(answer, sources=given.sources), meter, started, spending)
 
 
 def _summarize(
-    document: str, library: Library, model: Model, chain: Chain, language: Language | None
+    document: str,
+    library: Library,
+    model: Model,
+    chain: Chain,
+    language: Language | None,
+    spending: Spending,
+    ledger: Ledger,
 ) -> Iterator[Event]:
-    started, meter = monotonic(), Meter(model)
-    record = library.holds(document)
-    if record is None:
-        raise UnknownDocument(name=document)
-    passages = library.all_passages(document)
-    task = Task("summary", record.title, language or language_of(" ".join(passage.text for passage in passages[:20])))
-    try:
-        pages = [library.page(document, number) for number in range(1, record.pages + 1)]
-        sources = parts(passages, pages, task, meter)
-    except ContextTooSmall:  # for the chain as well, which says so in its Answer
-        sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    yield from _run(chain, task, replace(_begun(record.title, chain, model), sources=sources), meter, started)
+    started, meter = monotonic(), Meter(model, ledger, spending.speeds)
+    book = whole(document, library, meter, language)
+    begun = replace(_begun(book.record.title, chain, model), sources=book.sources)
+    yield from _run(chain, book.task, begun, meter, started, spending)
 
 
 def _begun(question: str, chain: Chain, model: Model) -> Answer:
     return Answer(question, "", (), (), False, chain.name, model.name, 0, 0.0, Usage())
 
 
-def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float) -> Iterator[Event]:
+def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float, spending: Spending) -> Iterator[Event]:
     """The chain over numbered sources, its marks read, its citations checked; last the Answer that `answer` begins."""
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
     given: set[int] = set()
     reader = citations.MarkReader(given)
     error: PagewiseError | None = None
+    told = 0
     if sources:
         try:
-            meter.bound = meter.calls + chain.calls(task, sources, meter)
-            yield Step("planned", total=meter.bound)
+            plan = announced(chain.plan(task, sources, meter), chain.name, task, sources, meter, spending)
+            meter.bound = meter.calls + plan.calls
+            meter.closing = partial(_closing, chain, task, meter)
+            meter.memory = _memory(chain, task, sources, plan, meter, spending)
+            yield Step("planned", total=meter.bound, plan=plan)
             with closed(chain.run(task, sources, meter)) as events:
                 for event in events:
+                    if meter.kept > told and meter.calls:  # what was there came first, and now it goes on
+                        told = meter.kept
+                        yield Step("resumed", told, meter.bound)
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
                         continue
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text
-                    yield replace(event, text=shown)
+                    yield replace(event, text=shown, usage=meter.usage)
         except PagewiseError as broken:
             error = broken
+        finally:
+            if spending.speeds is not None:
+                spending.speeds.flush()
+        if meter.kept > told:
+            yield Step("resumed", meter.kept, meter.bound, usage=meter.usage)
     if rest := reader.close():
         yield Token(rest)
     answer = replace(answer, dropped=reader.dropped)
+    if error is None or isinstance(error, CapReached):
+        error = _capped(meter.capped, sources, given)
     if sources and error is None and not reader.text:
         error = ModelFailed(model=meter.name, detail="its reply was empty")
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -226,7 +295,42 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float)
     else:
         found = citations.cite(reader, sources)
         if found:
-            yield Step("verified", sum(citation.verified for citation in found), len(found))
+            yield Step("verified", sum(citation.verified for citation in found), len(found), usage=meter.usage)
         held = figures(reader.text, answer.question, found, sources)
         answer = replace(answer, text=reader.text, citations=found, figures=held, error=error)
-    yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)
+    cost = spending.price.cost(meter.usage) if spending.price else None
+    yield replace(
+        answer,
+        calls=meter.calls,
+        seconds=monotonic() - started,
+        usage=meter.usage,
+        cost=cost,
+        kept=meter.kept,
+    )
+
+
+def _closing(chain: Chain, task: Task, model: Model, read: int) -> Sequence[Stage]:
+    return chain.closing(task, read, model)
+
+
+def _memory(
+    chain: Chain, task: Task, sources: Sequence[Source], plan: Plan, model: Model, spending: Spending
+) -> Memory | None:
+    """Where the replies of work of several calls are kept; a single call has nothing to be resumed."""
+    if spending.replies is None or plan.calls < 2:
+        return None
+    owners = documents_of(sources)
+    name = work(chain.name, task, model.name, owners)
+    if spending.again:
+        spending.replies.drop(name)
+    return Memory(spending.replies, name, owners)
+
+
+def _capped(error: CapReached | None, sources: Sequence[Source], given: Collection[int]) -> CapReached | None:
+    """The error of the cap that ended it, with how much was read by then."""
+    if error is None:
+        return None
+    pages = {source.n: {(source.passage.document, s.page) for s in source.passage.chunk.spans} for source in sources}
+    read = set().union(*(pages[n] for n in given if n in pages))
+    every = set().union(*pages.values())
+    return type(error)(**{**error.params, "read": len(read), "total": len(every)})

@@ -17,6 +17,7 @@ from chains.models.base import Finish, Model, Usage
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
+from chains.spending import FREELY, Cost, Ledger, Price, Spending, together
 from ingest.document import Passage
 from ingest.library import Library
 
@@ -43,6 +44,7 @@ class Comparison:
     calls: int  # of all, with the one that made the question stand alone
     usage: Usage  # the same
     seconds: float  # from the question to the last answer
+    cost: Cost | None = None  # of all; None: the model's price is not known
 
     @property
     def stopped(self) -> bool:
@@ -67,18 +69,23 @@ def compare(
     reranker: Reranker | None = None,
     history: Sequence[Turn] = (),
     language: Language | None = None,
+    spending: Spending = FREELY,
 ) -> Iterator[Compared]:
     """What concerns all chains as Steps, then each chain's events, and one Comparison last.
 
     The arguments are those of `ask`. Chains run at once where the model takes several calls at once (all together no
     more than it takes), else one after the other. What goes wrong in a chain is its Answer's `error` and costs the
-    others nothing; a library's error is raised before any chain begins. Closing it stops the model's work.
+    others nothing; a library's error is raised before any chain begins. Caps are for all chains together. Closing it
+    stops the model's work.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    return _compare(question, found, model, history, language)
+    ledger = Ledger(model.name, spending.caps, spending.price)
+    return _compare(question, found, model, history, language, spending, ledger)
 
 
-def cut_short(events: Sequence[Compared], question: str, model: str, seconds: float) -> Comparison:
+def cut_short(
+    events: Sequence[Compared], question: str, model: str, seconds: float, price: Price | None = None
+) -> Comparison:
     """The stopped comparison, from the events that had come: answers that were whole are kept as they are."""
     searched, condensed, sources = "", 0, Step("searched")
     of: dict[str, list[Of]] = {name: [] for name in NAMES}
@@ -96,9 +103,9 @@ def cut_short(events: Sequence[Compared], question: str, model: str, seconds: fl
             answers.append(last)
             continue
         came = [sources, *(one.event for one in told)]
-        cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
+        cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0, price)
         answers.append(replace(cut, searched=searched))
-    return _whole(question, searched, answers, condensed, Usage(), seconds)
+    return _whole(question, searched, answers, condensed, Usage(), seconds, None)
 
 
 def _compare(
@@ -107,8 +114,10 @@ def _compare(
     model: Model,
     history: Sequence[Turn],
     language: Language | None,
+    spending: Spending,
+    ledger: Ledger,
 ) -> Iterator[Compared]:
-    started, meter = monotonic(), Meter(model)
+    started, meter = monotonic(), Meter(model, ledger, spending.speeds)
     meter.bound = 1
     wanted = condense(question, history, meter)
     if wanted != question:
@@ -116,31 +125,41 @@ def _compare(
     given = answer.asked(question, wanted, find(wanted), language)
     yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
     answers: dict[str, Answer] = {}
-    with closed(_chains(given, model)) as events:
+    with closed(_chains(given, model, spending, ledger)) as events:
         for of in events:
             if isinstance(of.event, Answer):
                 answers[of.chain] = of.event
             yield of
     in_order = [answers[name] for name in NAMES]
-    yield _whole(question, given.searched, in_order, meter.calls, meter.usage, monotonic() - started)
+    price = spending.price
+    seconds = monotonic() - started
+    yield _whole(question, given.searched, in_order, meter.calls, meter.usage, seconds, price)
 
 
 def _whole(
-    question: str, searched: str, answers: Sequence[Answer], calls: int, usage: Usage, seconds: float
+    question: str,
+    searched: str,
+    answers: Sequence[Answer],
+    calls: int,
+    usage: Usage,
+    seconds: float,
+    price: Price | None,
 ) -> Comparison:
+    """`calls`, `usage`: of the call that made the question stand alone, `price` what that is paid by."""
+    first = price.cost(usage) if price else None
+    costs = [answer.cost for answer in answers] + ([first] if calls else [])
     calls += sum(answer.calls for answer in answers)
-    return Comparison(
-        question, searched, tuple(answers), calls, sum((answer.usage for answer in answers), usage), seconds
-    )
+    usage = sum((answer.usage for answer in answers), usage)
+    return Comparison(question, searched, tuple(answers), calls, usage, seconds, together(costs))
 
 
-def _chains(given: Asked, model: Model) -> Iterator[Of]:
+def _chains(given: Asked, model: Model, spending: Spending, ledger: Ledger) -> Iterator[Of]:
     """The events of all chains as they come. Closing it stops the chains."""
     shared = _Shared(model)
 
     def chain(name: str, stop: threading.Event, put: Callable[[Of], None]) -> None:
         began = monotonic()
-        with closed(answer_from(given, shared, name)) as events:
+        with closed(answer_from(given, shared, name, spending, ledger)) as events:
             for event in events:
                 if stop.is_set():
                     return

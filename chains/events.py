@@ -1,16 +1,20 @@
 """What comes out of a question, in order: Steps and Tokens, and one Answer last."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from chains.models.base import Usage
+from chains.plan import Plan
 from chains.prompts import Source
+from chains.spending import Cost
 from ingest.errors import PagewiseError
 
 StepName = Literal[
     "condensed",  # text: the stand-alone question that is searched for
     "searched",  # sources: what was found, numbered
-    "planned",  # total: at most so many model calls
+    "planned",  # total: at most so many model calls; plan: what they take at most
+    "resumed",  # done of total calls were there from an earlier start, and are not made again
+    "level",  # done of total levels of a long document begins; text: how many notes it makes
     "cut",  # done of total sources fit the model's window; text: names the chain that would read all
     "read",  # done of total sources were read
     "drafted",  # done of total; text: the draft so far
@@ -31,6 +35,8 @@ class Step:
     total: int = 0
     text: str = ""
     sources: tuple[Source, ...] = ()
+    plan: Plan | None = field(default=None, compare=False)
+    usage: Usage = field(default=Usage(), compare=False)  # of the question until now
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class Answer:
     error: PagewiseError | None = None  # what broke it off; text is what had come
     searched: str = ""  # the stand-alone question, where it differs from the question
     figures: tuple[Figure, ...] = ()  # of the text, in their order; a refusal has none
+    cost: Cost | None = None  # None: the model's price is not known
+    kept: int = 0  # calls of an earlier start that did not have to be made again
 
     @property
     def found(self) -> int:

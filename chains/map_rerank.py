@@ -7,6 +7,7 @@ from chains.errors import ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
 from chains.notes import marked
+from chains.plan import Plan, Stage
 from chains.prompts import Prompt, Source
 from chains.refusal import NOT_FOUND, is_refusal
 from chains.tasks import Task
@@ -22,8 +23,9 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
         yield Step("cut", len(sources) - cut, len(sources))
     votes: dict[int, scores.Vote] = {}
     errors: list[ModelError] = []
+    ended: list[ModelError] = []
     with calls.closed(calls.read_all(model, prompts)) as replies:
-        for done, (index, reply) in enumerate(replies, 1):
+        for done, (index, reply) in enumerate(calls.to_the_end(replies, ended), 1):
             source = (sources[index],)
             if isinstance(reply, ModelError):
                 errors.append(reply)
@@ -35,14 +37,19 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
                 yield Step("lost", done, len(sources), reply.text[:200], source)
             else:
                 yield Step("scored", done, len(sources), f"{score:.0f}", source)
-    if errors and not votes:
-        raise errors[0]
+    if (errors or ended) and not votes:
+        raise (ended or errors)[0]
     best = _best(votes)
-    yield Token(NOT_FOUND[task.language] if best is None else marked(votes[best].answer, sources[best].n))
+    if best is not None:
+        yield Token(marked(votes[best].answer, sources[best].n))
+    elif not ended:
+        yield Token(NOT_FOUND[task.language])
+    if ended:
+        raise ended[0]
 
 
-def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
-    return len(sources)
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
+    return Plan((Stage.of((_prompt(task, source, model) for source in sources), model),))
 
 
 def _prompt(task: Task, source: Source, model: Model) -> Prompt:

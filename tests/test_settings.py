@@ -144,8 +144,8 @@ def test_settings_are_frozen_and_closed() -> None:
 
 
 def test_the_chains_of_the_settings_are_those_that_there_are() -> None:
-    answer = pytest.importorskip("chains.answer")
-    assert set(get_args(Settings.model_fields["chain"].annotation)) == set(answer.CHAINS)
+    compare = pytest.importorskip("chains.compare")
+    assert set(get_args(Settings.model_fields["chain"].annotation)) == set(compare.NAMES)
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -11,7 +11,7 @@ from app.i18n import NAMES, Words
 from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
 from app.views.answer import model_name
-from chains.answer import CHAINS
+from chains.compare import NAMES as CHAINS
 from settings import Settings
 
 _EARLIER = 12
