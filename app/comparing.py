@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from app.costs import cost_json
 from app.output import citation_lines, figures_line, how_json, page_text, step_text
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
@@ -18,6 +19,7 @@ def comparison_json(comparison: Comparison) -> dict[str, object]:
         "calls": comparison.calls,
         "seconds": round(comparison.seconds, 3),
         "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
+        "cost": cost_json(comparison.cost),
         "answers": [_answer_json(answer) for answer in comparison.answers],
         "agreement": agreement_json(comparison.agreement),
         **({"stopped": True} if comparison.stopped else {}),
@@ -116,8 +118,8 @@ def _who(chains: Sequence[str], agreement: Agreement) -> str:
 
 
 def table(answers: Sequence[Answer]) -> Iterator[str]:
-    """A line a chain: quotes found word for word on their pages, calls, tokens read and written, seconds."""
-    rows = [("chain", "quotes found", "calls", "tokens in", "out", "seconds")]
+    """A line a chain: quotes found word for word on their pages, calls, tokens read and written, seconds, money."""
+    rows = [("chain", "quotes found", "calls", "tokens in", "out", "seconds", "cost")]
     for answer in answers:
         good, usage = sum(citation.verified for citation in answer.citations), answer.usage
         counted = bool(usage.input_tokens or usage.output_tokens)
@@ -129,6 +131,7 @@ def table(answers: Sequence[Answer]) -> Iterator[str]:
                 str(usage.input_tokens) if counted else "–",
                 str(usage.output_tokens) if counted else "–",
                 f"{answer.seconds:.1f}",
+                "unknown" if answer.cost is None else str(answer.cost),
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from app.costs import cost_json, plan_text, took_text
 from chains.events import Answer, Citation, Event, Figure, Step, Token
-from chains.plan import Plan
 from chains.retrieve import Found
-from chains.spending import Cost
 from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
 from ingest.library import Receipt
@@ -138,6 +137,8 @@ def how_json(answer: Answer) -> dict[str, object]:
         "calls": answer.calls,
         "seconds": round(answer.seconds, 3),
         "usage": usage,
+        "cost": cost_json(answer.cost),
+        "kept": answer.kept,
         "citations": [_citation_json(citation) for citation in answer.citations],
         "figures": [_figure_json(figure) for figure in answer.figures],
         **({"stopped": True} if answer.stopped else {}),
@@ -210,31 +211,6 @@ def health_json(record: Record, pages: Sequence[Page]) -> dict[str, object]:
     }
 
 
-def plan_text(plan: Plan, calls: int = 0) -> str:
-    """What it takes at most, in words. `calls`: with those that were made before it was planned."""
-    used = plan.usage
-    parts = [
-        some(calls or plan.calls, "model call"),
-        f"{used.input_tokens:,} tokens in and {used.output_tokens:,} out",
-        "time not known yet" if plan.seconds is None else f"about {seconds_text(plan.seconds)}",
-        "price not known" if plan.cost is None else cost_text(plan.cost),
-    ]
-    parts += [f"{plan.kept} of the calls already there"] if plan.kept else []
-    return "at most " + ", ".join(parts)
-
-
-def seconds_text(seconds: float) -> str:
-    """0.4 s, 12 s, 5 min, 2 h 10 min."""
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def cost_text(cost: Cost) -> str:
-    return str(cost) if cost.amount else "no cost"
-
-
 def step_text(step: Step) -> str:
     """A step in words."""
     of = f"{step.done} of {step.total}"
@@ -305,6 +281,7 @@ class Screen:
         self.end_line()
         out.write("".join(f"{line}\n" for line in _below(answer)))
         out.flush()
+        self._err.write(f"· {took_text(answer)}\n")
         if answer.error:
             self._err.write(f"pagewise: {answer.error}\n")
         elif answer.stopped:

@@ -1,8 +1,12 @@
 """From settings to the things that they name. The only place where a setting meets a constructor."""
 
+from app import pricing
 from chains.models import open_model
 from chains.models.base import Model
 from chains.rerank import Reranker, open_reranker
+from chains.speed import FILE as SPEEDS
+from chains.speed import Speeds
+from chains.spending import Caps, Spending
 from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
 from ingest.load import Limits
@@ -48,3 +52,21 @@ def model(settings: Settings, embedder: Embedder) -> Model:
 def reranker(settings: Settings) -> Reranker | None:
     """The second look that the settings choose, if any; a wrong one is found out at the first question."""
     return open_reranker(settings.reranker)
+
+
+def speeds(settings: Settings) -> Speeds:
+    return Speeds(settings.data / SPEEDS)
+
+
+def caps(settings: Settings) -> Caps:
+    return Caps(settings.max_calls, settings.max_tokens, settings.max_seconds, settings.max_cost)
+
+
+def spending(settings: Settings, library: Library, model: str, known: Speeds, again: bool = False) -> Spending:
+    """What an answer of this model may take, and what is known of it. Raises PricesBroken.
+
+    The extractive model's replies are not kept: they cost nothing, and depend on more than the words that it is told.
+    """
+    price = pricing.price(model, pricing.read(pricing.place(settings.data)))
+    replies = library.replies if model != "extractive" else None
+    return Spending(caps(settings), price, known, replies, again)

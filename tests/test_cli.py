@@ -22,6 +22,7 @@ from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
 from tests.test_docs import shapes
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
+SUMMARIES = ("stuff", "map_reduce", "refine", "recursive")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -103,18 +104,19 @@ def test_list_shows_what_is_whole(filled: Run) -> None:
         ("ask", "公司2020年的营业收入是多少？"),
         ("compare", "公司2020年的营业收入是多少？"),
         ("summarize", "report.pdf"),
+        ("summarize", "report.pdf", "--plan"),
         ("remove", "report.pdf"),
     ],
 )
 def test_what_is_printed_has_the_keys_that_the_readme_tells(
     filled: Run, pdfs: Path, arguments: tuple[str, ...]
 ) -> None:
-    told = shapes()[arguments[0]]
+    told = shapes()["plan" if "--plan" in arguments else arguments[0]]
     if arguments[0] == "compare":
-        told["usage"] = shapes()["ask"]["usage"]
-        told["answers"][0] |= {name: shapes()["ask"][name] for name in ("usage", "citations", "figures")}
+        told |= {name: shapes()["ask"][name] for name in ("usage", "cost")}
+        told["answers"][0] |= {name: shapes()["ask"][name] for name in ("usage", "cost", "citations", "figures")}
     if arguments[0] == "summarize":
-        told |= {name: shapes()["ask"][name] for name in ("usage", "citations", "figures")}
+        told |= {name: shape for name, shape in shapes()["ask"].items() if name in told and shape is not None}
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
     assert _keys(said) == _keys(told)
 
@@ -165,7 +167,8 @@ def test_search_gives_passages_with_their_pages(filled: Run) -> None:
 def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str) -> None:
     said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", chain, "--json"))
     assert list(said) == [
-        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "citations", "figures"),
+        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "cost", "kept"),
+        *("citations", "figures"),
     ]
     assert "3.2亿元" in said["answer"] and said["chain"] == chain and said["model"] == "extractive"
     assert set(said["usage"]) == {"input_tokens", "output_tokens"} and said["refused"] is False
@@ -199,7 +202,7 @@ def test_compare_for_a_person_ends_with_a_line_for_each_chain(filled: Run) -> No
     code, out, err = filled("compare", "公司董事长是谁？")
     assert code == 0 and out.count("王小明") >= 4 and "[1] report.pdf, page 1: “" in out
     head, *rows = out.splitlines()[-5:]
-    assert head.split() == ["chain", "quotes", "found", "calls", "tokens", "in", "out", "seconds"]
+    assert head.split() == ["chain", "quotes", "found", "calls", "tokens", "in", "out", "seconds", "cost"]
     assert [row.split()[0] for row in rows] == list(CHAINS)
     assert "In common: " in out and "report.pdf, page 1: cited by all 4" in out
     assert "map_rerank: at most" in err and "at most" not in out
@@ -219,10 +222,11 @@ def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> 
     assert said["refused"] is True and said["citations"] == []
 
 
-@pytest.mark.parametrize("chain", CHAINS[:3])
+@pytest.mark.parametrize("chain", SUMMARIES)
 def test_summarize_names_the_document(filled: Run, chain: str) -> None:
     said = value(filled("summarize", "report.pdf", "--chain", chain, "--json"))
-    assert list(said) == ["document", "summary", "chain", "model", "calls", "seconds", "usage", "citations", "figures"]
+    how = ["chain", "model", "calls", "seconds", "usage", "cost", "kept", "citations", "figures"]
+    assert list(said) == ["document", "summary", *how] and said["cost"] == {"amount": 0.0, "currency": ""}
     assert {figure["status"] for figure in said["figures"]} == {"found"}
     assert said["document"] == "report.pdf" and said["summary"]
     assert {citation["document"] for citation in said["citations"]} <= {"report.pdf"}
