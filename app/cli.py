@@ -266,7 +266,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             )
 
         def cut(line: Line) -> "Callable[[Sequence[Event], float], Answer]":
-            return lambda seen, seconds: chains.cut_short(seen, line.question, chain, mind.name, seconds, terms.price)
+            return lambda seen, seconds: chains.cut_short(seen, line.question, chain, mind.name, seconds)
 
         def one(line: Line) -> tuple[dict[str, object], int]:
             answer = _follow(events(line), lambda event: None, Answer, cut(line))
@@ -310,7 +310,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             events,
             board.show,
             chains.Comparison,
-            lambda seen, seconds: chains.cut_short(seen, args.question, mind.name, seconds, terms.price),
+            lambda seen, seconds: chains.cut_short(seen, args.question, mind.name, seconds),
         )
         if args.json:
             write_json(out, comparison_json(comparison))
@@ -346,7 +346,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             events,
             screen.show,
             Answer,
-            lambda seen, seconds: chains.cut_short(seen, record.title, args.chain, mind.name, seconds, terms.price),
+            lambda seen, seconds: chains.cut_short(seen, record.title, args.chain, mind.name, seconds),
         )
         if args.json:
             write_json(out, summary_json(record.name, answer))

@@ -7,16 +7,18 @@ from functools import partial
 
 import streamlit as st
 
-from app import asking, resources
+from app import asking, resources, wiring
 from app.asking import Told
-from app.choices import EXTRACTIVE, Own, connection, scope
+from app.choices import EXTRACTIVE, Connection, Own, connection, scope
 from app.conversations import Conversations, Entry, new_entry_id, new_id
+from app.estimates import Offers
 from app.i18n import NAMES, Words, preferred
 from app.jobs import Job, Jobs
-from chains.answer import ask, summarize
+from chains.answer import ask, plans, summarize
 from chains.compare import compare
 from chains.prompts import Language
 from chains.retrieve import Scope
+from chains.spending import Caps
 from ingest.document import Record
 from ingest.library import Library
 from settings import Settings
@@ -84,13 +86,30 @@ class Desk:
             self.model,
             tuple(chosen) if chosen else None,
             self.scope,
+            caps=wiring.caps(self.settings),
         )
         self._begin(entry)
 
-    def summarize(self, record: Record, chain: str) -> None:
+    def summarize(self, record: Record, chain: str, caps: Caps) -> None:
         """Begin a conversation with the summary of a document."""
         leave()
-        self._begin(Entry(new_entry_id(), "summary", record.name, chain, self.model, (record.id,)))
+        self._begin(Entry(new_entry_id(), "summary", record.name, chain, self.model, (record.id,), caps=caps))
+
+    def resume(self, entry: Entry) -> None:
+        """A summary that ended before its end goes on in its place, with the model that it was begun with."""
+        self._begin(replace(entry, steps=(), answer=None, problem=None))
+
+    def planning(self, record: Record) -> Job[Offers]:
+        """What a summary of this document would take, being counted; its only event."""
+        where, opened, settings, library = self._where(self.model), resources.models(), self.settings, self.library
+        known, language = resources.speeds(str(settings.data)), _language(settings)
+
+        def run() -> Iterator[Offers]:
+            model = opened.open(settings, where, library.embedder)
+            terms = wiring.spending(settings, library, model.name, known)
+            yield Offers(plans(record.id, library, model, language=language, spending=terms), terms.price)
+
+        return Job(run)
 
     def compare(self, entry: Entry) -> None:
         """The same question through every chain, side by side."""
@@ -108,10 +127,12 @@ class Desk:
                 answer=None,
                 problem=None,
                 parts=(),
-            )
+            ),
+            again=True,
         )
 
-    def _begin(self, entry: Entry) -> None:
+    def _begin(self, entry: Entry, again: bool = False) -> None:
+        """`again`: the model is really asked, also what it has answered before."""
         conversation = self.conversation or new_id()
         st.session_state["conversation"] = conversation
         st.query_params["c"] = conversation
@@ -119,11 +140,11 @@ class Desk:
         earlier = asking.history(self.store.entries(conversation))
         opened, settings, library = resources.models(), self.settings, self.library
         reranker = resources.reranker(settings.reranker)
-        where = connection(entry.model, settings, self.own)
-        language: Language | None = None if settings.language == "auto" else settings.language
+        where, known, language = self._where(entry.model), resources.speeds(str(settings.data)), _language(settings)
 
         def run() -> Iterator[Told]:
             model = opened.open(settings, where, library.embedder)
+            spending = replace(wiring.spending(settings, library, model.name, known, again), caps=entry.caps)
             if entry.kind == "summary":
                 return summarize(
                     entry.documents[0] if entry.documents else "",
@@ -131,6 +152,7 @@ class Desk:
                     model,
                     chain=entry.chain,
                     language=language,
+                    spending=spending,
                 )
             way: Callable[..., Iterator[Told]] = compare if entry.kind == "compare" else partial(ask, chain=entry.chain)
             return way(
@@ -143,9 +165,13 @@ class Desk:
                 reranker=reranker,
                 history=earlier,
                 language=language,
+                spending=spending,
             )
 
         asking.start(self.jobs, self.store, conversation, entry, run)
+
+    def _where(self, model: str) -> Connection:
+        return connection(model, self.settings, self.own)
 
     # --- the choices ------------------------------------------------------------------------------------------
 
@@ -177,6 +203,10 @@ class Desk:
     @property
     def opened(self) -> Opened | None:
         return st.session_state.get("opened")
+
+
+def _language(settings: Settings) -> Language | None:
+    return None if settings.language == "auto" else settings.language
 
 
 def show(opened: Opened | None) -> None:

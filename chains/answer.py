@@ -19,7 +19,7 @@ from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
-from chains.spending import FREE, FREELY, Ledger, Price, Spending
+from chains.spending import FREELY, Cost, Ledger, Spending
 from chains.tasks import Task
 from chains.whole import announced, whole
 from chains.whole import documents as documents_of
@@ -154,19 +154,17 @@ def plans(
     return found
 
 
-def cut_short(
-    events: Sequence[Event], question: str, chain: str, model: str, seconds: float, price: Price | None = None
-) -> Answer:
+def cut_short(events: Sequence[Event], question: str, chain: str, model: str, seconds: float) -> Answer:
     """The stopped answer, from the events that had come before a caller closed the iterator.
 
     Its calls and tokens are those whose outcome had been told; of the call that was cut off nothing is known then.
     """
     sources: tuple[Source, ...] = ()
     given: set[int] = set()
-    searched, calls, writing, usage, kept = "", 0, False, Usage(), 0
+    searched, calls, writing, kept, last = "", 0, False, 0, Step("searched")
     for event in events:
         if isinstance(event, Step):
-            usage = event.usage
+            last = event
             kept = event.done if event.name == "resumed" else kept
             given.update(source.n for source in event.sources if event.name != "searched")
             if event.name == "searched":
@@ -188,11 +186,11 @@ def cut_short(
         model=model,
         calls=max(0, calls + (writing and chain != "map_rerank") - kept),
         seconds=seconds,
-        usage=usage,
+        usage=last.usage,
         stopped=True,
         searched=searched,
         figures=figures(reader.text, question, found, sources),
-        cost=price.cost(usage) if price and (usage != Usage() or price == FREE) else None,
+        cost=last.cost,
         kept=kept,
     )
 
@@ -269,20 +267,20 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float,
                 for event in events:
                     if meter.kept > told and meter.calls:  # what was there came first, and now it goes on
                         told = meter.kept
-                        yield Step("resumed", told, meter.bound)
+                        yield _so_far(Step("resumed", told, meter.bound), meter, spending)
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
                         continue
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text
-                    yield replace(event, text=shown, usage=meter.usage)
+                    yield _so_far(replace(event, text=shown), meter, spending)
         except PagewiseError as broken:
             error = broken
         finally:
             if spending.speeds is not None:
                 spending.speeds.flush()
         if meter.kept > told:
-            yield Step("resumed", meter.kept, meter.bound, usage=meter.usage)
+            yield _so_far(Step("resumed", meter.kept, meter.bound), meter, spending)
     if rest := reader.close():
         yield Token(rest)
     answer = replace(answer, dropped=reader.dropped)
@@ -295,18 +293,22 @@ def _run(chain: Chain, task: Task, answer: Answer, meter: Meter, started: float,
     else:
         found = citations.cite(reader, sources)
         if found:
-            yield Step("verified", sum(citation.verified for citation in found), len(found), usage=meter.usage)
+            verified = sum(citation.verified for citation in found)
+            yield _so_far(Step("verified", verified, len(found)), meter, spending)
         held = figures(reader.text, answer.question, found, sources)
         answer = replace(answer, text=reader.text, citations=found, figures=held, error=error)
-    cost = spending.price.cost(meter.usage) if spending.price else None
-    yield replace(
-        answer,
-        calls=meter.calls,
-        seconds=monotonic() - started,
-        usage=meter.usage,
-        cost=cost,
-        kept=meter.kept,
-    )
+    used, cost = meter.usage, _cost(meter, spending)
+    took = monotonic() - started
+    yield replace(answer, calls=meter.calls, seconds=took, usage=used, cost=cost, kept=meter.kept)
+
+
+def _so_far(step: Step, meter: Meter, spending: Spending) -> Step:
+    """The step with what was used until now, so that an answer that is stopped can say it."""
+    return replace(step, usage=meter.usage, cost=_cost(meter, spending))
+
+
+def _cost(meter: Meter, spending: Spending) -> Cost | None:
+    return spending.price.cost(meter.usage) if spending.price else None
 
 
 def _closing(chain: Chain, task: Task, model: Model, read: int) -> Sequence[Stage]:

@@ -83,9 +83,7 @@ def compare(
     return _compare(question, found, model, history, language, spending, ledger)
 
 
-def cut_short(
-    events: Sequence[Compared], question: str, model: str, seconds: float, price: Price | None = None
-) -> Comparison:
+def cut_short(events: Sequence[Compared], question: str, model: str, seconds: float) -> Comparison:
     """The stopped comparison, from the events that had come: answers that were whole are kept as they are."""
     searched, condensed, sources = "", 0, Step("searched")
     of: dict[str, list[Of]] = {name: [] for name in NAMES}
@@ -103,7 +101,7 @@ def cut_short(
             answers.append(last)
             continue
         came = [sources, *(one.event for one in told)]
-        cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0, price)
+        cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
         answers.append(replace(cut, searched=searched))
     return _whole(question, searched, answers, condensed, Usage(), seconds, None)
 

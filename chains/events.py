@@ -37,6 +37,7 @@ class Step:
     sources: tuple[Source, ...] = ()
     plan: Plan | None = field(default=None, compare=False)
     usage: Usage = field(default=Usage(), compare=False)  # of the question until now
+    cost: Cost | None = field(default=None, compare=False)  # the same in money, where the price is known
 
 
 @dataclass(frozen=True)

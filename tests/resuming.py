@@ -92,7 +92,7 @@ def child(folder: Path, spec: str, url: str, log: Path) -> None:
             elif isinstance(event, Step) and event.name == "level":
                 levels.append(event.text)
             elif isinstance(event, Answer):
-                told = {"calls": event.calls, "kept": event.kept, "seconds": round(event.seconds, 1)}
+                told: dict[str, Any] = {"calls": event.calls, "kept": event.kept, "seconds": round(event.seconds, 1)}
                 told |= {"characters": len(event.text), "error": str(event.error or ""), "pages": record.pages}
                 told |= {"tokens_in": event.usage.input_tokens, "tokens_out": event.usage.output_tokens}
                 model._write({"answer": told, "levels": levels})
