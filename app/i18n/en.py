@@ -196,7 +196,7 @@ TEXTS = {
     "plan.calls.one": "{n} call",
     "plan.calls.other": "{n} calls",
     "plan.tokens": " · {input} tokens read, {output} written",
-    "plan.seconds.unknown": " · time not known before the first call",
+    "plan.seconds.unknown": " · time not known yet",
     "plan.seconds": "about {n} s",
     "plan.minutes": "about {n} min",
     "plan.hours": "about {h} h {m} min",

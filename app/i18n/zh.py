@@ -184,7 +184,7 @@ TEXTS = {
     "plan.calls.one": "调用 {n} 次",
     "plan.calls.other": "调用 {n} 次",
     "plan.tokens": " · 读入 {input} 个词元，写出 {output} 个",
-    "plan.seconds.unknown": " · 首次调用之前无法估计时间",
+    "plan.seconds.unknown": " · 时间暂无法估计",
     "plan.seconds": "约 {n} 秒",
     "plan.minutes": "约 {n} 分钟",
     "plan.hours": "约 {h} 小时 {m} 分钟",
