@@ -323,6 +323,7 @@ def _memory(
         return None
     owners = documents_of(sources)
     name = work(chain.name, task, model.name, owners)
+    spending.replies.tidy()
     if spending.again:
         spending.replies.drop(name)
     return Memory(spending.replies, name, owners)

@@ -16,7 +16,8 @@ from ingest.beside import harmless, opened, removing
 
 FILE = "replies.sqlite3"
 _MOST_BYTES = 64_000_000  # of text; of 40,000 notes of a page each
-_OLDEST = 30 * 86_400.0  # seconds since a reply was last used
+_A_DAY = 86_400.0  # seconds
+_OLDEST = 30 * _A_DAY  # since a reply was last used
 _BUSY_SECONDS = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -55,7 +56,8 @@ class Replies:
         with harmless(self._file), self._opened() as db:
             row = db.execute("SELECT text, cut FROM replies WHERE key = ?", (key,)).fetchone()
             if row is not None:
-                db.execute("UPDATE replies SET used = ? WHERE key = ?", (time.time(), key))
+                now = time.time()  # to the day: a write for each reply would make going on slow
+                db.execute("UPDATE replies SET used = ? WHERE key = ? AND used < ?", (now, key, now - _A_DAY))
                 return Kept(str(row[0]), bool(row[1]))
         return None
 
@@ -102,21 +104,23 @@ class Replies:
             with removing(self._file):
                 self._forget(document)
 
-    def tidy(self, documents: Sequence[str]) -> None:
-        """Drops what is too old, or beyond the room there is, and what belongs to none of these documents."""
+    def tidy(self, documents: Sequence[str] | None = None) -> None:
+        """Drops what is too old or beyond the room there is, and what is of none of these documents (None: any)."""
         if not self._file.exists():
             return
         with harmless(self._file), self._opened() as db:
             db.execute("DELETE FROM replies WHERE used < ?", (time.time() - _OLDEST,))
-            owners = {str(owner) for (owner,) in db.execute("SELECT DISTINCT document FROM owners")}
-            for stranger in owners.difference(documents):
-                db.execute(_OF_DOCUMENT, (stranger,))
+            if documents is not None:
+                owners = {str(owner) for (owner,) in db.execute("SELECT DISTINCT document FROM owners")}
+                for stranger in owners.difference(documents):
+                    db.execute(_OF_DOCUMENT, (stranger,))
             (size,) = db.execute("SELECT coalesce(sum(length(text)), 0) FROM replies").fetchone()
-            for key, length in db.execute("SELECT key, length(text) FROM replies ORDER BY used, key").fetchall():
-                if size <= self._most:
-                    break
-                db.execute("DELETE FROM replies WHERE key = ?", (key,))
-                size -= length
+            if size > self._most:
+                for key, length in db.execute("SELECT key, length(text) FROM replies ORDER BY used, key").fetchall():
+                    db.execute("DELETE FROM replies WHERE key = ?", (key,))
+                    size -= length
+                    if size <= self._most:
+                        break
             db.execute(_UNOWNED)
 
     def _forget(self, document: str) -> None:
