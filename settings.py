@@ -115,6 +115,12 @@ class Settings(BaseModel):
         "you want; empty: none.",
     )
     passages: int = Field(8, ge=1, le=100, description="Passages that a question is answered from.")
+    max_calls: int = Field(0, ge=0, description="The most calls to the model for one answer; 0: what it needs.")
+    max_tokens: int = Field(0, ge=0, description="The most tokens, read and written, for one answer; 0: no cap.")
+    max_seconds: float = Field(0.0, ge=0, description="Seconds after which an answer ends with what it has; 0: no cap.")
+    max_cost: float = Field(
+        0.0, ge=0, description="The most that one answer may cost, in the currency of `prices.toml`; 0: no cap."
+    )
     language: Literal["auto", "en", "zh"] = Field(
         "auto", description="The language of the answers; auto: the question's own."
     )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from app.lines import Line, lines
+from app.lines import INTERRUPTED, Line, each_line
 from chains.errors import ExamplesError
 from ingest.arguments import add_arguments
 from ingest.errors import PagewiseError
@@ -31,9 +31,14 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
+SUMMARIES = ("stuff", "map_reduce", "refine", "recursive")
+CAPS = ("max_calls", "max_tokens", "max_seconds", "max_cost")
 # The settings that an option sets.
-OVERRIDES = ("data", "passages", "model", "language", "rerank", "port", "step_back", "think", "split", "examples")
-INTERRUPTED = 130
+OVERRIDES = (
+    *("data", "passages", "model", "language", "rerank", "port", "step_back", "think", "split", "examples"),
+    *CAPS,
+)
+_CAPPED = ("many calls", "many tokens", "many seconds", "much money, by prices.toml")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,6 +128,10 @@ def parser() -> argparse.ArgumentParser:
         if "model" in options:
             one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder or hub id>")
             one.add_argument("--language", choices=("auto", "en", "zh"), help="of the answer; auto: the question's own")
+            for name, kind, about in zip(CAPS, (int, int, float, float), _CAPPED, strict=True):
+                option = f"--{name.replace('_', '-')}"
+                one.add_argument(option, type=kind, metavar="N", help=f"end with what there is at so {about}")
+            one.add_argument("--again", action="store_true", help="ask anew, also what was answered before")
         if "ways" in options:
             for option, about in (
                 ("--step-back", "also search for the more general question behind it"),
@@ -153,7 +162,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("question", metavar="QUESTION", type=_text)
     one = command("summarize", summarize, "summarize a document", "json", "model")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
-    one.add_argument("--chain", choices=CHAINS[:3], default="map_reduce", help="how it is read (map_reduce)")
+    one.add_argument("--chain", choices=SUMMARIES, default="map_reduce", help="how it is read (map_reduce)")
+    one.add_argument("--plan", action="store_true", help="only say what it takes at most; nothing is asked")
+    one = command("prices", prices, "what the models cost, and where the table is", "json")
+    one.add_argument("--init", action="store_true", help="write the file with its format explained, if there is none")
     return top
 
 
@@ -247,7 +259,7 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             return search_json(line.question, found, args.explain), 0
 
         if args.file is not None:
-            return _each_line(args, out, one)
+            return each_line(args.file, args.documents, out, one)
         if args.json:
             value, code = one(Line(1, None, args.question, args.documents))
             write_json(out, value)
@@ -267,7 +279,7 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.output import Screen, answer_json, write_json
-    from app.wiring import library, model, reranker, ways
+    from app.wiring import library, model, reranker, speeds, spending, ways
     from chains import answer as chains
     from chains.events import Answer
     from chains.retrieve import Scope
@@ -276,6 +288,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     chain, second, plain = args.chain or settings.chain, reranker(settings), ways(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
+        terms = spending(settings, lib, mind.name, speeds(settings), args.again)
 
         def way(line: Line) -> Ways:
             step_back, think = line.ways.get("step_back", plain.step_back), line.ways.get("think", plain.think)
@@ -294,6 +307,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 language=_language(settings),
                 rerank=settings.rerank,
                 ways=way(line),
+                spending=terms,
             )
 
         def cut(line: Line) -> "Callable[[Sequence[Event], float], Answer]":
@@ -304,7 +318,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             return answer_json(line.question, answer), _code(answer)
 
         if args.file is not None:
-            return _each_line(args, out, one)
+            return each_line(args.file, args.documents, out, one)
         screen = Screen(None if args.json else out, sys.stderr)
         line = Line(1, None, args.question, args.documents)
         answer = _follow(events(line), screen.show, Answer, cut(line))
@@ -317,13 +331,14 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.comparing import Board, comparison_json
     from app.output import write_json
-    from app.wiring import library, model, reranker, ways
+    from app.wiring import library, model, reranker, speeds, spending, ways
     from chains import compare as chains
     from chains.retrieve import Scope
 
     second, way = reranker(settings), ways(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
+        terms = spending(settings, lib, mind.name, speeds(settings), args.again)
         board = Board(None if args.json else out, sys.stderr)
         events = chains.compare(
             args.question,
@@ -336,6 +351,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             language=_language(settings),
             rerank=settings.rerank,
             ways=way,
+            spending=terms,
         )
         comparison = _follow(
             events,
@@ -350,16 +366,29 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.costs import plan_json, plan_text
     from app.output import Screen, summary_json, write_json
-    from app.wiring import library, model
+    from app.wiring import library, model, speeds, spending
     from chains import answer as chains
     from chains.events import Answer
 
     with library(settings) as lib:
         record = lib.find(args.document)
         mind = model(settings, lib.embedder)
+        terms = spending(settings, lib, mind.name, speeds(settings), args.again)
+        language = _language(settings)
+        if args.plan:
+            found = chains.plans(record.id, lib, mind, chains=[args.chain], language=language, spending=terms)
+            plan = found[args.chain]
+            if isinstance(plan, PagewiseError):
+                raise plan
+            if args.json:
+                write_json(out, plan_json(record.name, args.chain, mind.name, plan))
+            else:
+                out.write(f"{record.name}, {args.chain}, {mind.name}: {plan_text(plan)}\n")
+            return 0
         screen = Screen(None if args.json else out, sys.stderr)
-        events = chains.summarize(record.id, lib, mind, chain=args.chain, language=_language(settings))
+        events = chains.summarize(record.id, lib, mind, chain=args.chain, language=language, spending=terms)
         answer = _follow(
             events,
             screen.show,
@@ -370,6 +399,22 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             write_json(out, summary_json(record.name, answer))
         screen.finish(answer, args.typed)
         return _code(answer)
+
+
+def prices(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app import pricing
+    from app.costs import prices_json, prices_lines
+    from app.output import write_json
+
+    file = pricing.place(settings.data)
+    if args.init and not file.exists():
+        pricing.write(file, ())
+    rows = pricing.read(file)
+    if args.json:
+        write_json(out, prices_json(file, rows))
+    else:
+        out.writelines(f"{line}\n" for line in prices_lines(file, rows))
+    return 0
 
 
 def _language(settings: Settings) -> "Language | None":
@@ -403,28 +448,6 @@ def _follow(
         if isinstance(events, Generator):
             events.close()
     return cut_short(seen, time.monotonic() - started)
-
-
-def _each_line(args: argparse.Namespace, out: TextIO, one: Callable[[Line], tuple[dict[str, object], int]]) -> int:
-    """One JSON line out for each line in. A line that fails says so in its own line and in the exit code."""
-    from app.output import write_json
-
-    worst = 0
-    for line in lines(args.file, args.documents):
-        value: dict[str, object]
-        if line.error:
-            value, code = {"error": f"line {line.number}: {line.error}"}, 1
-        else:
-            try:
-                value, code = one(line)
-            except PagewiseError as error:
-                value, code = {"question": line.question, "error": str(error)}, 1
-        write_json(out, {"id": line.id, **value})
-        print(f"· line {line.number} done", file=sys.stderr)
-        if code == INTERRUPTED:
-            return code
-        worst = max(worst, code)
-    return worst
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from app.costs import cost_json
 from app.output import citation_lines, figures_line, how_json, page_text, step_text, unsourced_lines
 from app.views.safe import visible
 from chains.agreement import Agreement
@@ -19,6 +20,7 @@ def comparison_json(comparison: Comparison) -> dict[str, object]:
         "calls": comparison.calls,
         "seconds": round(comparison.seconds, 3),
         "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
+        "cost": cost_json(comparison.cost),
         "answers": [_answer_json(answer) for answer in comparison.answers],
         "agreement": agreement_json(comparison.agreement),
         **({"stopped": True} if comparison.stopped else {}),
@@ -120,8 +122,8 @@ def _who(chains: Sequence[str], agreement: Agreement) -> str:
 
 
 def table(answers: Sequence[Answer]) -> Iterator[str]:
-    """A line a chain: quotes found word for word (and nearly) on their pages, calls, tokens in and out, seconds."""
-    rows = [("chain", "quotes found", "calls", "tokens in", "out", "seconds")]
+    """A line a chain: quotes found on their pages (and nearly), calls, tokens in and out, seconds, money."""
+    rows = [("chain", "quotes found", "calls", "tokens in", "out", "seconds", "cost")]
     for answer in answers:
         usage, nearly = answer.usage, f", {answer.near} nearly" if answer.near else ""
         counted = bool(usage.input_tokens or usage.output_tokens)
@@ -133,6 +135,7 @@ def table(answers: Sequence[Answer]) -> Iterator[str]:
                 str(usage.input_tokens) if counted else "–",
                 str(usage.output_tokens) if counted else "–",
                 f"{answer.seconds:.1f}",
+                "unknown" if answer.cost is None else str(answer.cost),
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

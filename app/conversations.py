@@ -16,8 +16,10 @@ from typing import Any, Literal
 
 from chains.events import Answer, Citation, Figure, Step
 from chains.models.base import Usage
+from chains.plan import Plan, Stage
 from chains.prompts import Example, Source
 from chains.retrieve import ALL, Scope
+from chains.spending import NO_CAPS, Caps, Cost
 from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import PagewiseError, StorageFailed
@@ -59,6 +61,13 @@ class Entry:
     answer: Answer | None = None
     problem: Problem | None = None
     parts: tuple["Entry", ...] = ()
+    caps: Caps = NO_CAPS  # the most that it may take
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it is a summary that ended before its end: what was finished of it need not be done again."""
+        stopped = self.answer is not None and self.answer.stopped
+        return self.kind == "summary" and (not self.over or stopped or self.problem is not None)
 
     @property
     def over(self) -> bool:
@@ -169,11 +178,27 @@ def _entry(d: dict[str, Any]) -> Entry:
         documents=None if documents is None else tuple(documents),
         scope=_scope(d.get("scope")),
         ways=_ways(d.get("ways")),
-        steps=tuple(Step(step["name"], step["done"], step["total"], step["text"]) for step in d["steps"]),
+        steps=tuple(_step(step) for step in d["steps"]),
         answer=d["answer"] and _answer(d["answer"]),
         problem=d["problem"] and Problem(**d["problem"]),
         parts=tuple(_entry(part) for part in d.get("parts", ())),  # older entries have none
+        caps=Caps(**d.get("caps", {})),  # nor these
     )
+
+
+def _step(d: dict[str, Any]) -> Step:
+    """What was used until then stands in the answer."""
+    return Step(d["name"], d["done"], d["total"], d["text"], plan=_plan(d.get("plan")))
+
+
+def _plan(d: dict[str, Any] | None) -> Plan | None:
+    if d is None:
+        return None
+    return Plan(tuple(Stage(**stage) for stage in d["stages"]), d["seconds"], _cost(d["cost"]), d["kept"])
+
+
+def _cost(d: dict[str, Any] | None) -> Cost | None:
+    return None if d is None else Cost(**d)
 
 
 def _scope(d: dict[str, Any] | None) -> Scope:
@@ -198,6 +223,7 @@ def _answer(d: dict[str, Any]) -> Answer:
             "figures": tuple(Figure(**figure) for figure in d.get("figures", ())),  # older answers have none
             "unsourced": tuple((start, end) for start, end in d.get("unsourced", ())),  # nor these
             "reasoning": tuple(d.get("reasoning", ())),  # the same
+            "cost": _cost(d.get("cost")),
         }
     )
 

@@ -2,10 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TextIO
 
-from ingest.errors import FileUnreadable
+from ingest.errors import FileUnreadable, PagewiseError
+
+INTERRUPTED = 130  # the exit code of what was stopped with Ctrl-C
 
 WAYS = ("step_back", "think", "split")
 
@@ -65,3 +68,30 @@ def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
 
 def _no_constant(name: str) -> object:
     raise ValueError(name)
+
+
+def each_line(
+    file: str,
+    documents: Sequence[str] | None,
+    out: TextIO,
+    one: Callable[[Line], tuple[dict[str, object], int]],
+) -> int:
+    """One JSON line out for each line in. A line that fails says so in its own line and in the exit code."""
+    from app.output import write_json
+
+    worst = 0
+    for line in lines(file, documents):
+        value: dict[str, object]
+        if line.error:
+            value, code = {"error": f"line {line.number}: {line.error}"}, 1
+        else:
+            try:
+                value, code = one(line)
+            except PagewiseError as error:
+                value, code = {"question": line.question, "error": str(error)}, 1
+        write_json(out, {"id": line.id, **value})
+        print(f"· line {line.number} done", file=sys.stderr)
+        if code == INTERRUPTED:
+            return code
+        worst = max(worst, code)
+    return worst

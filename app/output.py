@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from app.costs import cost_json, plan_text, took_text
 from app.views.safe import visible
 from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
@@ -139,6 +140,8 @@ def how_json(answer: Answer) -> dict[str, object]:
         "calls": answer.calls,
         "seconds": round(answer.seconds, 3),
         "usage": usage,
+        "cost": cost_json(answer.cost),
+        "kept": answer.kept,
         "quotes": {"verified": answer.verified, "near": answer.near, "total": len(answer.citations)},
         "citations": [_citation_json(citation) for citation in answer.citations],
         "unsourced": [{"text": answer.text[start:end], "start": start, "end": end} for start, end in answer.unsourced],
@@ -228,7 +231,11 @@ def step_text(step: Step) -> str:
             names = {source.passage.name for source in step.sources}
             return f"found {some(len(step.sources), 'passage')} in {some(len(names), 'document')}"
         case "planned":
-            return f"at most {some(step.total, 'model call')}"
+            return plan_text(step.plan, step.total) if step.plan else f"at most {some(step.total, 'model call')}"
+        case "resumed":
+            return f"{of} calls were already there"
+        case "level":
+            return f"level {of}: " + (f"{step.text} notes" if step.done < step.total else "the last page")
         case "examples":
             return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
         case "reasoned":
@@ -295,6 +302,7 @@ class Screen:
         self.end_line()
         out.write("".join(f"{visible(line)}\n" for line in _below(answer)))
         out.flush()
+        self._err.write(f"· {took_text(answer)}\n")
         if answer.error:
             self._err.write(f"pagewise: {answer.error}\n")
         elif answer.stopped:

@@ -19,6 +19,8 @@ from app.offers import BESIDE, Offers, search
 from chains.models import prepare
 from chains.models.base import Model
 from chains.rerank import Reranker, open_reranker
+from chains.speed import FILE as SPEEDS
+from chains.speed import Speeds
 from ingest.document import Box
 from ingest.embed import Embedder
 from ingest.library import Library
@@ -49,6 +51,11 @@ def _warm(opened: Library) -> None:
 @st.cache_resource(show_spinner=False)
 def conversations(data: str) -> Conversations:
     return Conversations(Path(data))
+
+
+@st.cache_resource(show_spinner=False)
+def speeds(data: str) -> Speeds:
+    return Speeds(Path(data) / SPEEDS)
 
 
 @st.cache_resource(show_spinner=False)

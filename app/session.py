@@ -9,15 +9,17 @@ import streamlit as st
 
 from app import asking, resources, wiring
 from app.asking import Told
-from app.choices import EXTRACTIVE, Own, connection, scope, suited
+from app.choices import EXTRACTIVE, Connection, Own, connection, scope, suited
 from app.conversations import Conversations, Entry, new_entry_id, new_id
+from app.estimates import Estimates
 from app.i18n import NAMES, Words, preferred
 from app.jobs import Job, Jobs
 from app.offers import Offers
-from chains.answer import ask, summarize
+from chains.answer import ask, plans, summarize
 from chains.compare import compare
 from chains.prompts import Example, Language
 from chains.retrieve import Scope
+from chains.spending import Caps
 from chains.ways import Ways
 from ingest.document import Record
 from ingest.errors import PagewiseError
@@ -88,13 +90,30 @@ class Desk:
             tuple(chosen) if chosen else None,
             self.scope,
             replace(self.ways, examples=suited(self.examples()[0], question)),
+            caps=wiring.caps(self.settings),
         )
         self._begin(entry)
 
-    def summarize(self, record: Record, chain: str) -> None:
+    def summarize(self, record: Record, chain: str, caps: Caps) -> None:
         """Begin a conversation with the summary of a document."""
         leave()
-        self._begin(Entry(new_entry_id(), "summary", record.name, chain, self.model, (record.id,)))
+        self._begin(Entry(new_entry_id(), "summary", record.name, chain, self.model, (record.id,), caps=caps))
+
+    def resume(self, entry: Entry) -> None:
+        """A summary that ended before its end goes on in its place, with the model that it was begun with."""
+        self._begin(replace(entry, steps=(), answer=None, problem=None))
+
+    def planning(self, record: Record) -> Job[Estimates]:
+        """What a summary of this document would take, being counted; its only event."""
+        where, opened, settings, library = self._where(self.model), resources.models(), self.settings, self.library
+        known, language = resources.speeds(str(settings.data)), _language(settings)
+
+        def run() -> Iterator[Estimates]:
+            model = opened.open(settings, where, library.embedder)
+            terms = wiring.spending(settings, library, model.name, known)
+            yield Estimates(plans(record.id, library, model, language=language, spending=terms), terms.price)
+
+        return Job(run)
 
     def compare(self, entry: Entry) -> None:
         """The same question through every chain, side by side."""
@@ -112,10 +131,12 @@ class Desk:
                 answer=None,
                 problem=None,
                 parts=(),
-            )
+            ),
+            again=True,
         )
 
-    def _begin(self, entry: Entry) -> None:
+    def _begin(self, entry: Entry, again: bool = False) -> None:
+        """`again`: the model is really asked, also what it has answered before."""
         conversation = self.conversation or new_id()
         st.session_state["conversation"] = conversation
         st.query_params["c"] = conversation
@@ -123,11 +144,11 @@ class Desk:
         earlier = asking.history(self.store.entries(conversation))
         opened, settings, library = resources.models(), self.settings, self.library
         reranker = resources.reranker(settings.reranker)
-        where = connection(entry.model, settings, self.own)
-        language: Language | None = None if settings.language == "auto" else settings.language
+        where, known, language = self._where(entry.model), resources.speeds(str(settings.data)), _language(settings)
 
         def run() -> Iterator[Told]:
             model = opened.open(settings, where, library.embedder)
+            spending = replace(wiring.spending(settings, library, model.name, known, again), caps=entry.caps)
             if entry.kind == "summary":
                 return summarize(
                     entry.documents[0] if entry.documents else "",
@@ -135,6 +156,7 @@ class Desk:
                     model,
                     chain=entry.chain,
                     language=language,
+                    spending=spending,
                 )
             way: Callable[..., Iterator[Told]] = compare if entry.kind == "compare" else partial(ask, chain=entry.chain)
             return way(
@@ -149,9 +171,13 @@ class Desk:
                 language=language,
                 rerank=settings.rerank,
                 ways=entry.ways,
+                spending=spending,
             )
 
         asking.start(self.jobs, self.store, conversation, entry, run)
+
+    def _where(self, model: str) -> Connection:
+        return connection(model, self.settings, self.own)
 
     # --- the choices ------------------------------------------------------------------------------------------
 
@@ -209,6 +235,10 @@ class Desk:
     @property
     def opened(self) -> Opened | None:
         return st.session_state.get("opened")
+
+
+def _language(settings: Settings) -> Language | None:
+    return None if settings.language == "auto" else settings.language
 
 
 def show(opened: Opened | None) -> None:

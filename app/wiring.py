@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from app import pricing
 from chains import examples
 from chains.models import open_model
 from chains.models.base import Model
 from chains.prompts import Example
 from chains.rerank import Reranker, open_reranker
+from chains.speed import FILE as SPEEDS
+from chains.speed import Speeds
+from chains.spending import Caps, Spending
 from chains.ways import Ways
 from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
@@ -66,3 +70,22 @@ def ways(settings: Settings) -> Ways:
 def read_examples(settings: Settings) -> tuple[Example, ...]:
     """Those of the settings' file, if there is one. Raises ExamplesError."""
     return examples.read(Path(settings.examples).expanduser()) if settings.examples else ()
+
+
+def speeds(settings: Settings) -> Speeds:
+    return Speeds(settings.data / SPEEDS)
+
+
+def caps(settings: Settings) -> Caps:
+    return Caps(settings.max_calls, settings.max_tokens, settings.max_seconds, settings.max_cost)
+
+
+def spending(settings: Settings, library: Library, model: str, known: Speeds, again: bool = False) -> Spending:
+    """What an answer of this model may take, and what is known of it. Raises PricesBroken.
+
+    The extractive model's replies are not kept: they cost nothing, and depend on more than the words that it is told.
+    """
+    price = pricing.price(model, pricing.read(pricing.place(settings.data)))
+    replies = library.replies if model != "extractive" else None
+    variant = f"{settings.local_bits} {settings.lora}" if model.startswith("local:") else ""
+    return Spending(caps(settings), price, known, replies, again, variant)

@@ -5,24 +5,29 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
-from chains import citations, map_reduce, map_rerank, refine, refusal, stuff
+from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff
 from chains.calls import closed
-from chains.errors import ContextTooSmall, ModelFailed, UnknownChain
+from chains.errors import CapReached, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.guided import Guided
 from chains.look import CALLS, Looked, bound, look
+from chains.memory import Memory
+from chains.memory import scope as work
 from chains.meter import Meter
 from chains.models.base import Model, Usage
-from chains.parts import parts
+from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
+from chains.spending import FREELY, Cost, Ledger, Spending
 from chains.tasks import RERANK, Rerank, Task
 from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
+from chains.whole import announced, whole
+from chains.whole import documents as documents_of
 from ingest.document import Passage
-from ingest.errors import PagewiseError, UnknownDocument
+from ingest.errors import PagewiseError
 from ingest.library import Library
 from ingest.tokens import language as language_of
 
@@ -32,14 +37,20 @@ class Chain:
     """A way from sources to an answer.
 
     `run` yields a Step with `sources` for everything that the model gets to read for what it writes, before any mark to
-    it; marks to other sources are dropped. `calls` is an upper bound on its model calls; it counts tokens but makes no
-    call. `tasks`: what it can be asked for.
+    it; marks to other sources are dropped. `plan` is an upper bound on its calls and tokens; it counts tokens but makes
+    no call. `tasks`: what it can be asked for. `closing`: what it needs to make an answer of so many sources that it
+    has read.
     """
 
     name: str
     run: Callable[[Task, Sequence[Source], Model], Iterator[Step | Token | Trial]]
-    calls: Callable[[Task, Sequence[Source], Model], int]
+    plan: Callable[[Task, Sequence[Source], Model], Plan]
     tasks: frozenset[str]
+    closing: Callable[[Task, int, Model], Sequence[Stage]] = lambda task, read, model: ()
+
+    def calls(self, task: Task, sources: Sequence[Source], model: Model) -> int:
+        """At most so many calls."""
+        return self.plan(task, sources, model).calls
 
 
 @dataclass(frozen=True)
@@ -58,11 +69,13 @@ class Asked:
 
 
 _BOTH = frozenset({"question", "summary"})
+_NOTING = ("map_reduce", "recursive")  # those that make a call for each source they have read
 CHAINS: Mapping[str, Chain] = {
     "stuff": Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),
-    "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH),
+    "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH, map_reduce.closing),
     "refine": Chain("refine", refine.refine, refine.at_most, _BOTH),
     "map_rerank": Chain("map_rerank", map_rerank.map_rerank, map_rerank.at_most, frozenset({"question"})),
+    "recursive": Chain("recursive", recursive.recursive, recursive.at_most, frozenset({"summary"}), recursive.closing),
 }
 
 
@@ -80,21 +93,22 @@ def ask(
     language: Language | None = None,
     rerank: Rerank = RERANK,
     ways: Ways = PLAIN,
+    spending: Spending = FREELY,
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
     `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's; a question
     that asks for a language itself ("… Answer in Chinese.") is answered in that. `rerank`: how map_rerank weighs its
-    sources. Raises UnknownChain at once, a library's error before the first event; what goes wrong later is the
-    Answer's `error`, beside the text that had come.
+    sources. Raises UnknownChain and PriceUnknown at once, a library's error before the first event; what goes wrong
+    later is the Answer's `error`, beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
-    chosen = _chain(chain, "question")
+    chosen, ledger = _chain(chain, "question"), Ledger(model.name, spending.caps, spending.price)
 
     def looking(meter: Model) -> Generator[Step, None, Looked]:
         return look(question, found, k, meter, history, language, ways)
 
-    return _ask(question, looking, model, chosen, rerank, ways)
+    return _ask(question, looking, model, chosen, rerank, ways, spending, ledger)
 
 
 def asked(
@@ -111,31 +125,68 @@ def asked(
     return Asked(question, task, sources, ways)
 
 
-def answer_from(given: Asked, model: Model, chain: str) -> Iterator[Event]:
-    """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched."""
+def answer_from(
+    given: Asked, model: Model, chain: str, spending: Spending = FREELY, ledger: Ledger | None = None
+) -> Iterator[Event]:
+    """One chain over passages that were found before: events, and one Answer last, as `ask`. Nothing is searched.
+
+    `ledger`: what it shares its caps with.
+    """
     one = _chain(chain, "question")
     begun = replace(_begun(given.question, one, model), sources=given.sources, searched=given.searched)
-    return _run(one, given.task, begun, Meter(model), monotonic(), given.ways)
+    meter = Meter(model, ledger or Ledger(model.name, spending.caps, spending.price), spending.speeds)
+    return _run(one, given.task, begun, meter, monotonic(), spending, given.ways)
 
 
 def summarize(
-    document: str, library: Library, model: Model, *, chain: str = "map_reduce", language: Language | None = None
+    document: str,
+    library: Library,
+    model: Model,
+    *,
+    chain: str = "map_reduce",
+    language: Language | None = None,
+    spending: Spending = FREELY,
 ) -> Iterator[Event]:
     """Events, and one Answer last, as `ask`. `document` is an id; `language` None writes in the document's."""
-    return _summarize(document, library, model, _chain(chain, "summary"), language)
+    chosen, ledger = _chain(chain, "summary"), Ledger(model.name, spending.caps, spending.price)
+    return _summarize(document, library, model, chosen, language, spending, ledger)
+
+
+def plans(
+    document: str,
+    library: Library,
+    model: Model,
+    *,
+    chains: Collection[str] = (),
+    language: Language | None = None,
+    spending: Spending = FREELY,
+) -> dict[str, Plan | PagewiseError]:
+    """What summing up a document takes at most, by each of these chains (none: all that can). No call is made."""
+    meter = Meter(model)
+    book = whole(document, library, meter, language)
+    found: dict[str, Plan | PagewiseError] = {}
+    for name in chains or [name for name, chain in CHAINS.items() if "summary" in chain.tasks]:
+        try:
+            plan = _chain(name, "summary").plan(book.task, book.sources, meter)
+            found[name] = announced(plan, name, book.task, book.sources, model, spending)
+        except PagewiseError as error:
+            found[name] = error
+    return found
 
 
 def cut_short(events: Sequence[Event], question: str, chain: str, model: str, seconds: float) -> Answer:
     """The stopped answer, from the events that had come before a caller closed the iterator.
 
-    Its calls are those whose outcome had been told; tokens used are not known then.
+    Its calls and tokens are those whose outcome had been told; of the call that was cut off nothing is known then.
     """
     sources: tuple[Source, ...] = ()
     given: set[int] = set()
-    searched, calls, writing = "", 0, False
+    searched, calls, writing, kept, last = "", 0, False, 0, Step("searched")
     begun = chain != "map_rerank"  # the call that writes; where map_rerank scores first, there is a best source
     for event in events:
         if isinstance(event, Step):
+            last = event
+            kept = event.done if event.name == "resumed" else kept
             given.update(source.n for source in event.sources if event.name != "searched")
             if event.name == "searched":
                 sources = event.sources
@@ -143,7 +194,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
                 searched = event.text
             begun = begun or event.name == "best"
             calls += event.name in CALLS
-            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain == "map_reduce")
+            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain in _NOTING)
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
     reader = citations.read(text, given)
@@ -157,14 +208,16 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
         refused=False,
         chain=chain,
         model=model,
-        calls=calls + (writing and begun),
+        calls=max(0, calls + (writing and begun) - kept),
         seconds=seconds,
-        usage=Usage(),
+        usage=last.usage,
         stopped=True,
         searched=searched,
         figures=figures(reader.text, question, found, sources),
         unsourced=unsourced(reader.text, sources, whole=False),
         reasoning=_behind(reasoned, {claim.n for claim in reader.claims}),
+        cost=last.cost,
+        kept=kept,
     )
 
 
@@ -182,8 +235,10 @@ def _ask(
     chain: Chain,
     rerank: Rerank,
     ways: Ways,
+    spending: Spending,
+    ledger: Ledger,
 ) -> Iterator[Event]:
-    started, meter = monotonic(), Meter(model)
+    started, meter = monotonic(), Meter(model, ledger, spending.speeds)
     meter.bound = bound(ways)
     answer = _begun(question, chain, model)
     try:
@@ -195,24 +250,22 @@ def _ask(
         return
     given = asked(question, found.question, found.passages, found.language, rerank, ways)
     begun = replace(answer, sources=given.sources, searched=given.searched)
-    yield from _run(chain, given.task, begun, meter, started, ways)
+    yield from _run(chain, given.task, begun, meter, started, spending, ways)
 
 
 def _summarize(
-    document: str, library: Library, model: Model, chain: Chain, language: Language | None
+    document: str,
+    library: Library,
+    model: Model,
+    chain: Chain,
+    language: Language | None,
+    spending: Spending,
+    ledger: Ledger,
 ) -> Iterator[Event]:
-    started, meter = monotonic(), Meter(model)
-    record = library.holds(document)
-    if record is None:
-        raise UnknownDocument(name=document)
-    passages = library.all_passages(document)
-    task = Task("summary", record.title, language or language_of(" ".join(passage.text for passage in passages[:20])))
-    try:
-        pages = [library.page(document, number) for number in range(1, record.pages + 1)]
-        sources = parts(passages, pages, task, meter)
-    except ContextTooSmall:  # for the chain as well, which says so in its Answer
-        sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    yield from _run(chain, task, replace(_begun(record.title, chain, model), sources=sources), meter, started)
+    started, meter = monotonic(), Meter(model, ledger, spending.speeds)
+    book = whole(document, library, meter, language)
+    begun = replace(_begun(book.record.title, chain, model), sources=book.sources)
+    yield from _run(chain, book.task, begun, meter, started, spending)
 
 
 def _begun(question: str, chain: Chain, model: Model) -> Answer:
@@ -220,7 +273,7 @@ def _begun(question: str, chain: Chain, model: Model) -> Answer:
 
 
 def _run(
-    chain: Chain, task: Task, answer: Answer, meter: Meter, started: float, ways: Ways = PLAIN
+    chain: Chain, task: Task, answer: Answer, meter: Meter, started: float, spending: Spending, ways: Ways = PLAIN
 ) -> Iterator[Event]:
     """The chain over numbered sources, its marks read, its citations checked; last the Answer that `answer` begins."""
     sources = answer.sources
@@ -229,16 +282,24 @@ def _run(
     reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None
     reasoned: list[Step] = []
+    told = 0
     if sources:
         try:
             guided = Guided(meter, task.question, ways)
-            meter.bound = meter.calls + chain.calls(task, sources, guided) + guided.spare
-            yield Step("planned", total=meter.bound)
+            bare = guided.allowed(chain.plan(task, sources, guided))
+            plan = announced(bare, chain.name, task, sources, meter, spending)
+            meter.bound = meter.calls + plan.calls
+            meter.closing = partial(_closing, chain, task, guided)
+            meter.memory = _memory(chain, task, sources, plan, meter, spending)
+            yield Step("planned", total=meter.bound, plan=plan)
             with closed(chain.run(task, sources, guided)) as events:
                 for event in events:
                     for step in guided.told():
                         reasoned += [step] if step.name == "reasoned" and step.text else []
-                        yield step
+                        yield _so_far(step, meter, spending)
+                    if meter.kept > told and meter.calls:  # what was there came first, and now it goes on
+                        told = meter.kept
+                        yield _so_far(Step("resumed", told, meter.bound), meter, spending)
                     if isinstance(event, Token):
                         yield Token(reader.feed(event.text))
                         continue
@@ -247,13 +308,20 @@ def _run(
                         continue
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text
-                    yield replace(event, text=shown)
+                    yield _so_far(replace(event, text=shown), meter, spending)
         except PagewiseError as broken:
             error = broken
+        finally:
+            if spending.speeds is not None:
+                spending.speeds.flush()
+        if meter.kept > told:
+            yield _so_far(Step("resumed", meter.kept, meter.bound), meter, spending)
     if rest := reader.close():
         yield Token(rest)
     thoughts = _behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
+    if error is None or isinstance(error, CapReached):
+        error = _capped(meter.capped, sources, given)
     if sources and error is None and not reader.text:
         error = ModelFailed(model=meter.name, detail="its reply was empty")
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -264,11 +332,50 @@ def _run(
         alone = unsourced(reader.text, sources, whole=error is None)
         answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
         if found:
-            yield Step("verified", answer.verified, len(found), str(answer.near or ""))
-    yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage)
+            yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)
+    used, cost = meter.usage, _cost(meter, spending)
+    took = monotonic() - started
+    yield replace(answer, calls=meter.calls, seconds=took, usage=used, cost=cost, kept=meter.kept)
 
 
 def _behind(reasoned: Sequence[Step], cited: Collection[int]) -> tuple[str, ...]:
     """Of what was reasoned in several calls, that of those whose sources the answer cites; all where it cites none."""
     mine = [step for step in reasoned if not step.sources or any(source.n in cited for source in step.sources)]
     return tuple(step.text for step in mine or reasoned)
+
+
+def _so_far(step: Step, meter: Meter, spending: Spending) -> Step:
+    """The step with what was used until now, so that an answer that is stopped can say it."""
+    return replace(step, usage=meter.usage, cost=_cost(meter, spending))
+
+
+def _cost(meter: Meter, spending: Spending) -> Cost | None:
+    return spending.price.cost(meter.usage) if spending.price else None
+
+
+def _closing(chain: Chain, task: Task, model: Model, read: int) -> Sequence[Stage]:
+    return chain.closing(task, read, model)
+
+
+def _memory(
+    chain: Chain, task: Task, sources: Sequence[Source], plan: Plan, model: Model, spending: Spending
+) -> Memory | None:
+    """Where the replies of work of several calls are kept; a single call has nothing to be resumed."""
+    if spending.replies is None or plan.calls < 2:
+        return None
+    owners = documents_of(sources)
+    name = work(chain.name, task, model.name, spending.variant, owners)
+    spending.replies.tidy()
+    if spending.again:
+        spending.replies.drop(name)
+    return Memory(spending.replies, name, owners)
+
+
+def _capped(error: CapReached | None, sources: Sequence[Source], given: Collection[int]) -> CapReached | None:
+    """The error of the cap that ended it, with how much was read by then."""
+    if error is None:
+        return None
+    pages = {source.n: {(source.passage.document, s.page) for s in source.passage.chunk.spans} for source in sources}
+    read = set().union(*(pages[n] for n in given if n in pages))
+    every = set().union(*pages.values())
+    return type(error)(**{**error.params, "read": len(read), "total": len(every)})

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
-from chains.errors import KeyMissing, KeyRefused, ModelError, ModelUnreachable, PackageMissing, UnknownModel
+from chains.errors import (
+    CapReached,
+    KeyMissing,
+    KeyRefused,
+    ModelError,
+    ModelTimeout,
+    ModelUnreachable,
+    PackageMissing,
+    RateLimited,
+    UnknownModel,
+)
 from chains.events import Token
 from chains.models.base import Model
 from chains.prompts import Prompt
@@ -17,7 +27,11 @@ J = TypeVar("J")
 T = TypeVar("T")
 
 # What fails the first call like this fails all others too; going on would only cost time.
-HOPELESS = (KeyMissing, KeyRefused, PackageMissing, UnknownModel)
+HOPELESS = (CapReached, KeyMissing, KeyRefused, PackageMissing, UnknownModel)
+# So many of these in a row, for each of the calls at once, mean that the server is gone: the others are left undone, to
+# be made when it is back.
+OUTAGE = (ModelTimeout, ModelUnreachable, RateLimited)
+IN_A_ROW = 3
 # Closing waits this long for the workers to notice. A worker that hangs in a read of the network ends with that read.
 STOP_SECONDS = 2.0
 
@@ -70,22 +84,44 @@ def read(model: Model, prompt: Prompt, stop: threading.Event | None = None) -> R
 def read_all(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Reply | ModelError]]:
     """Every prompt's reply or error with the prompt's index, as they come, `model.parallel` at once.
 
-    Closing it stops the work. Raises an error that every further call would meet as well, without making those calls.
+    Closing it stops the work. What every further call would meet as well ends it: no other call is begun, those that
+    run are waited for, and last it is raised.
     """
-    answered = threading.Event()
+    answered, lock = threading.Event(), threading.Lock()
+    ending: list[ModelError] = []
+    row = 0
 
     def call(index: int, stop: threading.Event, put: Callable[[tuple[int, Reply | ModelError]], None]) -> None:
+        nonlocal row
+        if ending:
+            return
         try:
             reply = read(model, prompts[index], stop)
         except ModelError as error:
-            if isinstance(error, HOPELESS) or (isinstance(error, ModelUnreachable) and not answered.is_set()):
-                raise
+            with lock:
+                row += 1
+                gone = isinstance(error, OUTAGE) and row >= IN_A_ROW * max(1, model.parallel)
+                never = isinstance(error, ModelUnreachable) and not answered.is_set()
+                if isinstance(error, HOPELESS) or gone or never:
+                    ending.append(error)
+                    return
             put((index, error))
         else:
+            row = 0
             answered.set()
             put((index, reply))
 
     yield from side_by_side(range(len(prompts)), model.parallel, call)
+    if ending:
+        raise ending[0]
+
+
+def to_the_end(replies: Iterator[T], ended: list[ModelError]) -> Iterator[T]:
+    """The replies, with what ended them put into `ended`, so that those that came can be used first."""
+    try:
+        yield from replies
+    except ModelError as error:
+        ended.append(error)
 
 
 def side_by_side(

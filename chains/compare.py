@@ -17,6 +17,7 @@ from chains.models.base import Finish, Model, Usage
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
+from chains.spending import FREELY, Cost, Ledger, Price, Spending, together
 from chains.tasks import RERANK, Rerank
 from chains.ways import PLAIN, Ways
 from ingest.library import Library
@@ -44,6 +45,7 @@ class Comparison:
     calls: int  # of all, with those that made the question stand alone, stepped back from it and split it
     usage: Usage  # the same
     seconds: float  # from the question to the last answer
+    cost: Cost | None = None  # of all; None: the model's price is not known
 
     @property
     def stopped(self) -> bool:
@@ -70,19 +72,22 @@ def compare(
     language: Language | None = None,
     rerank: Rerank = RERANK,
     ways: Ways = PLAIN,
+    spending: Spending = FREELY,
 ) -> Iterator[Compared]:
     """What concerns all chains as Steps, then each chain's events, and one Comparison last.
 
     The arguments are those of `ask`. Chains run at once where the model takes several calls at once (all together no
     more than it takes), else one after the other. What goes wrong in a chain is its Answer's `error` and costs the
-    others nothing; a library's error is raised before any chain begins. Closing it stops the model's work.
+    others nothing; a library's error is raised before any chain begins. Caps are for all chains together. Closing it
+    stops the model's work.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
+    ledger = Ledger(model.name, spending.caps, spending.price)
 
     def looking(meter: Model) -> Generator[Step, None, Looked]:
         return look(question, found, k, meter, history, language, ways)
 
-    return _compare(question, looking, model, rerank, ways)
+    return _compare(question, looking, model, rerank, ways, spending, ledger)
 
 
 def cut_short(events: Sequence[Compared], question: str, model: str, seconds: float) -> Comparison:
@@ -105,7 +110,7 @@ def cut_short(events: Sequence[Compared], question: str, model: str, seconds: fl
         came = [sources, *(one.event for one in told)]
         cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
         answers.append(replace(cut, searched=searched))
-    return _whole(question, searched, answers, before, Usage(), seconds)
+    return _whole(question, searched, answers, before, Usage(), seconds, None)
 
 
 def _compare(
@@ -114,38 +119,50 @@ def _compare(
     model: Model,
     rerank: Rerank,
     ways: Ways,
+    spending: Spending,
+    ledger: Ledger,
 ) -> Iterator[Compared]:
-    started, meter = monotonic(), Meter(model)
+    started, meter = monotonic(), Meter(model, ledger, spending.speeds)
     meter.bound = bound(ways)
     found = yield from looking(meter)
     given = answer.asked(question, found.question, found.passages, found.language, rerank, ways)
     yield Step("searched", len(given.sources), len(given.sources), sources=given.sources)
     answers: dict[str, Answer] = {}
-    with closed(_chains(given, model)) as events:
+    with closed(_chains(given, model, spending, ledger)) as events:
         for of in events:
             if isinstance(of.event, Answer):
                 answers[of.chain] = of.event
             yield of
     in_order = [answers[name] for name in NAMES]
-    yield _whole(question, given.searched, in_order, meter.calls, meter.usage, monotonic() - started)
+    price = spending.price
+    seconds = monotonic() - started
+    yield _whole(question, given.searched, in_order, meter.calls, meter.usage, seconds, price)
 
 
 def _whole(
-    question: str, searched: str, answers: Sequence[Answer], calls: int, usage: Usage, seconds: float
+    question: str,
+    searched: str,
+    answers: Sequence[Answer],
+    calls: int,
+    usage: Usage,
+    seconds: float,
+    price: Price | None,
 ) -> Comparison:
+    """`calls`, `usage`: of the call that made the question stand alone, `price` what that is paid by."""
+    first = price.cost(usage) if price else None
+    costs = [answer.cost for answer in answers] + ([first] if calls else [])
     calls += sum(answer.calls for answer in answers)
-    return Comparison(
-        question, searched, tuple(answers), calls, sum((answer.usage for answer in answers), usage), seconds
-    )
+    usage = sum((answer.usage for answer in answers), usage)
+    return Comparison(question, searched, tuple(answers), calls, usage, seconds, together(costs))
 
 
-def _chains(given: Asked, model: Model) -> Iterator[Of]:
+def _chains(given: Asked, model: Model, spending: Spending, ledger: Ledger) -> Iterator[Of]:
     """The events of all chains as they come. Closing it stops the chains."""
     shared = _Shared(model)
 
     def chain(name: str, stop: threading.Event, put: Callable[[Of], None]) -> None:
         began = monotonic()
-        with closed(answer_from(given, shared, name)) as events:
+        with closed(answer_from(given, shared, name, spending, ledger)) as events:
             for event in events:
                 if stop.is_set():
                     return

@@ -52,6 +52,30 @@ class ModelFailed(ModelError):
     remedy = "Ask again; if it goes on, choose another model."
 
 
+class CapReached(ModelError):
+    """A cap of the person's leaves no room for another call. What was read is kept, and joined where it can be."""
+
+
+class CallsSpent(CapReached):
+    text = "It was ended by the cap of {limit} model calls: {read} of {total} pages were read."
+    remedy = "What was read is kept; go on with a higher cap (--max-calls or PAGEWISE_MAX_CALLS)."
+
+
+class TokensSpent(CapReached):
+    text = "It was ended by the cap of {limit} tokens: {read} of {total} pages were read."
+    remedy = "What was read is kept; go on with a higher cap (--max-tokens or PAGEWISE_MAX_TOKENS)."
+
+
+class SecondsSpent(CapReached):
+    text = "It was ended by the cap of {limit} seconds: {read} of {total} pages were read."
+    remedy = "What was read is kept; go on, or with a higher cap (--max-seconds or PAGEWISE_MAX_SECONDS)."
+
+
+class MoneySpent(CapReached):
+    text = "It was ended by the cap of {limit}: {read} of {total} pages were read."
+    remedy = "What was read is kept; go on with a higher cap (--max-cost or PAGEWISE_MAX_COST)."
+
+
 class PackageMissing(ModelError):
     text = "The provider {provider!r} needs the package {package!r}."
     remedy = "Install it: `.venv/bin/pip install -c constraints.txt {package}`."
@@ -91,6 +115,11 @@ class ExamplesUnreadable(ExamplesError):
 class ExampleWrong(ExamplesError):
     text = "The examples in {file} cannot be used: line {line} is wrong ({detail})."
     remedy = "An example is a question, an answer and perhaps a note, all of them text."
+
+
+class PriceUnknown(ChainError):
+    text = "The cost is capped, and the price of the model {model!r} is not known."
+    remedy = "Write it into prices.toml (`pagewise prices` shows where it is), or cap calls or tokens instead."
 
 
 class UnknownChain(ChainError):

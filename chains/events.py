@@ -1,10 +1,12 @@
 """What comes out of a question, in order: Steps, Tokens and Trials, and one Answer last."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from chains.models.base import Usage
+from chains.plan import Plan
 from chains.prompts import Source
+from chains.spending import Cost
 from ingest.errors import PagewiseError
 
 StepName = Literal[
@@ -12,7 +14,9 @@ StepName = Literal[
     "broader",  # text: the more general question that is searched for too; "": none could be used
     "split",  # total: so many parts are searched for apart; text: the parts; 0: it stays whole
     "searched",  # sources: what was found, numbered
-    "planned",  # total: at most so many model calls
+    "planned",  # total: at most so many model calls; plan: what they take at most
+    "resumed",  # done of total calls were there from an earlier start, and are not made again
+    "level",  # done of total levels of a long document begins; text: how many notes it makes
     "examples",  # done of total examples are shown to the model
     "cut",  # done of total sources fit the model's window; text: names the chain that would read all
     "reasoned",  # text: what the model reasoned before its reply; "": its window has no room for that
@@ -37,6 +41,9 @@ class Step:
     total: int = 0
     text: str = ""
     sources: tuple[Source, ...] = ()
+    plan: Plan | None = field(default=None, compare=False)
+    usage: Usage = field(default=Usage(), compare=False)  # of the question until now
+    cost: Cost | None = field(default=None, compare=False)  # the same in money, where the price is known
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,8 @@ class Answer:
     figures: tuple[Figure, ...] = ()  # of the text, in their order; a refusal has none
     unsourced: tuple[tuple[int, int], ...] = ()  # [start, end) of sentences that state something without a source
     reasoning: tuple[str, ...] = ()  # what the model reasoned on the way to it, a text a call; no part of the answer
+    cost: Cost | None = None  # None: the model's price is not known
+    kept: int = 0  # calls of an earlier start that did not have to be made again
 
     @property
     def verified(self) -> int:

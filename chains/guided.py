@@ -14,6 +14,7 @@ from chains.calls import closed
 from chains.events import Step
 from chains.models.base import Finish, Model, Usage
 from chains.models.thoughts import Thoughts
+from chains.plan import Plan, Stage
 from chains.prompts import Prompt
 from chains.ways import Ways
 
@@ -52,6 +53,16 @@ class Guided:
     @property
     def parallel(self) -> int:
         return self._model.parallel
+
+    def allowed(self, plan: Plan) -> Plan:
+        """The plan of a chain with what reasoning adds: to each reply, and the calls to spare."""
+        if not self._reasoning:
+            return plan
+        more = self._reasoning
+        stages = [replace(stage, output_tokens=stage.output_tokens + stage.calls * more) for stage in plan.stages]
+        reply = self._model.context // 4  # no reply is longer (chains/budget.py)
+        spare = Stage(self.spare, self.spare * (self._model.context - reply), self.spare * reply)
+        return replace(plan, stages=(*stages, spare))
 
     def told(self) -> Iterator[Step]:
         """What has not been told yet. The sources of a "reasoned" are those of its call; without text it says that

@@ -1,154 +1,75 @@
 """Map and reduce: one call a source takes notes, in parallel; one call, or a few rounds, makes the answer of them.
 
-Everything is read. A round joins notes in groups of at least two, so it at least halves them; the notes' length is
-capped so that two always fit, so there are never more calls than were announced, whatever the model writes.
+Everything is read. A round joins as many notes as fit one call.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
-from chains import budget, calls
-from chains.errors import ContextTooSmall, ModelError
+from chains import budget, joining
 from chains.events import Step, Token
+from chains.joining import Round
 from chains.models.base import Model
-from chains.notes import marked, marks, own, shortened
-from chains.prompts import Prompt, Source
-from chains.refusal import NOT_FOUND, is_nothing, is_refusal
+from chains.plan import Plan, Stage
+from chains.prompts import Source
+from chains.refusal import NOT_FOUND
 from chains.tasks import Task
 
 NOTE_TOKENS = 300  # of one note; a page of a book holds about twice as many
-LEAST_TOKENS = 24  # of a note that is still worth having
 
 
 def map_reduce(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
     """Reads every source. Raises ContextTooSmall before a call, a ModelError when all maps or the last call fail."""
-    plan = _plan(task, model)
-    maps = [_map(task, source, plan.note, model) for source in sources]
-    cut = sum(prompt.sources[0] != source for prompt, source in zip(maps, sources, strict=True))
-    if cut:
-        yield Step("cut", len(sources) - cut, len(sources))
-    notes: dict[int, str] = {}
-    errors: list[ModelError] = []
-    read = 0
-    with calls.closed(calls.read_all(model, maps)) as replies:
-        for index, reply in replies:
-            if isinstance(reply, ModelError):
-                errors.append(reply)
-                yield Step("lost", text=str(reply))
-                continue
-            read += 1
-            yield Step("read", read, len(sources), sources=(sources[index],))
-            if not is_nothing(reply.text):
-                notes[index] = marked(reply.text, sources[index].n)
-    if errors and not read:
-        raise errors[0]
-    if not notes:
+    round = _round(task, model)
+    found = yield from joining.read(joining.maps(task, sources, round.note, model), sources, model)
+    notes = [found.notes[index] for index in sorted(found.notes)]
+    if notes:
+        while len(notes) > round.group and not budget.fits(round.final(notes), model):
+            groups = dict(enumerate(_groups(round, notes, model)))
+            joined = yield from joining.join(round, groups, sources, model)
+            notes = list(joined.values())
+        yield from joining.finish(round, notes, model)
+    elif found.error is None:
         yield Token(NOT_FOUND[task.language])
-        return
-    yield from _reduce(plan, [notes[index] for index in sorted(notes)], sources, model)
+    if found.error is not None:
+        raise found.error
 
 
-def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
     """One call a source, what joining their notes may take, and the answer."""
-    group, n = _plan(task, model).group, len(sources)
-    bound = n + 1
-    while n > group:
-        whole, rest = divmod(n, group)
-        bound += whole + (rest > 1)
+    prompts = joining.maps(task, sources, _round(task, model).note, model)
+    return Plan((Stage.of(prompts, model), *closing(task, len(sources), model)))
+
+
+def closing(task: Task, read: int, model: Model) -> tuple[Stage, ...]:
+    """What follows when so many sources were read."""
+    round, n = _round(task, model), read
+    stages = []
+    while n > round.group:
+        whole, rest = divmod(n, round.group)
+        stages.append(round.joins(whole + (rest > 1), n))
         n = whole + (rest > 0)
-    return bound
+    # Notes that turn out short fit one call sooner: then the last one reads more of them, and none was joined before.
+    free = model.context - round.base - round.last.max_tokens
+    return (*stages, round.answer(max(n, min(read, -(-free // round.each)))))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    last: Prompt  # the reduce call that writes the answer, without its notes
-    note: int  # tokens of a note
-    group: int  # notes that always fit one call, at least 2
-    tags: int  # tokens that a note takes beyond its text
-
-    def final(self, notes: Sequence[str]) -> Prompt:
-        return replace(self.last, notes=tuple(notes))
-
-    def join(self, notes: Sequence[str]) -> Prompt:
-        return replace(self.last, notes=tuple(notes), max_tokens=min(self.note, self.last.max_tokens))
+def _round(task: Task, model: Model) -> Round:
+    last = joining.last_prompt(task, model)
+    free, tags = budget.room(last, model), joining.tags(last, model)
+    note = min(NOTE_TOKENS, last.max_tokens, free // 2 - tags)
+    if note < joining.LEAST_TOKENS:
+        raise joining.too_small(free, tags, model)
+    return Round(last, model.count(last), tags, note, max(2, free // (note + tags)), note)
 
 
-def _plan(task: Task, model: Model) -> _Plan:
-    reply = budget.reply_tokens(task.max_tokens, model)
-    last = Prompt("reduce", task.kind, task.question, task.language, reply)
-    free = budget.room(last, model)
-    tags = free - budget.room(replace(last, notes=("",)), model) + budget.SEAM
-    note = min(NOTE_TOKENS, reply, free // 2 - tags)
-    if note < LEAST_TOKENS:
-        needed = model.context - free + 2 * (LEAST_TOKENS + tags)
-        raise ContextTooSmall(model=model.name, context=model.context, needed=max(needed, 4 * LEAST_TOKENS))
-    return _Plan(last, note, max(2, free // (note + tags)), tags)
-
-
-def _map(task: Task, source: Source, note: int, model: Model) -> Prompt:
-    """The call that reads this source; it is shortened where it does not fit even alone."""
-
-    def build(chosen: Sequence[Source]) -> Prompt:
-        return Prompt("map", task.kind, task.question, task.language, note, sources=tuple(chosen))
-
-    return build(budget.fit(build, [source], model))
-
-
-def _reduce(plan: _Plan, notes: list[str], sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
-    while len(notes) > plan.group and not budget.fits(plan.final(notes), model):
-        groups = list(_groups(plan, notes, model))
-        joined = [group[0] for group in groups]
-        together = [i for i, group in enumerate(groups) if len(group) > 1]
-        with calls.closed(calls.read_all(model, [plan.join(groups[i]) for i in together])) as replies:
-            for done, (index, reply) in enumerate(replies, 1):
-                group = groups[together[index]]
-                given = set().union(*(marks(note, {source.n for source in sources}) for note in group))
-                text = own(reply.text, given) if not isinstance(reply, ModelError) else ""
-                if is_refusal(text) or (given and not marks(text, given)):
-                    # What was paid for is kept: as much of the notes themselves as one note may hold.
-                    yield Step("lost", text=str(reply) if isinstance(reply, ModelError) else reply.text[:200])
-                    kept = group[: max(1, plan.note // LEAST_TOKENS)]  # each with its own mark
-                    text = "\n".join(_squeeze(plan, kept, model, plan.note // len(kept)))
-                joined[together[index]] = text
-                yield Step("joined", done, len(together))
-        notes = [note for note in joined if note]
-    if not budget.fits(plan.final(notes), model):
-        notes = _squeeze(plan, notes, model)
-    wrote, error = False, None
-    try:
-        for token in calls.tokens(model, plan.final(notes)):
-            wrote = wrote or bool(token.text.strip())
-            yield token
-    except ModelError as broken:
-        error = broken
-    if error or not wrote:  # what was paid for is given as it is, behind what came of the answer
-        yield Step("lost", text=str(error or ""))
-        yield Token(("\n\n" if wrote else "") + "\n\n".join(notes))
-    if error:
-        raise error
-
-
-def _groups(plan: _Plan, notes: Sequence[str], model: Model) -> Iterator[list[str]]:
+def _groups(round: Round, notes: Sequence[str], model: Model) -> Iterator[Sequence[str]]:
     """Neighbouring notes, as many as fit one call and never fewer than planned; the last group may be smaller."""
     at = 0
     while at < len(notes):
-        group = list(notes[at : at + _size(plan, notes[at:], model)])
+        group = notes[at : at + _size(round, notes[at:], model)]
+        yield group
         at += len(group)
-        yield group if len(group) == 1 or budget.fits(plan.join(group), model) else _squeeze(plan, group, model)
 
 
-def _size(plan: _Plan, notes: Sequence[str], model: Model) -> int:
-    return max(min(plan.group, len(notes)), budget.fitting(plan.join(notes), model))
-
-
-def _squeeze(plan: _Plan, notes: Sequence[str], model: Model, share: int = 0) -> list[str]:
-    """The notes, each shortened to its share (tokens; 0: an equal one of the window), so that all fit one call."""
-    share = share or budget.room(plan.last, model) // len(notes) - plan.tags
-    while share > 0:
-        short = [shortened(note, share, model) for note in notes]
-        if budget.fits(plan.final(short), model):
-            return short
-        share = share * 3 // 4
-    needed = model.count(plan.final(notes)) + plan.last.max_tokens
-    raise ContextTooSmall(model=model.name, context=model.context, needed=needed)
-
+def _size(round: Round, notes: Sequence[str], model: Model) -> int:
+    return max(min(round.group, len(notes)), budget.fitting(round.join(notes), model))

@@ -13,6 +13,7 @@ from chains.errors import ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
 from chains.notes import marked
+from chains.plan import Plan, Stage, size
 from chains.prompts import Prompt, Source
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal
 from chains.tasks import Task
@@ -30,8 +31,9 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
         yield Step("cut", len(sources) - cut, len(sources))
     votes: dict[int, scores.Vote] = {}
     errors: list[ModelError] = []
+    ended: list[ModelError] = []
     with calls.closed(calls.read_all(model, prompts)) as replies:
-        for done, (index, reply) in enumerate(replies, 1):
+        for done, (index, reply) in enumerate(calls.to_the_end(replies, ended), 1):
             source = (sources[index],) if task.rerank == "answer" else ()  # whoever scores writes no mark
             if isinstance(reply, ModelError):
                 errors.append(reply)
@@ -43,20 +45,29 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
                 yield Step("lost", done, len(sources), reply.text[:200], source)
             else:
                 yield Step("scored", done, len(sources), f"{score:.0f}", source)
-    if errors and not votes:
-        raise errors[0]
+    if (errors or ended) and not votes:
+        raise (ended or errors)[0]
     best = _best(task, votes)
     if best is None:
-        yield Token(NOT_FOUND[task.language])
+        if not ended:
+            yield Token(NOT_FOUND[task.language])
     elif task.rerank == "answer":
         yield Token(marked(votes[best].answer, sources[best].n))
     else:
         yield Step("best", 1, len(sources), str(sources[best].n), prompts[best].sources)
         yield from calls.tokens(model, replace(_answer(task, model), sources=prompts[best].sources))
+    if ended:
+        raise ended[0]
 
 
-def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
-    return len(sources) + (task.rerank == "score")
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
+    prompts = _prompts(task, sources, model)
+    weighing = Stage.of(prompts, model)
+    if task.rerank == "answer":
+        return Plan((weighing,))
+    answer = _answer(task, model)
+    longest = max((size(replace(answer, sources=prompt.sources), model) for prompt in prompts), default=0)
+    return Plan((weighing, Stage(1, longest, answer.max_tokens)))
 
 
 def _prompts(task: Task, sources: Sequence[Source], model: Model) -> list[Prompt]:

@@ -13,6 +13,7 @@ from chains.errors import ModelError
 from chains.events import Step, Token, Trial
 from chains.models.base import Model
 from chains.notes import marks, own
+from chains.plan import Plan, Stage
 from chains.prompts import Prompt, Role, Source
 from chains.refusal import is_refusal, is_unchanged
 from chains.tasks import Task
@@ -42,6 +43,8 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
             reply = own(calls.read(model, prompt).text, given)
         except ModelError as error:
             if isinstance(error, calls.HOPELESS):
+                if draft:  # what was paid for is given as it is
+                    yield Token(draft)
                 raise
             yield Step("lost", text=str(error))
             continue
@@ -58,9 +61,16 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
                 return
 
 
-def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
-    """One call a batch; the batches are known beforehand."""
-    return len(_batches(task, sources, model))
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
+    """One call a batch; the batches are known beforehand. All but the first read a draft as well."""
+    stages: list[Stage] = []
+    role = _longer(task, model)
+    for batch in _batches(task, sources, model):
+        prompt = _build(role, task, batch, "", model)
+        most = model.context - prompt.max_tokens
+        draft = _beside(task, model) if stages else 0
+        stages.append(Stage(1, min(most, budget.total(prompt, model) + draft), prompt.max_tokens))
+    return Plan(tuple(stages))
 
 
 def _build(role: Role, task: Task, chosen: Sequence[Source], draft: str, model: Model) -> Prompt:
@@ -70,8 +80,7 @@ def _build(role: Role, task: Task, chosen: Sequence[Source], draft: str, model: 
 
 def _batches(task: Task, sources: Sequence[Source], model: Model) -> list[Sequence[Source]]:
     """Sources that fit one call, beside a draft of a reply's length. None is left out; one too long stands alone."""
-    roles: tuple[Role, ...] = ("answer", "refine")
-    role = max(roles, key=lambda role: model.count(_build(role, task, (), "", model)))  # a batch may meet either
+    role = _longer(task, model)
     reserve = _beside(task, model)
     batches: list[Sequence[Source]] = []
     at = 0
@@ -81,6 +90,12 @@ def _batches(task: Task, sources: Sequence[Source], model: Model) -> list[Sequen
         batches.append(sources[at : at + len(batch)])
         at += len(batch)
     return batches
+
+
+def _longer(task: Task, model: Model) -> Role:
+    """The role with more words: a batch may meet either."""
+    roles: tuple[Role, ...] = ("answer", "refine")
+    return max(roles, key=lambda role: model.count(_build(role, task, (), "", model)))
 
 
 def _prompt(task: Task, batch: Sequence[Source], draft: str, model: Model) -> Prompt:

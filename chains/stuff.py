@@ -5,12 +5,27 @@ from collections.abc import Iterator, Sequence
 from chains import budget, calls
 from chains.events import Step, Token
 from chains.models.base import Model
+from chains.plan import Plan, Stage
 from chains.prompts import Prompt, Source
 from chains.tasks import Task
 
 
 def stuff(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
     """One call. Raises ContextTooSmall before it, ModelError in it."""
+    prompt = _prompt(task, sources, model)
+    chosen = prompt.sources
+    whole = sum(source in sources for source in chosen)
+    if whole < len(sources):
+        yield Step("cut", whole, len(sources), "map_reduce")
+    yield Step("read", len(chosen), len(chosen), sources=chosen)
+    yield from calls.tokens(model, prompt)
+
+
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
+    return Plan((Stage.of([_prompt(task, sources, model)], model),))
+
+
+def _prompt(task: Task, sources: Sequence[Source], model: Model) -> Prompt:
     reply = budget.reply_tokens(task.max_tokens, model)
 
     def build(chosen: Sequence[Source]) -> Prompt:
@@ -21,12 +36,4 @@ def stuff(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step 
         # The beginning alone would be no summary of the whole.
         k = budget.most(len(sources), lambda k: build(budget.spread(sources, k)), model)
         chosen = budget.spread(sources, k) if k else chosen
-    whole = sum(source in sources for source in chosen)
-    if whole < len(sources):
-        yield Step("cut", whole, len(sources), "map_reduce")
-    yield Step("read", len(chosen), len(chosen), sources=chosen)
-    yield from calls.tokens(model, build(chosen))
-
-
-def at_most(task: Task, sources: Sequence[Source], model: Model) -> int:
-    return 1
+    return build(chosen)

@@ -40,6 +40,7 @@ from ingest.names import named, unknown
 from ingest.owner import SharedVectors
 from ingest.places import Places
 from ingest.readonly import is_read_only, private_copy
+from ingest.replies import Replies
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
@@ -86,6 +87,7 @@ class Library:
             self._files = Files(folder)
         self._own = place = self._copy or folder
         self.places = Places(place / "places.sqlite3")  # of the files that documents were taken from
+        self.replies = Replies(place, self.holds)  # of models, written from its documents
         try:
             with self._disk():
                 owner_lock = OwnedLock(place / "lock")
@@ -171,11 +173,13 @@ class Library:
             rows, tokens, first = self._catalogue.holdings(id)
             vectors = self._vectors.count_document(id)
             vectorcache.forget(self.folder, id)  # first: what fails or is killed here has taken nothing away
+            self.replies.forget(id)
             self._catalogue.dismiss(id)
             self._clear(id)
             self.places.forget(id)
+            self.replies.forget(id)  # what was written meanwhile
             left = self._catalogue.left(id, first) + self._vectors.count_document(id)
-            left += self._files.path(id).exists() + len(self.places.paths(id))
+            left += self._files.path(id).exists() + len(self.places.paths(id)) + self.replies.of(id)
             return Receipt(record, rows, vectors, tokens, left)
 
     def rename(self, id: str, name: str) -> None:
@@ -335,8 +339,10 @@ class Library:
                 if self._copy is not None:
                     return
                 self._sweep()
+                ids = [record.id for record in self._catalogue.records()]
                 with self._disk():
-                    self._files.sweep([record.id for record in self._catalogue.records()])
+                    self._files.sweep(ids)
+                self.replies.tidy(ids)
         except WriterBusy:
             if fresh or self._catalogue.meta("embedder") != self.embedder.name:
                 raise

@@ -6,17 +6,16 @@ nothing that goes wrong here stops an ingest; only that a removal could not be d
 """
 
 import hashlib
-import logging
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.errors import StorageFailed
+from ingest.beside import harmless, opened, removing
 
 FILE = "vectors.sqlite3"
 _MOST_BYTES = 512_000_000  # of vectors; 330,000 of 384 numbers
@@ -30,7 +29,6 @@ CREATE TABLE IF NOT EXISTS vectors (
 CREATE INDEX IF NOT EXISTS vectors_document ON vectors (document);
 CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used);
 """
-_log = logging.getLogger(__name__)
 
 
 class VectorCache:
@@ -48,7 +46,7 @@ class VectorCache:
     def get(self, keys: Sequence[bytes], document: str) -> dict[bytes, NDArray[np.float32]]:
         """Those vectors (dimensions,) that are known; from now on they belong to `document`."""
         found: dict[bytes, NDArray[np.float32]] = {}
-        with _harmless(self._file), _opened(self._file) as db:
+        with harmless(self._file), _opened(self._file) as db:
             for at in range(0, len(keys), _AT_ONCE):
                 some = keys[at : at + _AT_ONCE]
                 marks = ",".join("?" * len(some))
@@ -64,7 +62,7 @@ class VectorCache:
 
     def put(self, rows: Mapping[bytes, NDArray[np.float32]], document: str) -> None:
         """Keeps vectors (dimensions,) by key, for `document`; those that were not used for longest give way."""
-        with _harmless(self._file), _opened(self._file) as db:
+        with harmless(self._file), _opened(self._file) as db:
             now = time.time()
             db.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
@@ -82,7 +80,7 @@ def forget_strangers(folder: Path, documents: Collection[str], seconds: float = 
     """Drops what is older than `seconds` and belongs to none of these documents: of an ingest that never ended."""
     if not (folder / FILE).exists():
         return
-    with _harmless(folder / FILE), _opened(folder / FILE) as db:
+    with harmless(folder / FILE), _opened(folder / FILE) as db:
         owners = {str(owner) for (owner,) in db.execute("SELECT DISTINCT document FROM vectors")}
         db.executemany(
             "DELETE FROM vectors WHERE document = ? AND used < ?",
@@ -95,41 +93,9 @@ def forget(folder: Path, document: str) -> None:
     file = folder / FILE
     if not file.exists():
         return
-    try:
-        with _opened(file) as db:
-            db.execute("DELETE FROM vectors WHERE document = ?", (document,))
-    except (sqlite3.Error, OSError) as error:
-        if not _is_broken(error):
-            raise StorageFailed(folder=folder, detail=str(error)) from error
-        _delete(file)
+    with removing(file), _opened(file) as db:
+        db.execute("DELETE FROM vectors WHERE document = ?", (document,))
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """A connection in a transaction. Opened for each use: it is used once for hundreds of texts."""
-    with closing(sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None)) as db:
-        db.execute("PRAGMA secure_delete = ON")  # a forgotten vector is overwritten, not only unlinked
-        db.executescript(_SCHEMA)
-        db.execute("BEGIN IMMEDIATE")
-        yield db
-        db.execute("COMMIT")
-
-
-@contextmanager
-def _harmless(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        _log.warning("the vectors in %s could not be used (%s)", file, error)
-        if _is_broken(error):
-            _delete(file)
-
-
-def _is_broken(error: Exception) -> bool:
-    """Whether the file is no database of ours any more, rather than busy or on a full disk."""
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-
-
-def _delete(file: Path) -> None:
-    for ending in ("", "-journal"):
-        file.with_name(file.name + ending).unlink(missing_ok=True)
+def _opened(file: Path) -> AbstractContextManager[sqlite3.Connection]:
+    return opened(file, _SCHEMA, _BUSY_SECONDS)

@@ -71,7 +71,8 @@ class ScriptedModel:
         self.counted = 0  # tokens, over all that count() was asked
         self.running = self.most_running = 0
         self.cut = 0  # streams that were closed before their end
-        self._reply, self._fails, self._pieces, self._obeys, self._gate = reply, fails or {}, pieces, obeys, gate
+        self.obeys = obeys
+        self._reply, self._fails, self._pieces, self._gate = reply, fails or {}, pieces, gate
         self._lock = threading.Lock()
 
     @property
@@ -111,7 +112,7 @@ class ScriptedModel:
                 if call in self._fails and i >= self._pieces:
                     break
                 written += len(_TOKEN.findall(piece))
-                if self._obeys and written > prompt.max_tokens:
+                if self.obeys and written > prompt.max_tokens:
                     done = True
                     yield Finish("length", Usage(size, prompt.max_tokens))
                     return

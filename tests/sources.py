@@ -55,14 +55,18 @@ def by_role(**replies: str | Callable[[Prompt], str]) -> Callable[[Prompt], str]
 
 
 def run(chain: str, task: Task, given: Sequence[Source], model: ScriptedModel) -> list[Step | Token | Trial]:
-    """The chain's events. Its calls stay within what it announced."""
+    """The chain's events. Its calls and tokens stay within what it announced."""
     meter = Meter(model)
-    meter.bound = CHAINS[chain].calls(task, given, meter)
+    plan = CHAINS[chain].plan(task, given, meter)
+    meter.bound = plan.calls
     assert model.calls == 0  # announcing costs no call
     try:
         return list(CHAINS[chain].run(task, given, meter))
     finally:
         assert model.calls <= meter.bound
+        if model.obeys:  # what a model writes beyond its longest reply nobody can announce
+            assert meter.usage.input_tokens <= plan.usage.input_tokens
+            assert meter.usage.output_tokens <= plan.usage.output_tokens
 
 
 def text(events: Sequence[object]) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chains.answer import CHAINS, ask, cut_short, summarize
+from chains.answer import ask, cut_short, summarize
+from chains.compare import NAMES as CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
 from chains.prompts import Prompt, Turn

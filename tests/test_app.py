@@ -16,7 +16,7 @@ from app.conversations import Conversations, Entry
 from app.i18n import TEXTS
 from app.jobs import Job
 from app.views import safe
-from chains.answer import CHAINS
+from chains.compare import NAMES as CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
 from chains.retrieve import Scope

@@ -5,12 +5,7 @@ fills the library that the others ask.
 """
 
 import io
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +13,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import CHROMIUM
+from tests.browsing import WAIT, App, chromium, running
 from tests.pdfs import encrypted_pdf, make_pdf, not_a_pdf
 from tests.servers import Canary, Reply, Scripted, chunk, said, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 LAKES = [
     "Lake Aral\n\nThe sluice at Lake Aral was opened in 1884 by the engineer Clara Holm.\nIt took three years.",
     "Fish of the lake\n\nTrout and perch live in the cold northern basin of Lake Aral.\nFishing is allowed from May.",
@@ -50,18 +44,6 @@ ATTACK = """It is here [1] [77] ![x](http://{canary}/a) [open](http://{canary}/b
 \u202e[1](//{canary}/n)\u202c [\u200b9] [\u202e8] http://{canary}/o www.{canary}
 <a href="http://{canary}/q">x</a> $x$ :red[y]
 """
-WAIT = 120_000  # milliseconds: a busy machine is no failure
-
-
-class App:
-    def __init__(self, url: str, log: Path) -> None:
-        self.url, self.log = url, log
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -86,42 +68,20 @@ def model() -> Iterator[Scripted]:
 @pytest.fixture(scope="module")
 def app(model: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("browser")
-    port = free_port()
     environment = {
-        **os.environ,
-        "PAGEWISE_DATA": str(folder / "library"),
         "PAGEWISE_API_BASE": model.url,
         "PAGEWISE_API_KEY": "planted-key",
         "PAGEWISE_MODEL": "openai:scripted",
         "PAGEWISE_CONTEXT": "8000",
     }
-    log = folder / "log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "app.cli", "run", "--port", str(port)]
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            for _ in range(600):
-                try:
-                    with urllib.request.urlopen(f"{url}/health", timeout=2):
-                        break
-                except OSError:
-                    assert server.poll() is None, log.read_text()
-                    time.sleep(0.2)
-            else:
-                raise AssertionError(f"the app did not start: {log.read_text()}")
-            yield App(url, log)
-        finally:
-            server.terminate()
-            server.wait(30)
+    with running(folder, environment) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
 from tests.test_docs import shapes
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
+SUMMARIES = ("stuff", "map_reduce", "refine", "recursive")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -107,19 +108,21 @@ def test_list_shows_what_is_whole(filled: Run) -> None:
         ("ask", "公司2020年的营业收入是多少？"),
         ("compare", "公司2020年的营业收入是多少？"),
         ("summarize", "report.pdf"),
+        ("summarize", "report.pdf", "--plan"),
         ("remove", "report.pdf"),
     ],
 )
 def test_what_is_printed_has_the_keys_that_the_readme_tells(
     filled: Run, pdfs: Path, arguments: tuple[str, ...]
 ) -> None:
-    told = shapes()[arguments[0]]
+    told = shapes()["plan" if "--plan" in arguments else arguments[0]]
     # What they share stands there once; every sentence here has its source.
-    shared = {name: shapes()["ask"][name] for name in ("usage", "quotes", "citations", "figures")} | {"unsourced": []}
+    names = ("usage", "cost", "kept", "quotes", "citations", "figures")
+    shared = {name: shapes()["ask"][name] for name in names} | {"unsourced": []}
     if arguments[0] == "compare":
-        told["usage"] = shared["usage"]
+        told |= {name: shared[name] for name in ("usage", "cost")}
         told["answers"][0] |= shared
-    if arguments[0] in ("ask", "summarize"):
+    if arguments[0] in ("ask", "summarize") and "--plan" not in arguments:
         told |= shared
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
     assert _keys(said) == _keys(told)
@@ -171,8 +174,8 @@ def test_search_gives_passages_with_their_pages(filled: Run) -> None:
 def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str) -> None:
     said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", chain, "--json"))
     assert list(said) == [
-        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "quotes", "citations"),
-        *("unsourced", "figures"),
+        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "cost", "kept", "quotes"),
+        *("citations", "unsourced", "figures"),
     ]
     assert said["quotes"]["verified"] == said["quotes"]["total"] > 0 == said["quotes"]["near"]
     assert said["unsourced"] == []
@@ -326,7 +329,7 @@ def test_compare_for_a_person_ends_with_a_line_for_each_chain(filled: Run) -> No
     code, out, err = filled("compare", "公司董事长是谁？")
     assert code == 0 and out.count("王小明") >= 4 and "[1] report.pdf, page 1: “" in out
     head, *rows = out.splitlines()[-5:]
-    assert head.split() == ["chain", "quotes", "found", "calls", "tokens", "in", "out", "seconds"]
+    assert head.split() == ["chain", "quotes", "found", "calls", "tokens", "in", "out", "seconds", "cost"]
     assert [row.split()[0] for row in rows] == list(CHAINS)
     assert "In common: " in out and "report.pdf, page 1: cited by all 4" in out
     assert "map_rerank: at most" in err and "at most" not in out
@@ -346,13 +349,14 @@ def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> 
     assert said["refused"] is True and said["citations"] == []
 
 
-@pytest.mark.parametrize("chain", CHAINS[:3])
+@pytest.mark.parametrize("chain", SUMMARIES)
 def test_summarize_names_the_document(filled: Run, chain: str) -> None:
     said = value(filled("summarize", "report.pdf", "--chain", chain, "--json"))
     assert list(said) == [
-        *("document", "summary", "chain", "model", "calls", "seconds", "usage", "quotes", "citations", "unsourced"),
-        "figures",
+        *("document", "summary", "chain", "model", "calls", "seconds", "usage", "cost", "kept", "quotes", "citations"),
+        *("unsourced", "figures"),
     ]
+    assert said["cost"] == {"amount": 0.0, "currency": ""}
     assert {figure["status"] for figure in said["figures"]} == {"found"}
     assert said["document"] == "report.pdf" and said["summary"]
     assert {citation["document"] for citation in said["citations"]} <= {"report.pdf"}

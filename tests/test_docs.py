@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app import cli
+from app.lines import INTERRUPTED
 from settings import Settings, allowed, variable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,20 +96,21 @@ def test_there_are_commands_to_try() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize", "models"]
+    "command",
+    ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize", "models", "prices"],
 )
 def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.parser().parse_args([command, "--help"])
     assert end.value.code == 0
     help_text = capsys.readouterr().out
-    for option in set(re.findall(r"(?<![\w-])(--?[a-z]+)\b", help_text)) - {"-h", "--help"}:
+    for option in set(re.findall(r"(?<![\w-])(--?[a-z-]+)\b", help_text)) - {"-h", "--help"}:
         assert option in README, option
     assert f"pagewise {command}" in README
 
 
 def test_every_exit_code_is_told() -> None:
-    for code in (0, 1, 2, cli.INTERRUPTED):
+    for code in (0, 1, 2, INTERRUPTED):
         assert f"\n| {code} | " in README
 
 
@@ -119,7 +121,8 @@ def shapes() -> dict[str, Any]:
 
 
 def test_every_command_with_json_has_its_shape() -> None:
-    assert set(shapes()) == {"search", "ask", "compare", "summarize", "list", "health", "ingest", "remove", "models"}
+    commands = {"search", "ask", "compare", "summarize", "models", "prices", "list", "health", "ingest", "remove"}
+    assert set(shapes()) == commands | {"plan"}  # that of summarize --plan
 
 
 def _as_json(shape: str) -> str:

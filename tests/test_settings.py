@@ -29,6 +29,10 @@ WRONG = {  # a value that each checked field refuses
     "split": "1",
     "examples": " ",
     "passages": "0",
+    "max_calls": "-1",
+    "max_tokens": "1.5",
+    "max_seconds": "-0.1",
+    "max_cost": "free",
     "language": "fr",
     "address": "",
     "port": "70000",
@@ -154,8 +158,8 @@ def test_settings_are_frozen_and_closed() -> None:
 
 
 def test_the_chains_of_the_settings_are_those_that_there_are() -> None:
-    answer = pytest.importorskip("chains.answer")
-    assert set(get_args(Settings.model_fields["chain"].annotation)) == set(answer.CHAINS)
+    compare = pytest.importorskip("chains.compare")
+    assert set(get_args(Settings.model_fields["chain"].annotation)) == set(compare.NAMES)
 
 
 @pytest.mark.parametrize("field", FIELDS)

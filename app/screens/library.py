@@ -7,8 +7,7 @@ from streamlit.navigation.page import Page
 
 from app.i18n import Words
 from app.session import Desk, Opened, show
-from app.views import safe, source, upload
-from chains.answer import CHAINS
+from app.views import safe, source, summary, upload
 from ingest.document import Record
 from ingest.errors import PagewiseError
 
@@ -106,26 +105,15 @@ def state(words: Words, record: Record) -> str:
 
 
 def _summarise(desk: Desk, ask: Page, record: Record) -> None:
-    words = desk.words
+    counting = desk.planning(record)
 
     def body() -> None:
-        st.markdown(f"**{safe.inline(record.name, 80)}**")
-        st.markdown(words("library.summarise.about"))
-        names = [name for name, chain in CHAINS.items() if "summary" in chain.tasks]
-        chain = st.radio(
-            words("side.chain"),
-            names,
-            index=names.index("map_reduce") if "map_reduce" in names else 0,
-            captions=[words(f"chain.{name}.about") for name in names],
-            format_func=lambda name: words(f"chain.{name}"),
-            key="summary-chain",
-            label_visibility="collapsed",
-        )
-        if st.button(words("library.summarise.go"), key="summary-go", type="primary"):
-            desk.summarize(record, chain)
+        chosen = summary.body(desk, record, counting)
+        if chosen is not None:
+            desk.summarize(record, *chosen)
             st.switch_page(ask, query_params={"c": st.session_state["conversation"]})
 
-    st.dialog(words("library.summarise"))(body)()
+    st.dialog(desk.words("library.summarise"))(body)()
 
 
 def _remove(desk: Desk, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""A model of one's own for this tab, and what this Pagewise is."""
+"""A model of one's own for this tab, the table of prices, and what this Pagewise is."""
 
 import importlib.metadata
 import re
@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.choices import Own, choice, place
 from app.session import Desk
-from app.views import safe, sidebar
+from app.views import prices, safe, sidebar
 from app.views.answer import model_name
 from settings import MODEL
 
@@ -48,6 +48,7 @@ def draw(desk: Desk) -> None:
         st.markdown(words("options.using", model=f"**{safe.inline(model_name(words, desk.model))}**"))
         sidebar.privacy(desk)
         _here(desk)
+        prices.draw(desk)
         st.subheader(words("options.about"), anchor=False)
         st.markdown(f"Pagewise {importlib.metadata.version('pagewise')}")
         st.caption(words("options.data", folder=safe.inline(str(desk.settings.data))))

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.asking import Told
 from app.choices import label, scope_text, ways_text
 from app.conversations import Entry
+from app.estimates import cost_text, plan_line
 from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
@@ -48,9 +49,12 @@ def question(words: Words, entry: Entry) -> None:
 
 
 def ending(words: Words, entry: Entry) -> None:
-    """Why there is no answer, or no more of it."""
+    """Why there is no answer, or no more of it, and what there is of it to go on from."""
     if not entry.over:
         st.caption(words("ask.interrupted"))
+    read = next((step for step in reversed(entry.steps) if step.name == "read"), None)
+    if entry.resumable and entry.answer is not None and read is not None:
+        st.caption(words("summary.so_far", done=read.done, total=read.total))
     if entry.problem is not None:
         sentence = words.problem(entry.problem.key, entry.problem.params, entry.problem.text)
         st.error(safe.block(sentence), icon=":material/error:")
@@ -62,12 +66,13 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
     with spot:
         status = st.status(words("ask.starting"), type="compact")
         body = st.empty()
-    text = trial = ""
+    text = trial = level = ""
     for new in job.follow():
         for event in new:
             if isinstance(event, Step):
                 line = step_line(words, event)
-                status.update(label=line)
+                level = line if event.name == "level" else level
+                status.update(label=f"{level} · {line}" if level and event.name in ("read", "joined") else line)
                 with status:
                     st.caption(line)
             elif isinstance(event, Token):
@@ -86,10 +91,14 @@ def step_line(words: Words, step: Step) -> str:
     if step.name == "best":
         return safe.inline(words("step.best", total=step.total, text=step.text))
     n = step.total or step.done or len(step.sources)
+    if step.name == "planned" and step.plan is not None:
+        return words("plan.most", plan=safe.inline(plan_line(words, step.plan, step.total), 300))
     if step.name in ("searched", "planned"):
         return words.count(f"step.{step.name}", n)
     if step.name == "verified" and text:
         return words("step.verified.near", done=step.done, total=step.total, near=text)
+    if step.name == "level" and step.done == step.total:
+        return words("step.level.last", total=step.total)
     if step.name == "cut" and not text:
         return words("step.cut.plain", done=step.done, total=step.total)
     if step.name in ("broader", "split", "reasoned") and not text:
@@ -244,7 +253,10 @@ def steps(desk: Desk, entry: Entry, answer: Answer) -> None:
         st.caption(facts)
         if answer.usage.input_tokens or answer.usage.output_tokens:
             used = answer.usage
-            st.caption(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+            tokens = words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens)
+            st.caption(f"{tokens} · {safe.inline(cost_text(words, answer.cost))}")
+        if answer.kept:
+            st.caption(words.count("answer.facts.kept", answer.kept))
 
 
 def reasoning(desk: Desk, entry: Entry, answer: Answer) -> None:
@@ -285,6 +297,15 @@ def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
 def actions(desk: Desk, entry: Entry) -> DeltaGenerator:
     """The row of what can be done with an entry, with what every entry has; the caller adds the rest."""
     row = st.container(horizontal=True, gap="xsmall", key=f"actions-{entry.id}")
+    if entry.resumable:
+        row.button(
+            desk.words("ask.resume"),
+            key=f"resume-{entry.id}",
+            icon=":material/play_arrow:",
+            type="primary",
+            help=desk.words("ask.resume.help"),
+            on_click=partial(desk.resume, entry),
+        )
     row.button(
         desk.words("ask.again"),
         key=f"again-{entry.id}",

@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.asking import Told
 from app.conversations import Entry
+from app.estimates import cost_text
 from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
@@ -90,6 +91,7 @@ def _part(desk: Desk, part: Entry) -> None:
         used = one.usage
         if used.input_tokens or used.output_tokens:
             facts.append(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+            facts.append(safe.inline(cost_text(words, one.cost)))
         st.caption(" · ".join(facts))
         answer.steps(desk, part, one)
         answer.reasoning(desk, part, one)

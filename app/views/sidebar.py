@@ -13,7 +13,7 @@ from app.session import SCOPE, Desk, go_to, leave, remember_language
 from app.views import safe
 from app.views.answer import model_name
 from chains import examples
-from chains.answer import CHAINS
+from chains.compare import NAMES as CHAINS
 from chains.models.nearby import Offer
 from ingest.errors import PagewiseError
 from settings import Settings

@@ -1,0 +1,178 @@
+"""Notes of sources, joined in groups until they are one text: what map_reduce and recursive share.
+
+Notes are capped so that a group of at least two always fits one call, so each round at least halves them, and there are
+never more calls and tokens than were announced, whatever the model writes.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from chains import budget, calls
+from chains.errors import ContextTooSmall, ModelError
+from chains.events import Step, Token
+from chains.models.base import Model
+from chains.notes import marked, marks, own, shortened
+from chains.plan import Stage
+from chains.prompts import Prompt, Source
+from chains.refusal import is_nothing, is_refusal
+from chains.tasks import Task
+
+LEAST_TOKENS = 24  # of a note that is still worth having
+
+
+@dataclass(frozen=True)
+class Round:
+    """A call that joins notes of `note` tokens into one of `joined`; `group` of them always fit, at least 2."""
+
+    last: Prompt  # the call that writes the answer, without its notes
+    base: int  # tokens of it
+    tags: int  # tokens that a note takes in it beyond its text
+    note: int
+    group: int
+    joined: int
+
+    @property
+    def each(self) -> int:
+        """Tokens that a note may take in a prompt."""
+        return self.note + self.tags
+
+    def final(self, notes: Sequence[str]) -> Prompt:
+        return replace(self.last, notes=tuple(notes))
+
+    def join(self, notes: Sequence[str]) -> Prompt:
+        return replace(self.last, notes=tuple(notes), max_tokens=min(self.joined, self.last.max_tokens))
+
+    def joins(self, calls: int, notes: int) -> Stage:
+        """So many calls that join so many notes."""
+        output = calls * min(self.joined, self.last.max_tokens)
+        return Stage(calls, calls * self.base + notes * self.each, output)
+
+    def answer(self, notes: int) -> Stage:
+        return Stage(1, self.base + notes * self.each, self.last.max_tokens)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What came of reading: notes by the source's place. `error`: what ended it before all were read."""
+
+    notes: dict[int, str]
+    error: ModelError | None = None
+
+
+def last_prompt(task: Task, model: Model) -> Prompt:
+    return Prompt("reduce", task.kind, task.question, task.language, budget.reply_tokens(task.max_tokens, model))
+
+
+def tags(last: Prompt, model: Model) -> int:
+    """Tokens that a note takes in this prompt beyond its text, at most."""
+    return budget.room(last, model) - budget.room(replace(last, notes=("",)), model) + budget.SEAM
+
+
+def too_small(free: int, tags: int, model: Model) -> ContextTooSmall:
+    needed = max(model.context - free + 2 * (LEAST_TOKENS + tags), 4 * LEAST_TOKENS)
+    return ContextTooSmall(model=model.name, context=model.context, needed=needed)
+
+
+def maps(task: Task, sources: Sequence[Source], note: int, model: Model) -> list[Prompt]:
+    """The calls that read one source each; a source is shortened where it does not fit even alone."""
+
+    def build(chosen: Sequence[Source]) -> Prompt:
+        return Prompt("map", task.kind, task.question, task.language, note, sources=tuple(chosen))
+
+    return [build(budget.fit(build, [source], model)) for source in sources]
+
+
+def read(prompts: Sequence[Prompt], sources: Sequence[Source], model: Model) -> Generator[Step, None, Read]:
+    """Takes notes of all sources; returns a Read. Raises a ModelError where not one reply came."""
+    cut = sum(prompt.sources[0] != source for prompt, source in zip(prompts, sources, strict=True))
+    if cut:
+        yield Step("cut", len(sources) - cut, len(sources))
+    notes: dict[int, str] = {}
+    errors: list[ModelError] = []
+    ended: list[ModelError] = []
+    done = 0
+    with calls.closed(calls.read_all(model, prompts)) as replies:
+        for index, reply in calls.to_the_end(replies, ended):
+            if isinstance(reply, ModelError):
+                errors.append(reply)
+                yield Step("lost", text=str(reply))
+                continue
+            done += 1
+            yield Step("read", done, len(sources), sources=(sources[index],))
+            if not is_nothing(reply.text):
+                notes[index] = marked(reply.text, sources[index].n)
+    if (errors or ended) and not done:
+        raise (ended or errors)[0]
+    return Read(notes, ended[0] if ended else None)
+
+
+def join(
+    round: Round, groups: Mapping[int, Sequence[str]], sources: Sequence[Source], model: Model
+) -> Generator[Step, None, dict[int, str]]:
+    """One note for each group, by its place; returns them. A group of one is passed on as it is.
+
+    What was paid for is kept: where a reply is none, as much of the notes themselves as one note may hold.
+    """
+    numbers = {source.n for source in sources}
+    fitted = {place: _fitted(round, group, model) for place, group in groups.items()}
+    together = [place for place, group in fitted.items() if len(group) > 1]
+    joined = {place: group[0] for place, group in fitted.items() if len(group) == 1}
+    # What ends it, a cap or a server that is gone, the last call meets again and says.
+    with calls.closed(calls.read_all(model, [round.join(fitted[place]) for place in together])) as replies:
+        for done, (index, reply) in enumerate(calls.to_the_end(replies, []), 1):
+            place = together[index]
+            given = set().union(*(marks(note, numbers) for note in fitted[place]))
+            text = own(reply.text, given) if not isinstance(reply, ModelError) else ""
+            if is_refusal(text) or (given and not marks(text, given)):
+                yield Step("lost", text=str(reply) if isinstance(reply, ModelError) else reply.text[:200])
+            else:
+                joined[place] = text
+            yield Step("joined", done, len(together))
+    for place in together:
+        if place not in joined:
+            kept = fitted[place][: max(1, round.joined // LEAST_TOKENS)]  # each with its own mark
+            joined[place] = "\n".join(squeeze(round, kept, model, round.joined // len(kept)))
+    return {place: joined[place] for place in sorted(joined) if joined[place]}
+
+
+def finish(round: Round, notes: Sequence[str], model: Model) -> Iterator[Step | Token]:
+    """The answer from the last notes; where the model gives none, the notes. Raises ModelError, after the notes."""
+    chosen = list(notes)
+    if not budget.fits(round.final(chosen), model):
+        chosen = squeeze(round, chosen, model)
+    elif budget.total(round.final(chosen), model) > round.base + len(chosen) * round.each:
+        chosen = squeeze(round, chosen, model, round.note)
+    wrote, error = False, None
+    try:
+        for token in calls.tokens(model, round.final(chosen)):
+            wrote = wrote or bool(token.text.strip())
+            yield token
+    except ModelError as broken:
+        error = broken
+    if error or not wrote:  # what was paid for is given as it is, behind what came of the answer
+        yield Step("lost", text=str(error or ""))
+        yield Token(("\n\n" if wrote else "") + "\n\n".join(chosen))
+    if error:
+        raise error
+
+
+def _fitted(round: Round, group: Sequence[str], model: Model) -> list[str]:
+    """The notes, shortened where they are longer than was announced."""
+    if len(group) < 2:
+        return list(group)
+    most = min(round.base + len(group) * round.each, model.context - round.join(()).max_tokens)
+    if budget.total(round.join(group), model) <= most:
+        return list(group)
+    return squeeze(round, group, model, round.note)
+
+
+def squeeze(round: Round, notes: Sequence[str], model: Model, share: int = 0) -> list[str]:
+    """The notes, each shortened to its share (tokens; 0: an equal one of the window), so that all fit one call."""
+    share = share or (model.context - round.last.max_tokens - round.base) // len(notes) - round.tags
+    while share > 0:
+        short = [shortened(note, share, model) for note in notes]
+        if budget.fits(round.final(short), model):
+            return short
+        share = share * 3 // 4
+    needed = model.count(round.final(notes)) + round.last.max_tokens
+    raise ContextTooSmall(model=model.name, context=model.context, needed=needed)

@@ -1,0 +1,53 @@
+"""What a chain takes at most, told before it starts. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chains import budget
+from chains.models.base import Model, Usage
+from chains.prompts import Prompt
+from chains.spending import Cost
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Calls that may be made side by side; a stage begins when the one before it has ended."""
+
+    calls: int
+    input_tokens: int  # of all its calls together, at most
+    output_tokens: int
+
+    @classmethod
+    def of(cls, prompts: Iterable[Prompt], model: Model) -> "Stage":
+        """These calls. They are counted here; a Meter counts no text twice."""
+        chosen = list(prompts)
+        return cls(len(chosen), sum(size(p, model) for p in chosen), sum(p.max_tokens for p in chosen))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An upper bound: of calls and tokens always, of seconds and money where the speed and the price are known."""
+
+    stages: tuple[Stage, ...]
+    seconds: float | None = None  # at the speed that was measured before; None: there was no call yet
+    cost: Cost | None = None  # None: the price is not known
+    kept: int = field(default=0, compare=False)  # replies of an earlier start that are still there
+
+    @property
+    def calls(self) -> int:
+        return sum(stage.calls for stage in self.stages)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            sum(stage.input_tokens for stage in self.stages), sum(stage.output_tokens for stage in self.stages)
+        )
+
+
+def size(prompt: Prompt, model: Model) -> int:
+    """Tokens of a prompt that is made to fit: never more than the window has beside the reply."""
+    return min(budget.total(prompt, model), max(0, model.context - prompt.max_tokens))
+
+
+def total(stages: Sequence[Stage]) -> Usage:
+    return Plan(tuple(stages)).usage

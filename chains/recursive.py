@@ -1,0 +1,94 @@
+"""Recursive: a long document is summed up level by level, as notes of its parts, then notes of those, then one page.
+
+A novel of 120,000 words and a window of 4,000 tokens: 276 notes, 25 of eleven each, 4 of those, one page. Every part is
+read once. A level joins neighbours in groups of a fixed size, by their place in the document: so each level is at most
+half of the one before, a lost note changes no other group, and a start that is resumed asks for the same groups again.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from chains import budget, joining
+from chains.events import Step, Token
+from chains.joining import Round
+from chains.models.base import Model
+from chains.plan import Plan, Stage
+from chains.prompts import Source
+from chains.refusal import NOT_FOUND
+from chains.tasks import Task
+
+FAN_IN = 11  # notes of parts that are joined to one; about seven pages of a book, which is half a chapter
+UPPER_FAN_IN = 7  # of those above, which stand for more and are longer
+NOTE_TOKENS = 300  # of a part, where the window is no limit; a page of a book holds about twice as many
+UPPER_NOTE_TOKENS = 500  # of those above
+SHORT = 100  # tokens: rather than to write shorter notes, fewer are joined at once
+
+
+def recursive(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token]:
+    """Reads every source. Raises ContextTooSmall before a call, a ModelError when all maps or the last call fail."""
+    round, upper = _rounds(task, model)
+    levels = len(_sizes(len(sources), round.group, upper.group)) + 1
+    yield Step("level", 1, levels, str(len(sources)))
+    found = yield from joining.read(joining.maps(task, sources, round.note, model), sources, model)
+    notes, n, level = found.notes, len(sources), 1
+    while n > round.group:
+        n, level = -(-n // round.group), level + 1
+        yield Step("level", level, levels, str(n))
+        groups: dict[int, list[str]] = {}
+        for place in sorted(notes):
+            groups.setdefault(place // round.group, []).append(notes[place])
+        notes = yield from joining.join(round, groups, sources, model)
+        round = upper
+    if notes:
+        yield Step("level", levels, levels, "1")
+        yield from joining.finish(round, [notes[place] for place in sorted(notes)], model)
+    elif found.error is None:
+        yield Token(NOT_FOUND[task.language])
+    if found.error is not None:
+        raise found.error
+
+
+def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
+    """One call a part, one a group of each level, and the last."""
+    prompts = joining.maps(task, sources, _rounds(task, model)[0].note, model)
+    return Plan((Stage.of(prompts, model), *closing(task, len(sources), model)))
+
+
+def closing(task: Task, read: int, model: Model) -> tuple[Stage, ...]:
+    """What follows when so many parts were read."""
+    round, upper = _rounds(task, model)
+    stages, n = [], read
+    for size in _sizes(read, round.group, upper.group)[1:]:
+        alone = n % round.group == 1  # a last note without neighbours is passed on as it is
+        stages.append(round.joins(size - alone, n - alone))
+        n, round = size, upper
+    return (*stages, round.answer(n))
+
+
+def _sizes(n: int, group: int, upper: int) -> list[int]:
+    """How many notes each level has, without the last page: 276, 26, 4."""
+    sizes = [n]
+    while sizes[-1] > group:
+        sizes.append(-(-sizes[-1] // group))
+        group = upper
+    return sizes
+
+
+def _rounds(task: Task, model: Model) -> tuple[Round, Round]:
+    """The round that joins the notes of parts, and those above it."""
+    last = joining.last_prompt(task, model)
+    base, free, tags = model.count(last), budget.room(last, model), joining.tags(last, model)
+    half = free // 2 - tags  # two notes always fit
+    note = _note(free // FAN_IN - tags, min(NOTE_TOKENS, last.max_tokens, half))
+    longer = _note(free // UPPER_FAN_IN - tags, min(UPPER_NOTE_TOKENS, last.max_tokens, half))
+    if note < joining.LEAST_TOKENS:
+        raise joining.too_small(free, tags, model)
+
+    def round(note: int, fan_in: int) -> Round:
+        return Round(last, base, tags, note, max(2, min(fan_in, free // (note + tags))), longer)
+
+    return round(note, FAN_IN), round(longer, UPPER_FAN_IN)
+
+
+def _note(fair: int, most: int) -> int:
+    """Tokens of a note, so that as many fit as are to be joined, where that leaves them long enough."""
+    return min(most, max(SHORT, fair))

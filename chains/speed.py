@@ -1,0 +1,87 @@
+"""How fast each model was on this machine: a small file of what was measured in earlier calls."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from chains.plan import Stage
+
+FILE = "speeds.json"
+_FORGET = 1800.0  # seconds of work after which what was measured before counts half: a server gets faster or slower
+_WRITE = 5.0  # seconds between two writings of the file
+_MODELS = 200  # in the file; more are no longer in use
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds a token, read (to the reply's first piece) and written (from there to its end)."""
+
+    read: float
+    written: float
+
+    def seconds(self, stages: Sequence[Stage], parallel: int) -> float:
+        """How long these stages take, `parallel` calls at once."""
+        whole = 0.0
+        for stage in stages:
+            if stage.calls:
+                rounds = -(-stage.calls // max(1, parallel))
+                spent = stage.input_tokens * self.read + stage.output_tokens * self.written
+                whole += rounds * spent / stage.calls
+        return whole
+
+
+class Speeds:
+    """The speeds of all models, kept in `file`. Safe for threads; a lost measurement harms nothing."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._sums: dict[str, list[float]] = {}  # tokens read, seconds; tokens written, seconds
+        self._written = monotonic()
+        with suppress(OSError, ValueError, AttributeError):
+            for model, sums in json.loads(file.read_text(encoding="utf-8")).items():
+                if isinstance(sums, list) and len(sums) == 4 and all(isinstance(n, int | float) for n in sums):
+                    self._sums[str(model)] = [max(0.0, float(n)) for n in sums]
+
+    def of(self, model: str) -> Speed | None:
+        """None before its first call."""
+        with self._lock:
+            sums = self._sums.get(model)
+        if sums is None or not sums[0] or not sums[2]:
+            return None
+        return Speed(sums[1] / sums[0], sums[3] / sums[2])
+
+    def add(self, model: str, tokens_in: int, waited: float, tokens_out: int, wrote: float) -> None:
+        """One call's measure."""
+        if tokens_in < 1 or tokens_out < 1:
+            return
+        with self._lock:
+            sums = self._sums.pop(model, [0.0] * 4)
+            if sums[1] + sums[3] > _FORGET:
+                sums = [n / 2 for n in sums]
+            new = (tokens_in, waited, tokens_out, wrote)
+            self._sums[model] = [a + b for a, b in zip(sums, new, strict=True)]  # last used, last in the file
+            due = monotonic() - self._written > _WRITE
+        if due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the file; where that cannot be, the measurements last as long as the process."""
+        with self._lock:
+            self._written = monotonic()
+            last = list(self._sums.items())[-_MODELS:]
+            text = json.dumps({model: [round(n, 3) for n in sums] for model, sums in last})
+            scratch = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+            try:
+                self._file.parent.mkdir(0o700, parents=True, exist_ok=True)
+                scratch.write_text(text, encoding="utf-8")
+                os.replace(scratch, self._file)
+            except OSError as error:
+                _log.info("what was measured of the models could not be kept (%s)", error)

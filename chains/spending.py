@@ -1,0 +1,135 @@
+"""What an answer may take and what it costs: prices, caps, and the ledger that keeps to them."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from chains.errors import CallsSpent, CapReached, MoneySpent, PriceUnknown, SecondsSpent, TokensSpent
+from chains.models.base import Usage
+
+if TYPE_CHECKING:
+    from chains.speed import Speeds
+    from ingest.replies import Replies
+
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    amount: float
+    currency: str  # "" for what costs nothing
+
+    def __str__(self) -> str:
+        return money(self.amount, self.currency)
+
+
+@dataclass(frozen=True)
+class Price:
+    """Of a million tokens."""
+
+    input: float
+    output: float
+    currency: str = ""
+
+    def cost(self, usage: Usage) -> Cost:
+        amount = (usage.input_tokens * self.input + usage.output_tokens * self.output) / _MILLION
+        return Cost(amount, self.currency)
+
+
+FREE = Price(0.0, 0.0)
+
+
+def money(amount: float, currency: str) -> str:
+    """1.25 USD; 0.0042 USD: two digits that say something."""
+    if not amount:
+        return f"0 {currency}".strip()
+    digits = 2 if amount >= 0.1 else 4 if amount >= 0.001 else 6
+    return f"{amount:.{digits}f} {currency}".strip()
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The most that one run may take; 0: as much as it needs."""
+
+    calls: int = 0
+    tokens: int = 0  # read and written
+    seconds: float = 0.0
+    cost: float = 0.0  # in the currency of the model's price
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.tokens or self.seconds or self.cost)
+
+
+NO_CAPS = Caps()
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a question may take, and what is known and kept from before."""
+
+    caps: Caps = NO_CAPS
+    price: Price | None = None  # None: not known
+    speeds: "Speeds | None" = None
+    replies: "Replies | None" = None  # where finished replies are kept; None: nowhere
+    again: bool = False  # whether what is kept is dropped first, so that the model is really asked
+    variant: str = ""  # what makes the model another one under the same name: its bits, its adapter
+
+
+FREELY = Spending()
+
+
+class Ledger:
+    """What was spent so far by all that share it. Begins nothing that a cap has no room for."""
+
+    def __init__(self, model: str, caps: Caps = NO_CAPS, price: Price | None = None) -> None:
+        """Raises PriceUnknown where the money is capped and nobody knows what a token costs."""
+        if caps.cost and price is None:
+            raise PriceUnknown(model=model)
+        self.caps = caps
+        self.price = price
+        self._lock = threading.Lock()
+        self._started = monotonic()
+        self._calls = 0
+        self._used = Usage()
+        self._flying = Usage()  # at most, of calls that have not ended
+
+    def begin(self, need: Usage, calls: int, reserve: Usage, seconds: float) -> None:
+        """One call that takes `need` at most. It is begun only where room is left for what has to follow it.
+
+        `calls`, `reserve`, `seconds`: what that takes at most. Raises CapReached.
+        """
+        with self._lock:
+            error = self._missing(self._used + self._flying + need + reserve, self._calls + 1 + calls, seconds)
+            if error is not None:
+                raise error
+            self._calls += 1
+            self._flying += need
+
+    def end(self, need: Usage, used: Usage) -> None:
+        """The call that took `need` at most has taken `used`."""
+        with self._lock:
+            self._used += used
+            self._flying += Usage(-need.input_tokens, -need.output_tokens)
+
+    def _missing(self, due: Usage, calls: int, seconds: float) -> CapReached | None:
+        caps = self.caps
+        if caps.calls and calls > caps.calls:
+            return CallsSpent(limit=caps.calls, read=0, total=0)
+        if caps.tokens and due.input_tokens + due.output_tokens > caps.tokens:
+            return TokensSpent(limit=caps.tokens, read=0, total=0)
+        if caps.seconds and monotonic() - self._started + seconds > caps.seconds:
+            return SecondsSpent(limit=f"{caps.seconds:g}", read=0, total=0)
+        if caps.cost and self.price is not None and self.price.cost(due).amount > caps.cost:
+            return MoneySpent(limit=money(caps.cost, self.price.currency), read=0, total=0)
+        return None
+
+
+def together(costs: Sequence[Cost | None]) -> Cost | None:
+    """The sum; None where one is not known, or where the currencies differ."""
+    known = [cost for cost in costs if cost is not None]
+    currencies = {cost.currency for cost in known if cost.currency}
+    if len(known) < len(costs) or len(currencies) > 1:
+        return None
+    return Cost(sum(cost.amount for cost in known), next(iter(currencies), ""))

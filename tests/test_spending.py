@@ -1,0 +1,168 @@
+"""Prices, caps and speeds: what is not known is said to be unknown, and the table is the person's."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import cli, pricing
+from app.costs import plan_text, seconds_text
+from app.pricing import PricesBroken, Row
+from chains.models.base import Usage
+from chains.plan import Plan, Stage
+from chains.speed import Speed, Speeds
+from chains.spending import FREE, Cost, Price, money, together
+from tests.fakes import HashingEmbedder
+from tests.harbour import harbour_pdfs
+from tests.servers import Scripted, said
+
+PRICES = '[[price]]\nmodel = "openai:m*"\ninput = 2\noutput = 10.0\ncurrency = "USD"\n'
+TEXT = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() == text)
+ROWS = st.lists(st.builds(Row, TEXT, st.builds(Price, st.floats(0, 1e6), st.floats(0, 1e6), TEXT)), max_size=4)
+
+
+@given(ROWS)
+def test_a_table_that_is_written_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
+    file = tmp_path_factory.mktemp("prices") / "prices.toml"
+    pricing.write(file, rows)
+    assert list(pricing.read(file)) == rows
+    assert file.read_text(encoding="utf-8").startswith("# What models cost")
+
+
+def test_the_first_that_fits_counts_and_what_runs_here_is_free() -> None:
+    rows = [Row("openai:big", Price(9, 9)), Row("openai:*", Price(1, 2)), Row("local:dear", Price(3, 3))]
+    assert pricing.price("openai:big", rows) == Price(9, 9)
+    assert pricing.price("openai:small", rows) == Price(1, 2)
+    assert pricing.price("ollama:small", rows) is None
+    assert pricing.price("extractive", rows) == pricing.price("local:/models/x", rows) == FREE
+    assert pricing.price("local:dear", rows) == Price(3, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[price]]\n",
+        "prices = 1\n",
+        "[price]\nmodel = 'x'\n",
+        "[[price]]\nmodel = 'x'\ninput = -1\noutput = 1\n",
+        "[[price]]\nmodel = 'x'\ninput = true\noutput = 1\n",
+        "[[price]]\nmodel = 'x'\ninput = nan\noutput = 1\n",
+        "[[price]]\nmodel = 'x'\ninput = 1\noutput = 1\nyear = 2\n",
+        "= broken",
+        "price = 3\n",
+    ],
+)
+def test_a_broken_table_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text(text)
+    with pytest.raises(PricesBroken, match=str(file)):
+        pricing.read(file)
+
+
+def test_a_table_beside_the_settings_comes_before_the_librarys(tmp_path: Path) -> None:
+    assert pricing.place(tmp_path / "data") == tmp_path / "data" / "prices.toml"
+    Path("prices.toml").write_text(PRICES)
+    assert pricing.place(tmp_path / "data") == Path("prices.toml").resolve()
+
+
+def test_costs_are_added_and_an_unknown_one_is_not_nothing() -> None:
+    assert Price(2, 10, "USD").cost(Usage(1_000_000, 100_000)) == Cost(3.0, "USD")
+    assert together([Cost(1, "USD"), Cost(0, ""), Cost(2, "USD")]) == Cost(3, "USD")
+    assert together([Cost(1, "USD"), None]) is None and together([Cost(1, "USD"), Cost(1, "EUR")]) is None
+    assert [money(x, "USD") for x in (12.345, 0.0042, 0.00001)] == ["12.35 USD", "0.0042 USD", "0.000010 USD"]
+
+
+def test_speeds_are_measured_kept_and_a_broken_file_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "speeds.json"
+    speeds = Speeds(file)
+    assert speeds.of("m") is None
+    speeds.add("m", 1000, 2.0, 100, 4.0)
+    speeds.add("m", 1000, 2.0, 100, 4.0)
+    speeds.flush()
+    assert Speeds(file).of("m") == Speed(0.002, 0.04)
+    stages = (Stage(10, 10_000, 1_000), Stage(1, 1_000, 100))
+    assert Speed(0.002, 0.04).seconds(stages, 4) == pytest.approx(3 * 6.0 + 6.0)
+    file.write_text("no json")
+    assert Speeds(file).of("m") is None
+
+
+def test_a_plan_in_words_says_what_is_not_known() -> None:
+    plan = Plan((Stage(276, 400_000, 80_000), Stage(1, 2_000, 700)))
+    assert plan_text(plan) == (
+        "at most 277 model calls, 402,000 tokens in and 80,700 out, time not known yet, price not known"
+    )
+    known = Plan(plan.stages, 4000.0, Cost(1.5, "USD"), 12)
+    assert plan_text(known).endswith("about 67 min, 1.50 USD, 12 of the calls already there")
+    assert [seconds_text(s) for s in (0.4, 12, 7800)] == ["0.4 s", "12 s", "2 h 10 min"]
+
+
+# ---- the command
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("app.wiring.open_embedder", lambda *_, **__: HashingEmbedder())
+    (tmp_path / "pdfs").mkdir()
+    assert cli.main(["ingest", str(harbour_pdfs(tmp_path / "pdfs"))]) == 0
+    capsys.readouterr()
+
+
+def spoken(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, object], str]:
+    code = cli.main([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err
+
+
+def test_prices_shows_the_table_and_where_it_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, told, _ = spoken(capsys, "prices")
+    assert code == 0 and told == {"file": str(tmp_path / "library" / "prices.toml"), "there": False, "prices": []}
+    assert cli.main(["prices", "--init"]) == 0
+    assert (tmp_path / "library" / "prices.toml").read_text() == pricing.TEMPLATE
+    capsys.readouterr()
+    (tmp_path / "library" / "prices.toml").write_text(PRICES)
+    assert cli.main(["prices", "--init"]) == 0
+    assert "openai:m*" in capsys.readouterr().out, "a table that is there is not written over"
+    told = spoken(capsys, "prices")[1]
+    assert told["prices"] == [{"model": "openai:m*", "input": 2.0, "output": 10.0, "currency": "USD"}]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_an_answer_says_what_it_cost_and_a_cap_ends_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Scripted([said("The lighthouse is old [1].", bill=(1000, 100))])
+    monkeypatch.setenv("PAGEWISE_API_BASE", server.url)
+    try:
+        asked = ("ask", "How old is the lighthouse?", "--model", "openai:m")
+        code, told, _ = spoken(capsys, *asked)
+        assert code == 0 and told["cost"] is None
+        code, told, err = spoken(capsys, *asked, "--max-cost", "1")
+        assert code == 1 and "price" in str(told["error"]) and "prices.toml" in err
+        Path("prices.toml").write_text(PRICES)
+        code, told, _ = spoken(capsys, *asked)
+        assert told["cost"] == {"amount": 0.003, "currency": "USD"}
+        before = len(server.chats)
+        code, told, _ = spoken(capsys, *asked, "--chain", "map_reduce", "--max-calls", "2")
+        assert code == 1 and "cap of 2 model calls" in str(told["error"]) and len(server.chats) == before + 2
+        assert told["calls"] == 2 and told["answer"]
+        code, told, _ = spoken(capsys, *asked, "--chain", "map_reduce")
+        assert code == 0 and told["kept"] == 1, "the note that was paid for; the joined one is another"
+        code, told, _ = spoken(capsys, *asked, "--chain", "map_reduce", "--again")
+        assert code == 0 and told["kept"] == 0
+    finally:
+        server.close()
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_plan_asks_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Scripted([said("x")])
+    monkeypatch.setenv("PAGEWISE_API_BASE", server.url)
+    try:
+        code = cli.main(["summarize", "report.pdf", "--chain", "recursive", "--model", "openai:m", "--plan"])
+        out = capsys.readouterr().out
+        assert code == 0 and "report.pdf, recursive, openai:m: at most" in out and "price not known" in out
+        assert not server.chats
+    finally:
+        server.close()
