@@ -37,7 +37,7 @@ def answered(model: ScriptedModel, chain: str, *texts: str) -> Answer:
     return last
 
 
-def votes(*replies: str) -> list[Step | Token]:
+def votes(*replies: str) -> list[Step | Token | Trial]:
     model = ScriptedModel(lambda p: replies[p.sources[0].n - 1], parallel=len(replies))
     return run("map_rerank", RERANK, sources(*["Blue water."] * len(replies)), model)
 
