@@ -57,6 +57,12 @@ class Logged:
                 if isinstance(piece, Finish):  # whoever reads it has kept the reply by now
                     self._write({"done": name})
 
+    def size(self, text: str) -> int:
+        return self._model.size(text)
+
+    def at_most(self, text: str) -> int:
+        return self._model.at_most(text)
+
     def _write(self, line: dict[str, Any]) -> None:
         handle = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(handle, (json.dumps(line) + "\n").encode())  # one write, so that a kill leaves no half line

@@ -70,6 +70,7 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, url: str) -> Page:
     tab = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB").new_page()
     tab.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
     tab.goto(url)
     return tab
 

@@ -15,7 +15,7 @@ import pytest
 
 from chains.answer import CHAINS
 from chains.errors import ModelError, ModelFailed, ModelTimeout, RateLimited, StreamCut
-from chains.events import Step, Token
+from chains.events import Step, Token, Trial
 from chains.meter import Meter
 from chains.models import chat, open_model
 from chains.models.base import Usage
@@ -111,7 +111,7 @@ def outcome(chain: str, task: Task, script: Callable[[Request], Reply], parallel
         )
         meter, given = Meter(model), sources(*(f"Water number {n} is blue." for n in range(1, N + 1)))
         meter.bound = CHAINS[chain].calls(task, given, meter)
-        events: list[Step | Token] = []
+        events: list[Step | Token | Trial] = []
         error: ModelError | None = None
         try:
             for event in CHAINS[chain].run(task, given, meter):

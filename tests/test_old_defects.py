@@ -8,7 +8,7 @@ import pytest
 
 from chains import citations, refine
 from chains.answer import CHAINS, Asked, answer_from, ask
-from chains.events import Answer, Step, Token
+from chains.events import Answer, Step, Token, Trial
 from chains.prompts import Prompt, render
 from chains.refusal import NOT_FOUND
 from chains.tasks import Task
