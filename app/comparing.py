@@ -81,9 +81,9 @@ class Board:
         self._said.add(answer.chain)
         if self._out is not None:
             self._out.write(f"{answer.chain}\n")
+            cited = citation_lines(answer, self._out.isatty())
             self._out.writelines(
-                f"  {line}".rstrip() + "\n"
-                for line in (*answer.text.split("\n"), *figures_line(answer), *citation_lines(answer))
+                f"  {line}".rstrip() + "\n" for line in (*answer.text.split("\n"), *figures_line(answer), *cited)
             )
             self._out.write("\n")
             self._out.flush()

@@ -12,8 +12,10 @@ from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
 from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
+from ingest.fold import find
 from ingest.library import Receipt
 
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
 
@@ -109,6 +111,7 @@ def _citation_json(citation: Citation) -> dict[str, object]:
         "page": citation.page,
         "page_label": citation.page_label,
         "quote": citation.quote,
+        "span": citation.span,
         "verified": citation.verified,
         "match": citation.match,
     }
@@ -272,7 +275,7 @@ class Screen:
             out.write(answer.text)
             self._open_line = True
         self.end_line()
-        out.write("".join(f"{line}\n" for line in _below(answer)))
+        out.write("".join(f"{line}\n" for line in _below(answer, out.isatty())))
         out.flush()
         if answer.error:
             self._err.write(f"pagewise: {answer.error}\n")
@@ -280,11 +283,11 @@ class Screen:
             self._err.write("Stopped; this is what had come.\n")
 
 
-def _below(answer: Answer) -> Iterator[str]:
+def _below(answer: Answer, terminal: bool) -> Iterator[str]:
     yield from figures_line(answer)
     if answer.citations:
         yield ""
-    yield from citation_lines(answer)
+    yield from citation_lines(answer, terminal)
     if answer.refused and answer.sources:
         yield ""
         yield "The closest passages:"
@@ -302,12 +305,14 @@ def figures_line(answer: Answer) -> Iterator[str]:
         yield line
 
 
-def citation_lines(answer: Answer) -> Iterator[str]:
-    """Each quote once, with its page."""
+def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
+    """Each quote once, with its page; on a terminal the words that answer are bold."""
     said = set()
     for citation in answer.citations:
         where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
         quote = one_line(citation.quote)
+        if terminal and (found := find(citation.span, quote)):
+            quote = f"{quote[: found[0]]}{_BOLD}{quote[slice(*found)]}{_PLAIN}{quote[found[1] :]}"
         how = {"exact": "", "near": " (not word for word)", "none": "no words of this page were found in the answer"}
         line = where + (f": “{quote}”" if quote else ": ") + how[citation.match]
         if line not in said:

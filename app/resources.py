@@ -91,6 +91,15 @@ def reranker(spec: str) -> Reranker | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=48)
-def page_picture(file: str, page: int, quotes: tuple[str, ...], marks: tuple[Box, ...], _settings: Settings) -> Picture:
+def page_picture(
+    file: str,
+    page: int,
+    quotes: tuple[str, ...],
+    spans: tuple[str, ...],
+    marks: tuple[Box, ...],
+    strong: tuple[Box, ...],
+    _settings: Settings,
+) -> Picture:
     """The page of the stored file, which is named by its content. Raises ReadError."""
-    return picture(Path(file), page, quotes, PICTURE_WIDTH, wiring.limits(_settings), marks=marks)
+    limits = wiring.limits(_settings)
+    return picture(Path(file), page, quotes, PICTURE_WIDTH, limits, marks=marks, spans=spans, strong=strong)

@@ -33,6 +33,7 @@ class Opened:
     name: str
     page: int
     quotes: tuple[str, ...] = ()  # to mark, on the page they were quoted from
+    spans: tuple[str, ...] = ()  # in each quote the words that answer; "" for none
     quoted: int = 0  # that page
     entry: str = ""  # whose citation it is
     citation: int = -1  # which
