@@ -77,7 +77,13 @@ class Settings(BaseModel):
         "",
         pattern=r"^(\S(.*\S)?)?$",
         description="A cross-encoder, as a folder or hub id, that reads the first passages again and orders them; "
-        "empty: none.",
+        "empty: the reader does.",
+    )
+    reader: str = Field(
+        "built-in",
+        min_length=1,
+        description="What finds the words that answer and judges passages: `built-in`, a folder that "
+        "`python -m training` made, or `off`.",
     )
     chroma_url: str = Field(
         "",
@@ -145,7 +151,8 @@ def allowed(field: str) -> str:
             if field == "reranker":
                 return "a folder, a hub id, or nothing"
             return "an address that begins with http:// or https://, or nothing"
-        return {"data": "a folder", "api_key": "text"}.get(field, "text that is not empty")
+        words = {"data": "a folder", "api_key": "text", "reader": "built-in, a folder, or off"}
+        return words.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema and "maximum" in schema:
         return f"{words} from {schema['minimum']} to {schema['maximum']}"

@@ -15,7 +15,7 @@ from app.choices import Connection
 from app.conversations import Conversations
 from app.jobs import Jobs
 from chains.models.base import Model
-from chains.rerank import Reranker, open_reranker
+from chains.rerank import Reranker
 from ingest.document import Box
 from ingest.embed import Embedder
 from ingest.library import Library
@@ -33,14 +33,17 @@ def library(settings: Settings) -> Library:
 @st.cache_resource(show_spinner=False, on_release=lambda opened: opened.close())
 def _library(data: str, embedder: str, chroma_url: str, _settings: Settings) -> Library:
     opened = wiring.library(_settings)
-    if opened.records():  # somebody will ask soon: load the embedder's weights meanwhile
-        threading.Thread(target=_warm, args=(opened,), name="pagewise-warm", daemon=True).start()
+    if opened.records():  # somebody will ask soon: load the weights meanwhile
+        threading.Thread(target=_warm, args=(opened, _settings), name="pagewise-warm", daemon=True).start()
     return opened
 
 
-def _warm(opened: Library) -> None:
+def _warm(opened: Library, settings: Settings) -> None:
     with suppress(Exception):  # whatever it is, the first question says it
         opened.embedder.query("warm")
+        reader = wiring.reader(settings)
+        if reader is not None:
+            reader.read("Is it warm?", ["It is warm."])
 
 
 @st.cache_resource(show_spinner=False)
@@ -85,9 +88,9 @@ def models() -> Models:
 
 
 @st.cache_resource(show_spinner=False)
-def reranker(spec: str) -> Reranker | None:
-    """The cross-encoder of the settings, loaded once at its first use; None where there is none."""
-    return open_reranker(spec)
+def reranker(spec: str, reader: str, _settings: Settings) -> Reranker | None:
+    """The second look of the settings, loaded once at its first use; None where there is none."""
+    return wiring.reranker(_settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=48)

@@ -119,7 +119,7 @@ class Desk:
         st.session_state.pop("opened", None)
         earlier = asking.history(self.store.entries(conversation))
         opened, settings, library = resources.models(), self.settings, self.library
-        reranker = resources.reranker(settings.reranker)
+        reranker = resources.reranker(settings.reranker, settings.reader, settings)
         where = connection(entry.model, settings, self.own)
         language: Language | None = None if settings.language == "auto" else settings.language
 

@@ -2,6 +2,8 @@
 
 from chains.models import open_model
 from chains.models.base import Model
+from chains.reader.base import Reader
+from chains.reader.network import open_reader
 from chains.rerank import Reranker, open_reranker
 from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
@@ -42,9 +44,21 @@ def model(settings: Settings, embedder: Embedder) -> Model:
         parallel=settings.parallel,
         seconds=settings.api_seconds,
         embedder=embedder,
+        reader=reader(settings),
     )
+
+
+def reader(settings: Settings) -> Reader | None:
+    """What finds the words that answer; a wrong one is found out at the first question."""
+    return open_reader(settings.reader)
+
+
+def readers(settings: Settings) -> list[Reader]:
+    """All that find words that answer, each for its languages."""
+    own = reader(settings)
+    return [own] if own else []
 
 
 def reranker(settings: Settings) -> Reranker | None:
     """The second look that the settings choose, if any; a wrong one is found out at the first question."""
-    return open_reranker(settings.reranker)
+    return open_reranker(settings.reranker, reader(settings))

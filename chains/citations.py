@@ -47,6 +47,13 @@ def shield(text: str) -> str:
     return re.sub(r"[\[【]([^\]】]{0,40})[\]】]", r"［\1］", text)
 
 
+def mark(n: int, words: str = "") -> str:
+    """A mark as a model is asked to write it."""
+    if not words:
+        return f"[{n}]"
+    return f'[{n}: "{words}"]' if '"' not in words else f"[{n}: 『{words}』]"
+
+
 @dataclass(frozen=True)
 class Claim:
     """One mark: where it stands in the clean text, the source's number, the words it quotes ("" if none)."""

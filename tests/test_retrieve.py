@@ -140,7 +140,7 @@ def test_a_table_comes_before_prose_where_a_figure_is_asked_for(reports: Library
 class Backwards:
     """A re-ranker for which the longest text is the best."""
 
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+    def scores(self, question: str, texts: Sequence[str], found: Sequence[float]) -> list[float]:
         return [len(text) / 1000 for text in texts]
 
 

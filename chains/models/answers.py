@@ -1,0 +1,100 @@
+"""Which sentences answer a question, and which words in them: found by whatever knows the question's language."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp
+
+from chains.citations import shield
+from chains.models.selection import Sentence, is_heading, one_line, same, sentences_in, sentences_of
+from chains.prompts import Prompt
+from chains.reader.base import Reader, Reading
+from chains.rerank import mixed
+from ingest.fold import find
+
+_BETWEEN = " "  # two sentences of a note
+# One answer, unless the question asks for more: several things by name or number, or all of a kind.
+_SEVERAL = re.compile(
+    r"\b(?:list|enumerate)\b|\b(?:name|give|mention)\s+(?:all|some|any|the|at least|two|three|four|five|\d+)\b"
+    r"|\b(?:two|three|four|five|six|some|all)\s+(?:of\s+)?(?:the\s+)?\w+s\b"
+    r"|\b(?:what|which|who)\s+(?:\w+\s+){0,3}?(?:are|were)\b|\b(?:what|which)\s+(?:\w+\s+)?(?!is\b|was\b|has\b|does\b)\w{3,}[^s\W]s\s",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A sentence that may answer. Its `words` are those that do, "" where they are not told apart."""
+
+    sentence: Sentence
+    score: float  # to order by
+    evidence: float  # how much speaks for it, 0 to 1
+
+
+def given_parts(prompt: Prompt) -> list[list[Sentence]]:
+    """The sentences of all that the prompt gives to pick from: of the draft, each note, each source."""
+    parts: list[list[Sentence]] = []
+    count = 0
+    for note in (prompt.draft, *prompt.notes):
+        parts.append(sentences_in(note, count))
+        count += len(parts[-1])
+    for source in prompt.sources:
+        parts.append([replace(s, place=count + s.place) for s in sentences_of([source])])
+        count += len(parts[-1])
+    return parts
+
+
+def read(reader: Reader, prompt: Prompt) -> list[Answering]:
+    """What the reader finds in all that is given: each sentence once, with the best words in it."""
+    parts = given_parts(prompt)
+    texts = []
+    for number in range(len(parts) - len(prompt.sources)):
+        texts.append("")
+        for i, sentence in enumerate(parts[number]):
+            at = len(texts[-1])
+            parts[number][i] = replace(sentence, start=at, end=at + len(sentence.text))
+            texts[-1] += sentence.text + _BETWEEN
+    texts += [source.text for source in prompt.sources]
+    readings = reader.read(prompt.question, texts)
+    return [
+        one
+        for text, part, reading in zip(texts, parts, readings, strict=True)
+        for one in _answering(text, part, reading)
+    ]
+
+
+def _answering(text: str, sentences: Sequence[Sentence], reading: Reading) -> list[Answering]:
+    found: dict[int, Answering] = {}
+    for span in reading.spans:
+        holder = max(sentences, key=lambda s: min(s.end, span.end) - max(s.start, span.start), default=None)
+        if holder is None or holder.start >= span.end or span.start >= holder.end or holder.place in found:
+            continue
+        words = shield(one_line(text[max(holder.start, span.start) : min(holder.end, span.end)]))
+        words = words if find(words, holder.text) else ""
+        score = mixed(holder.prior, replace(reading, spans=(span,)))
+        found[holder.place] = Answering(replace(holder, words=words), score, reading.p_answers)
+    return list(found.values())
+
+
+def several(question: str) -> bool:
+    """Whether the question asks for more than one thing."""
+    return _SEVERAL.search(question) is not None
+
+
+def chosen(found: Sequence[Answering], most: int, sure: float, heat: float) -> list[Sentence]:
+    """The best sentences, best first, none saying what another has said: as many as it takes to be `sure` (0 to 1).
+
+    Each is believed in by its share of exp(score / heat) over all.
+    """
+    order = sorted(found, key=lambda one: (-one.score, one.sentence.place))
+    said = [one for one in order if not is_heading(one.sentence.text)] or order
+    weights = [exp((one.score - said[0].score) / heat) for one in said]
+    whole, held = sum(weights), 0.0
+    kept: list[Sentence] = []
+    for one, weight in zip(said, weights, strict=True):
+        if len(kept) == most or held >= sure * whole:
+            break
+        held += weight
+        if not any(same(one.sentence.text, other.text) for other in kept):
+            kept.append(one.sentence)
+    return kept
