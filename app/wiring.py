@@ -4,6 +4,7 @@ from chains.models import open_model
 from chains.models.base import Model
 from chains.reader.base import Reader
 from chains.reader.network import open_reader
+from chains.reader.worded import WordReader
 from chains.rerank import Reranker, open_reranker
 from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
@@ -56,7 +57,7 @@ def reader(settings: Settings) -> Reader | None:
 def readers(settings: Settings) -> list[Reader]:
     """All that find words that answer, each for its languages."""
     own = reader(settings)
-    return [own] if own else []
+    return [own, WordReader()] if own else [WordReader()]
 
 
 def reranker(settings: Settings) -> Reranker | None:

@@ -162,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _kind(one: argparse.ArgumentParser, prepare: Callable[..., Measure], unanswerable: bool) -> argparse.ArgumentParser:
-    """With the options of a kind that has a library. `unanswerable`: it takes the questions that have no answer, too."""
+    """With the options of a kind with a library. `unanswerable`: it takes the questions that have no answer, too."""
     one.add_argument("--questions", type=Path, required=True, metavar="FILE", help="SQuAD's JSON, or questions.jsonl")
     one.add_argument("--pdfs", type=Path, metavar="DIR", help="the PDFs that questions.jsonl is about")
     one.add_argument("--data", metavar="DIR", help="keep the library here, and use it again (else made for this run)")
@@ -180,7 +180,8 @@ def _kind(one: argparse.ArgumentParser, prepare: Callable[..., Measure], unanswe
 
 def _sampled(one: argparse.ArgumentParser, of_each: int, unanswerable: bool) -> None:
     """Which of the questions, and how the figures are printed."""
-    about = f"questions of a SQuAD passage ({of_each}); 0: all" + ("; as many unanswerable again" if unanswerable else "")
+    about = f"questions of a SQuAD passage ({of_each}); 0: all"
+    about += "; as many unanswerable ones again" if unanswerable else ""
     one.add_argument("--per-passage", type=_count, default=of_each, metavar="N", help=about)
     one.add_argument("--limit", type=_count, default=0, metavar="N", help="so many questions, by chance (all)")
     one.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0); the same gives the same")

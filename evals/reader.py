@@ -1,8 +1,8 @@
 """What the reader finds when it is given the right passage: the words, and whether they are there at all.
 
-As SQuAD measures (Rajpurkar et al., 2016; 2018): exact match and F1 over words, for Chinese over characters (overlap.py).
-With unanswerable questions the same again with what is refused, where a refusal is right for these and wrong for the
-others, and the area under the ROC curve of the probability that the passage answers.
+As SQuAD measures (Rajpurkar et al., 2016; 2018): exact match and F1 over words, for Chinese over characters
+(overlap.py). With unanswerable questions the same again with what is refused, where a refusal is right for these and
+wrong for the others, and the area under the ROC curve of the probability that the passage answers.
 """
 
 import sys
@@ -92,7 +92,7 @@ def outcome(found: Sequence[Read], threshold: float, seconds: float) -> Outcome:
 
 
 def area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
-    """The area under the ROC curve: how often one of `higher` is above one of `lower`; of equals half (Mann-Whitney)."""
+    """The area under the ROC curve: how often one of `higher` is above one of `lower`, equals half (Mann-Whitney)."""
     if not higher or not lower:
         return None
     ranked = sorted([(value, True) for value in higher] + [(value, False) for value in lower])

@@ -8,11 +8,15 @@ from math import exp
 from chains.citations import shield
 from chains.models.selection import Sentence, is_heading, one_line, same, sentences_in, sentences_of
 from chains.prompts import Prompt
+from chains.reader import cells, overlap
 from chains.reader.base import Reader, Reading
 from chains.rerank import mixed
+from chains.terms import asks_figure
 from ingest.fold import find
 
 _BETWEEN = " "  # two sentences of a note
+_FAR = 1200  # characters from a column's head to the row; what is quoted begins at the head, or else at the row
+FOUND = 0.3  # what a passage's score counts beside how clear its cell is
 # One answer, unless the question asks for more: several things by name or number, or all of a kind.
 _SEVERAL = re.compile(
     r"\b(?:list|enumerate)\b|\b(?:name|give|mention)\s+(?:all|some|any|the|at least|two|three|four|five|\d+)\b"
@@ -74,6 +78,28 @@ def _answering(text: str, sentences: Sequence[Sentence], reading: Reading) -> li
         score = mixed(holder.prior, replace(reading, spans=(span,)))
         found[holder.place] = Answering(replace(holder, words=words), score, reading.p_answers)
     return list(found.values())
+
+
+def in_tables(prompt: Prompt) -> list[Answering]:
+    """The rows whose cell is the figure that is asked for, under the line that heads its column; before all else."""
+    found: list[Answering] = []
+    for source in prompt.sources if asks_figure(prompt.question) else ():
+        for cell in cells.find(prompt.question, source.text, source.passage.chunk.heading):
+            *heads, row = cells.shown(cell, source.text)
+            if heads and cell.column_at and cell.row_end - cell.column_at[0] > _FAR:
+                heads = []
+            words = shield(one_line(source.text[cell.start : cell.end]))
+            said = " … ".join(shield(one_line(line)) for line in (*heads, row))
+            prior = min(1.0, max(0.0, source.passage.score))
+            sentence = Sentence(source.n, said, len(found), prior, cell.row_start, cell.row_end, words)
+            found.append(Answering(sentence, 1 + cell.score + FOUND * prior, cell.score))
+    return found
+
+
+def with_words(question: str, sentence: Sentence) -> Sentence:
+    """A Chinese sentence with the words in it that answer, where they are not known yet."""
+    spans = [] if sentence.words else overlap.find(question, sentence.text)
+    return replace(sentence, words=sentence.text[spans[0].start : spans[0].end]) if spans else sentence
 
 
 def several(question: str) -> bool:

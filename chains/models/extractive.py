@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chains.citations import mark
-from chains.models.answers import Answering, chosen, given_parts, read, several
+from chains.models.answers import Answering, chosen, given_parts, in_tables, read, several, with_words
 from chains.models.base import Finish, Usage
 from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
 from chains.prompts import Prompt, Turn
@@ -80,7 +80,7 @@ class Extractive:
 
     def _answer(self, prompt: Prompt) -> Iterator[str]:
         reader = self._reader if self._reader is not None and knows(self._reader, prompt.question) else None
-        found = read(reader, prompt) if reader else self._compared(prompt)
+        found = [*in_tables(prompt), *(read(reader, prompt) if reader else self._compared(prompt))]
         believed = READ if reader else BELIEVED
         evidence = max((one.evidence for one in found), default=0.0)
         if not years(prompt.question) <= _years_given(prompt):
@@ -90,6 +90,8 @@ class Extractive:
             picked = chosen(found, most, ALL_SURE if several(prompt.question) else SURE, HEAT)
         else:
             picked = _chosen(found, most)
+        if language(prompt.question) == "zh":
+            picked = [with_words(prompt.question, sentence) for sentence in picked]
         if prompt.role == "rerank":
             yield from _written(picked, prompt)
             score = 100 * evidence if reader else _score(evidence, found[0].sentence.prior if found else 0.0)

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.compiled import silent_openvino
+
 Weights = Mapping[str, NDArray[np.float32]]
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _LOWEST = -1e9  # what a padded place weighs in attention; bfloat16 holds it as well
 _KINDS = {"bert": 0, "roberta": 1, "xlm-roberta": 1, "camembert": 1}  # what is added to the padding's id: first place
 _ACTIVATIONS = {"gelu": "ERF", "gelu_new": "TANH", "gelu_pytorch_tanh": "TANH", "relu": ""}
@@ -57,8 +60,8 @@ def build(shape: Shape, weights: Weights) -> Any:
     one, and how well the text fits. `weights`: the encoder's, and those of the heads (files.py) under "heads.". Raises
     KeyError where one is missing.
     """
+    openvino = silent_openvino()
     import openvino.opset15 as ops
-    from openvino import Model, Type
 
     def linear(value: Any, name: str) -> Any:
         product = ops.matmul(value, ops.constant(weights[f"{name}.weight"]), False, True)
@@ -72,9 +75,7 @@ def build(shape: Shape, weights: Weights) -> Any:
     def looked_up(name: str, indices: Any) -> Any:
         return ops.gather(ops.constant(weights[f"embeddings.{name}.weight"]), indices, ops.constant(np.int64(0)))
 
-    ids, mask, kinds = (
-        ops.parameter([-1, -1], Type.i64, name=name) for name in ("input_ids", "attention_mask", "token_type_ids")
-    )
+    ids, mask, kinds = (ops.parameter([-1, -1], openvino.Type.i64, name=name) for name in INPUTS)
     length = ops.gather(ops.shape_of(ids), ops.constant(np.int64(1)), ops.constant(np.int64(0)))
     places = ops.range(
         ops.constant(np.int64(shape.first_place)),
@@ -106,4 +107,4 @@ def build(shape: Shape, weights: Weights) -> Any:
     first = ops.gather(hidden, ops.constant(np.int64(0)), ops.constant(np.int64(1)))
     judged = linear(ops.tanh(linear(first, "heads.pool")), "heads.judge")
     outputs = [ops.result(linear(hidden, "heads.span"), name="span"), ops.result(judged, name="judge")]
-    return Model(outputs, [ids, mask, kinds], "reader")
+    return openvino.Model(outputs, [ids, mask, kinds], "reader")
