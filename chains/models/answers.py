@@ -19,9 +19,8 @@ _FAR = 1200  # characters from a column's head to the row; what is quoted begins
 FOUND = 0.3  # what a passage's score counts beside how clear its cell is
 # One answer, unless the question asks for more: several things by name or number, or all of a kind.
 _SEVERAL = re.compile(
-    r"\b(?:list|enumerate)\b|\b(?:name|give|mention)\s+(?:all|some|any|the|at least|two|three|four|five|\d+)\b"
-    r"|\b(?:two|three|four|five|six|some|all)\s+(?:of\s+)?(?:the\s+)?\w+s\b"
-    r"|\b(?:what|which|who)\s+(?:\w+\s+){0,3}?(?:are|were)\b|\b(?:what|which)\s+(?:\w+\s+)?(?!is\b|was\b|has\b|does\b)\w{3,}[^s\W]s\s",
+    r"\b(?:list|enumerate)\b|\b(?:name|give|mention)\s+(?:all|some|any|at least|two|three|four|five|\d+)\b"
+    r"|\b(?:what|which|who)\s+(?:\w+\s+){0,2}?(?:are|were)\b|\bwhich\s+(?:\w+\s+)?\w{3,}[^su\W]s\s",
     re.IGNORECASE,
 )
 
