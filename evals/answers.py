@@ -101,7 +101,10 @@ def _json(found: Figures) -> dict[str, object]:
     }
 
 
-_ABOUT = ("EM", "F1", "contains", "marked EM", "marked F1", "precision", "recall", "verified", "near", "none", "rightly", "wrongly")
+_ABOUT = (
+    *("EM", "F1", "contains", "marked EM", "marked F1"),
+    *("precision", "recall", "verified", "near", "none", "rightly", "wrongly"),
+)
 _COST = ("broken", "calls", "tokens in", "out", "s median", "s p95")
 
 
