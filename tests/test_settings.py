@@ -19,6 +19,7 @@ WRONG = {  # a value that each checked field refuses
     "context": "-1",
     "parallel": "many",
     "embedder": "",
+    "reader": "",
     "reranker": " ",
     "chroma_url": "ftp://127.0.0.1",
     "chain": "stuf",
