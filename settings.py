@@ -151,8 +151,8 @@ def allowed(field: str) -> str:
             if field == "reranker":
                 return "a folder, a hub id, or nothing"
             return "an address that begins with http:// or https://, or nothing"
-        words = {"data": "a folder", "api_key": "text", "reader": "built-in, a folder, or off"}
-        return words.get(field, "text that is not empty")
+        named = {"data": "a folder", "api_key": "text", "reader": "built-in, a folder, or off"}
+        return named.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema and "maximum" in schema:
         return f"{words} from {schema['minimum']} to {schema['maximum']}"

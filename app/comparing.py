@@ -7,7 +7,7 @@ from app.output import citation_lines, figures_line, how_json, page_text, step_t
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
 from chains.events import Answer, Step
-from ingest.__main__ import some
+from ingest.plural import some
 
 
 def comparison_json(comparison: Comparison) -> dict[str, object]:

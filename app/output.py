@@ -10,10 +10,10 @@ from typing import TextIO
 
 from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
-from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
 from ingest.fold import find
 from ingest.library import Receipt
+from ingest.plural import some
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
