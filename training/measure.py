@@ -4,6 +4,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,8 @@ def read(
         weights = model.weights(torch.bfloat16)
     found: list[Reading | None] = [None] * len(rows)
     order = sorted(range(len(rows)), key=lambda n: rows[n].size)
-    for at in range(0, len(order), _ROWS):
-        places = order[at : at + _ROWS]
+
+    def some(places: Sequence[int]) -> None:
         cut = windows(model.tokenizer, [rows[n] for n in places], longest, question, min(overlap, longest // 3))
         flat = [window for each in cut for window in each]
         made = batch(flat, model.tokenizer.pad_token_id, model.shape.types, device)
@@ -59,6 +60,10 @@ def read(
             one = Reading(text, float(margins[n]), float(out.answers[n]), float(out.fit[n]))
             before = found[row]
             found[row] = one if before is None else _joined(before, one)
+
+    parts = [order[at : at + _ROWS] for at in range(0, len(order), _ROWS)]
+    with ThreadPoolExecutor(2 if device.type == "cpu" else 1) as pool:
+        list(pool.map(some, parts))
     return [reading for reading in found if reading is not None]
 
 
