@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from chains.reader import files
+from tests.tiny_bert import tiny_bert, tiny_squad
 from training import calibrate, reader
 from training.encoder import hidden_states
 from training.features import Row, batch, windows
@@ -20,7 +21,6 @@ from training.model import ReaderModel, UnfitBase
 from training.negatives import OPPOSITE, negated, swapped, without_answer
 from training.plan import plan
 from training.squad import Pairs, held_out, load
-from tests.tiny_bert import tiny_bert, tiny_squad
 
 KINDS = ["bert", "xlm-roberta"]
 
@@ -42,6 +42,11 @@ def run(base: Path, squad: Path, out: Path, *more: str) -> Path:
     return out / "reader.safetensors"
 
 
+def kept(path: Path) -> dict[str, bytes]:
+    """What is in the file, whatever its order."""
+    return {name: array.tobytes() for name, array in load_file(path).items()}
+
+
 def test_one_command_makes_weights_that_a_runtime_can_merge(base: Path, squad: Path, tmp_path: Path) -> None:
     made = files.read(run(base, squad, tmp_path / "out"))
     assert made.card.base == str(base) and made.card.longest == 128
@@ -54,8 +59,7 @@ def test_one_command_makes_weights_that_a_runtime_can_merge(base: Path, squad: P
 
 def test_a_seed_settles_the_result(base: Path, squad: Path, tmp_path: Path) -> None:
     first, second, other = (
-        run(base, squad, tmp_path / name, f"--seed={seed}").read_bytes()
-        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+        kept(run(base, squad, tmp_path / name, f"--seed={seed}")) for name, seed in (("a", 3), ("b", 3), ("c", 4))
     )
     assert first == second != other
 
@@ -65,7 +69,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 ) -> None:
     monkeypatch.setattr("training.loop.SAVE_EVERY", 1)
     monkeypatch.setattr("training.reader.STEP", 600)
-    whole = run(base, squad, tmp_path / "whole").read_bytes()
+    whole = kept(run(base, squad, tmp_path / "whole"))
     real = train
 
     def killed(*args: object, **named: object) -> None:
@@ -76,7 +80,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert reader.main([*said, "--held-out=0.3"]) == 0
     assert not (tmp_path / "cut" / "reader.safetensors").exists()
     monkeypatch.setattr("training.loop.train", real)
-    assert run(base, squad, tmp_path / "cut", "--resume").read_bytes() == whole
+    assert kept(run(base, squad, tmp_path / "cut", "--resume")) == whole
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,7 +140,9 @@ def test_the_installed_weights_are_small_and_fit_their_base() -> None:
     assert all(np.isfinite(array).all() for array in whole.values() if array.dtype.kind == "f")
 
 
-def test_calibration_is_kept_in_the_file(base: Path, squad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_calibration_is_kept_in_the_file(
+    base: Path, squad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = run(base, squad, tmp_path)
     before = files.read(made)
     said = [f"--out={tmp_path}", f"--refusals={squad}", f"--passages={squad}"]
@@ -176,7 +182,7 @@ def test_a_plan_shows_negatives_beside_their_pair(squad: Path) -> None:
             assert unit.rows[0].end > 0 and len({row.question for row in unit.rows}) == 1
 
 
-@given(st.lists(st.sampled_from(["Ada came in 1884.", "The mill was old!", "Who knows?", "It cost 3.5 million."]), min_size=1))
+@given(st.lists(st.sampled_from(["Ada came in 1884.", "The mill was old!", "Who knows?", "It cost 3.5."]), min_size=1))
 def test_a_passage_without_its_answer_does_not_hold_it(sentences: list[str]) -> None:
     passage = " ".join(sentences)
     at = passage.find("1884")

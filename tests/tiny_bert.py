@@ -21,7 +21,8 @@ def tiny_bert(folder: Path, kind: str = "bert") -> Path:
     cls, sep, pad, unk = ("[CLS]", "[SEP]", "[PAD]", "[UNK]") if bert else ("<s>", "</s>", "<pad>", "<unk>")
     vocabulary = {sign: n for n, sign in enumerate([*signs, *_SIGNS])}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token=unk))
-    raw.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")])
+    signs_alone = [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")]
+    raw.pre_tokenizer = pre_tokenizers.Sequence(signs_alone)
     raw.post_processor = processors.TemplateProcessing(
         single=f"{cls} $A {sep}",
         pair=f"{cls} $A {sep} $B:1 {sep}:1" if bert else f"{cls} $A {sep} {sep} $B {sep}",

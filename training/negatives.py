@@ -7,7 +7,8 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
-_SENTENCE = re.compile(r"[^.!?。！？]*(?:[.!?。！？]+(?=\s|$|[^\x00-\x7f])|$)|[.!?]", re.S)
+from ingest.sentences import sentences
+
 _YEAR = re.compile(r"\b1[0-9]{3}\b|\b20[0-9]{2}\b")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])")
 _NAME = re.compile(r"(?<=[a-z,;'’] )(?:[A-Z][\w'’-]+)(?: (?:of |the )?[A-Z][\w'’-]+)*")
@@ -28,7 +29,7 @@ _VERB = re.compile(r"\b(is|are|was|were|did|does|do|can|could|has|have|had|will|
 
 def without_answer(passage: str, start: int, end: int, golds: Sequence[str]) -> str | None:
     """The passage without the sentences that hold the answer; None where an answer still stands in what is left."""
-    kept = [m.group() for m in _SENTENCE.finditer(passage) if m.end() <= start or m.start() >= end]
+    kept = [passage[a:b] for a, b in sentences(passage) if b <= start or a >= end]
     left = "".join(kept).strip()
     lower = left.lower()
     if len(left) < len(passage) // 4 or any(gold.lower() in lower for gold in golds):

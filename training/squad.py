@@ -99,7 +99,7 @@ def _all(text: str, part: str) -> list[int]:
 
 
 def held_out(pairs: Pairs, share: float) -> tuple[Pairs, Pairs]:
-    """Pairs to train on and pairs to measure with: whole articles, about `share` of the pairs, the same in every run."""
+    """Pairs to train on and pairs to measure with: whole articles, about `share` of the pairs, always the same."""
     sizes: dict[str, int] = {}
     for pair in pairs.pairs:
         article = pairs.passages[pair.passage].article
