@@ -5,7 +5,7 @@ A model is data from a stranger: as with embedders, only safetensors are read an
 
 import threading
 from collections.abc import Sequence
-from math import exp, inf
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 _BATCH = 8
-FIT, MARGIN, ANSWERS = 0.2, 0.2, 0.1
+FIT, ANSWERS = 0.2, 0.2  # beside the search's own score, which is the rest
 
 
 class RerankerError(PagewiseError):
@@ -52,8 +52,7 @@ class ReadAgain:
 
 def mixed(found: float, reading: Reading) -> float:
     """0 to 1: a search's score and what the reader makes of the text, by weights that add up to 1."""
-    fit, margin = (squeezed(value) for value in (reading.fit, reading.best.score if reading.best else -inf))
-    return (1 - FIT - MARGIN - ANSWERS) * found + FIT * fit + MARGIN * margin + ANSWERS * reading.p_answers
+    return (1 - FIT - ANSWERS) * found + FIT * squeezed(reading.fit) + ANSWERS * reading.p_answers
 
 
 def squeezed(logit: float) -> float:

@@ -10,12 +10,13 @@ from chains.models.selection import Sentence, is_heading, one_line, same, senten
 from chains.prompts import Prompt
 from chains.reader import cells, overlap
 from chains.reader.base import Reader, Reading
-from chains.rerank import mixed
+from chains.rerank import squeezed
 from chains.terms import asks_figure
 from ingest.fold import find
 
 _BETWEEN = " "  # two sentences of a note
 _FAR = 1200  # characters from a column's head to the row; what is quoted begins at the head, or else at the row
+SPAN = 0.2  # what the words count beside their passage's score, which is the reader's too
 FOUND = 0.3  # what a passage's score counts beside how clear its cell is
 # One answer, unless the question asks for more: several things by name or number, or all of a kind.
 _SEVERAL = re.compile(
@@ -74,7 +75,7 @@ def _answering(text: str, sentences: Sequence[Sentence], reading: Reading) -> li
             continue
         words = shield(one_line(text[max(holder.start, span.start) : min(holder.end, span.end)]))
         words = words if find(words, holder.text) else ""
-        score = mixed(holder.prior, replace(reading, spans=(span,)))
+        score = (1 - SPAN) * holder.prior + SPAN * squeezed(span.score)
         found[holder.place] = Answering(replace(holder, words=words), score, reading.p_answers)
     return list(found.values())
 

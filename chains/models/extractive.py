@@ -31,9 +31,9 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
 # The probability of the best passage below which the reader's answer is refused.
-READ = 0.2
+READ = 0.1
 # How sure the sentences together are to hold the answer; of several things all are wanted.
-SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.05
+SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}
