@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 _BATCH = 8
-FIT, ANSWERS = 0.2, 0.2  # beside the search's own score, which is the rest
+FIT, ANSWERS = 0.2, 0.1  # beside the search's own score, which is the rest
 
 
 class RerankerError(PagewiseError):
