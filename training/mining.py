@@ -34,9 +34,9 @@ class Bm25:
         self._postings: dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
         for token, entries in found.items():
             where = np.array([place for place, _ in entries])
-            times = np.array([n for _, n in entries], np.float32)
+            often = np.array([n for _, n in entries], np.float32)
             rarity = np.log(1 + (len(texts) - len(entries) + 0.5) / (len(entries) + 0.5))
-            self._postings[token] = where, (rarity * times * (_K1 + 1) / (times + weighed[where])).astype(np.float32)
+            self._postings[token] = where, (rarity * often * (_K1 + 1) / (often + weighed[where])).astype(np.float32)
 
     def scores(self, question: str) -> NDArray[np.float32]:
         """[texts]."""
