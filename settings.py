@@ -84,7 +84,13 @@ class Settings(BaseModel):
         "",
         pattern=r"^(\S(.*\S)?)?$",
         description="A cross-encoder, as a folder or hub id, that reads the first passages again and orders them; "
-        "empty: none.",
+        "empty: the reader does.",
+    )
+    reader: str = Field(
+        "built-in",
+        min_length=1,
+        description="What finds the words that answer and judges passages: `built-in`, a folder that "
+        "`python -m training` made, or `off`.",
     )
     chroma_url: str = Field(
         "",
@@ -186,7 +192,12 @@ def allowed(field: str) -> str:
             if field == "examples":
                 return "a file, or nothing"
             return "an address that begins with http:// or https://, or nothing"
-        by_name = {"data": "a folder", "api_key": "text", "lora": "a folder, or nothing"}
+        by_name = {
+            "data": "a folder",
+            "api_key": "text",
+            "lora": "a folder, or nothing",
+            "reader": "built-in, a folder, or off",
+        }
         return by_name.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema and "maximum" in schema:

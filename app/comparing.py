@@ -9,7 +9,7 @@ from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
 from chains.events import Answer, Step
-from ingest.__main__ import some
+from ingest.plural import some
 
 
 def comparison_json(comparison: Comparison) -> dict[str, object]:
@@ -82,14 +82,10 @@ class Board:
         self._said.add(answer.chain)
         if self._out is not None:
             self._out.write(f"{answer.chain}\n")
+            cited = citation_lines(answer, self._out.isatty())
             self._out.writelines(
                 f"  {visible(line)}".rstrip() + "\n"
-                for line in (
-                    *answer.text.split("\n"),
-                    *figures_line(answer),
-                    *unsourced_lines(answer),
-                    *citation_lines(answer),
-                )
+                for line in (*answer.text.split("\n"), *figures_line(answer), *unsourced_lines(answer), *cited)
             )
             self._out.write("\n")
             self._out.flush()

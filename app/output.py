@@ -13,10 +13,12 @@ from app.costs import cost_json, plan_text, took_text
 from app.views.safe import visible
 from chains.events import Answer, Citation, Event, Figure, Step, Token
 from chains.retrieve import Found
-from ingest.__main__ import some
 from ingest.document import Page, Passage, Record
+from ingest.fold import find
 from ingest.library import Receipt
+from ingest.plural import some
 
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
 
@@ -112,6 +114,7 @@ def _citation_json(citation: Citation) -> dict[str, object]:
         "page": citation.page,
         "page_label": citation.page_label,
         "quote": citation.quote,
+        "span": citation.span,
         "verified": citation.verified,
         "match": citation.match,
     }
@@ -300,7 +303,7 @@ class Screen:
             out.write(visible(answer.text))
             self._open_line = True
         self.end_line()
-        out.write("".join(f"{visible(line)}\n" for line in _below(answer)))
+        out.write("".join(f"{line}\n" for line in _below(answer, out.isatty())))
         out.flush()
         self._err.write(f"· {took_text(answer)}\n")
         if answer.error:
@@ -326,12 +329,12 @@ def with_chain(typed: Sequence[str], chain: str) -> str:
     return shlex.join(["pagewise", *kept[:at], "--chain", chain, *kept[at:], *words])
 
 
-def _below(answer: Answer) -> Iterator[str]:
+def _below(answer: Answer, terminal: bool) -> Iterator[str]:
     yield from figures_line(answer)
     yield from unsourced_lines(answer)
     if answer.citations:
         yield ""
-    yield from citation_lines(answer)
+    yield from citation_lines(answer, terminal)
     if answer.refused and answer.sources:
         yield ""
         yield "The closest passages:"
@@ -357,12 +360,14 @@ def unsourced_lines(answer: Answer) -> Iterator[str]:
         yield from (f"- {one_line(answer.text[start:end])}" for start, end in answer.unsourced)
 
 
-def citation_lines(answer: Answer) -> Iterator[str]:
-    """Each quote once, with its page."""
+def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
+    """Each quote once, with its page; on a terminal the words that answer are bold."""
     said = set()
     for citation in answer.citations:
         where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
         quote = one_line(citation.quote)
+        if terminal and (found := find(citation.span, quote)):
+            quote = f"{quote[: found[0]]}{_BOLD}{quote[slice(*found)]}{_PLAIN}{quote[found[1] :]}"
         how = {"exact": "", "near": " (not word for word)", "none": "no words of this page were found in the answer"}
         line = where + (f": “{quote}”" if quote else ": ") + how[citation.match]
         if line not in said:

@@ -18,7 +18,7 @@ from app.jobs import Jobs
 from app.offers import BESIDE, Offers, search
 from chains.models import prepare
 from chains.models.base import Model
-from chains.rerank import Reranker, open_reranker
+from chains.rerank import Reranker
 from chains.speed import FILE as SPEEDS
 from chains.speed import Speeds
 from ingest.document import Box
@@ -38,14 +38,17 @@ def library(settings: Settings) -> Library:
 @st.cache_resource(show_spinner=False, on_release=lambda opened: opened.close())
 def _library(data: str, embedder: str, chroma_url: str, _settings: Settings) -> Library:
     opened = wiring.library(_settings)
-    if opened.records():  # somebody will ask soon: load the embedder's weights meanwhile
-        threading.Thread(target=_warm, args=(opened,), name="pagewise-warm", daemon=True).start()
+    if opened.records():  # somebody will ask soon: load the weights meanwhile
+        threading.Thread(target=_warm, args=(opened, _settings), name="pagewise-warm", daemon=True).start()
     return opened
 
 
-def _warm(opened: Library) -> None:
+def _warm(opened: Library, settings: Settings) -> None:
     with suppress(Exception):  # whatever it is, the first question says it
         opened.embedder.query("warm")
+        reader = wiring.reader(settings)
+        if reader is not None:
+            reader.read("Is it warm?", ["It is warm."])
 
 
 @st.cache_resource(show_spinner=False)
@@ -107,12 +110,21 @@ def offers(api_base: str, _settings: Settings) -> Offers:
 
 
 @st.cache_resource(show_spinner=False)
-def reranker(spec: str) -> Reranker | None:
-    """The cross-encoder of the settings, loaded once at its first use; None where there is none."""
-    return open_reranker(spec)
+def reranker(spec: str, reader: str, _settings: Settings) -> Reranker | None:
+    """The second look of the settings, loaded once at its first use; None where there is none."""
+    return wiring.reranker(_settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=48)
-def page_picture(file: str, page: int, quotes: tuple[str, ...], marks: tuple[Box, ...], _settings: Settings) -> Picture:
+def page_picture(
+    file: str,
+    page: int,
+    quotes: tuple[str, ...],
+    spans: tuple[str, ...],
+    marks: tuple[Box, ...],
+    strong: tuple[Box, ...],
+    _settings: Settings,
+) -> Picture:
     """The page of the stored file, which is named by its content. Raises ReadError."""
-    return picture(Path(file), page, quotes, PICTURE_WIDTH, wiring.limits(_settings), marks=marks)
+    limits = wiring.limits(_settings)
+    return picture(Path(file), page, quotes, PICTURE_WIDTH, limits, marks=marks, spans=spans, strong=strong)

@@ -38,6 +38,7 @@ class Opened:
     name: str
     page: int
     quotes: tuple[str, ...] = ()  # to mark, on the page they were quoted from
+    spans: tuple[str, ...] = ()  # in each quote the words that answer; "" for none
     quoted: int = 0  # that page
     entry: str = ""  # whose citation it is
     citation: int = -1  # which
@@ -143,7 +144,7 @@ class Desk:
         st.session_state.pop("opened", None)
         earlier = asking.history(self.store.entries(conversation))
         opened, settings, library = resources.models(), self.settings, self.library
-        reranker = resources.reranker(settings.reranker)
+        reranker = resources.reranker(settings.reranker, settings.reader, settings)
         where, known, language = self._where(entry.model), resources.speeds(str(settings.data)), _language(settings)
 
         def run() -> Iterator[Told]:

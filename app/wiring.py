@@ -7,6 +7,9 @@ from chains import examples
 from chains.models import open_model
 from chains.models.base import Model
 from chains.prompts import Example
+from chains.reader.base import Reader
+from chains.reader.network import open_reader
+from chains.reader.worded import WordReader
 from chains.rerank import Reranker, open_reranker
 from chains.speed import FILE as SPEEDS
 from chains.speed import Speeds
@@ -53,12 +56,24 @@ def model(settings: Settings, embedder: Embedder) -> Model:
         embedder=embedder,
         bits=settings.local_bits,
         lora=settings.lora,
+        reader=reader(settings),
     )
+
+
+def reader(settings: Settings) -> Reader | None:
+    """What finds the words that answer; a wrong one is found out at the first question."""
+    return open_reader(settings.reader)
+
+
+def readers(settings: Settings) -> list[Reader]:
+    """All that find words that answer, each for its languages."""
+    own = reader(settings)
+    return [own, WordReader()] if own else [WordReader()]
 
 
 def reranker(settings: Settings) -> Reranker | None:
     """The second look that the settings choose, if any; a wrong one is found out at the first question."""
-    return open_reranker(settings.reranker)
+    return open_reranker(settings.reranker, reader(settings))
 
 
 def ways(settings: Settings) -> Ways:

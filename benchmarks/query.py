@@ -1,6 +1,7 @@
 """How long a question takes, by the size of the library: the program's own stores and its own `retrieve`, made-up text.
 
-Only the embedder is a fake, which has a question's vector at once; what the real one takes is told apart.
+Only the embedder is a fake, which has a question's vector at once; what the real one takes is told apart. An answer
+is all of it: embedding the question, searching, reading the first passages again, and the extractive model's sentence.
 """
 
 import argparse
@@ -18,16 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import DIMENSIONS, Synthetic
+from chains.answer import ask
+from chains.models.extractive import Extractive
+from chains.reader.base import Reader, Reading
+from chains.reader.network import BUILT_IN, open_reader
+from chains.rerank import ReadAgain
 from chains.retrieve import POOL, retrieve
 from ingest.catalogue import Catalogue
-from ingest.embed import open_embedder
+from ingest.embed import Embedder, open_embedder
 from ingest.library import Library
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
 _MEGABYTE = 1024 * 1024
 _K = 8  # passages asked for
-_MEASURED = ("hybrid", "keywords", "vectors", "one_document", "half_of_the_documents", "embedding")
+_MEASURED = ("hybrid", "keywords", "vectors", "one_document", "half_of_the_documents", "embedding", "answer")
+_TOKENS = 200  # of a real chunk, as MiniLM counts; made-up words have more each than real ones
 
 
 class GivenVectors:
@@ -50,11 +57,27 @@ class GivenVectors:
         return self._vectors[text]
 
 
+class OfRealLength:
+    """A Reader that is given as much of each text as a real chunk has."""
+
+    def __init__(self, reader: Reader, embedder: Embedder) -> None:
+        self.languages, self.threshold = reader.languages, reader.threshold
+        self._reader, self._embedder = reader, embedder
+
+    def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+        return self._reader.read(question, [self._cut(text) for text in texts])
+
+    def _cut(self, text: str) -> str:
+        words = text.split(" ")
+        share = min(1.0, _TOKENS / max(1, self._embedder.count(text)))
+        return " ".join(words[: round(share * len(words))])
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chunks", default="10000,100000,1000000", help="sizes of the library, a comma between two")
     parser.add_argument("--questions", type=int, default=200, help="how many are asked of each (default 200)")
     parser.add_argument("--without-vectors", action="store_true", help="the keyword side alone: filling is much faster")
-    parser.add_argument("--without-embedding", action="store_true", help="do not time the real embedder")
+    parser.add_argument("--without-embedding", action="store_true", help="do not time the real embedder and answers")
     parser.add_argument("--keep", type=Path, help="keep the libraries in this folder, and use those that are there")
     parser.add_argument("--plot", type=Path, help="write how the time grows as an SVG picture to this file")
     parser.add_argument("--json", action="store_true")
@@ -126,6 +149,16 @@ def measure(folder: Path, size: int, args: argparse.Namespace) -> dict[str, Any]
         if not args.without_embedding:
             real = open_embedder("all-MiniLM-L6-v2")
             searches["embedding"] = lambda question, number: real.query(question)
+            opened = open_reader(BUILT_IN)
+            if opened is not None and not args.without_vectors:
+                reader = OfRealLength(opened, real)
+                model, second = Extractive(real, reader=reader), ReadAgain(reader)
+
+                def answer(question: str, number: int) -> object:
+                    real.query(question)
+                    return list(ask(question, library, model, k=_K, reranker=second))
+
+                searches["answer"] = answer
         if not args.without_vectors:
             searches |= {
                 "hybrid": lambda question, number: retrieve(question, library, _K),

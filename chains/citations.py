@@ -2,6 +2,9 @@
 
 A model may write `[2]`, `[1, 3]`, `【2】`, `[Source 2]` or, best, `[2: "the page's own words"]`. The screen gets clean
 marks only: `[2]`. The page comes from the source, never from the model.
+
+Words that a mark quotes out of its own sentence, where that sentence stands on the page as it is, are the ones that
+answer: "It was founded in 1189 by a charter. [2: "1189"]". The sentence is the quote, and they are its span.
 """
 
 import re
@@ -52,6 +55,13 @@ _NEAR = 0.5  # share of a statement's words that the closest sentence must hold 
 def shield(text: str) -> str:
     """Source text with its own "[3]" written "［3］": it reads and folds alike, and nobody takes it for a mark."""
     return re.sub(r"[\[【]([^\]】]{0,40})[\]】]", r"［\1］", text)
+
+
+def mark(n: int, words: str = "") -> str:
+    """A mark as a model is asked to write it."""
+    if not words:
+        return f"[{n}]"
+    return f'[{n}: "{words}"]' if '"' not in words else f"[{n}: 『{words}』]"
 
 
 @dataclass(frozen=True)
@@ -175,11 +185,13 @@ def _cite(claim: Claim, text: str, statement: tuple[int, int], source: Source) -
     passage = source.passage
     last = _last_sentence(text, *statement)
     said = [text[slice(*statement)], text[slice(*last)]]
-    span, quote, match = passage.chunk.spans[0], "", "none"
-    for words in filter(None, (claim.words, *said, *_QUOTED.findall(said[1]))):
+    span, quote, match, within = passage.chunk.spans[0], "", "none", ""
+    whole = [said[1]] if claim.words and find(claim.words, said[1]) else []
+    for words in filter(None, (*whole, claim.words, *said, *_QUOTED.findall(said[1]))):
         found = _exact(words, source)
         if found:
             (span, quote), match = found, "exact"
+            within = _within(claim.words, quote) if words in whole else ""
             break
     else:
         found = _near(claim.words, source) or _near(said[1], source)
@@ -195,7 +207,14 @@ def _cite(claim: Claim, text: str, statement: tuple[int, int], source: Source) -
         match=match,  # type: ignore[arg-type]
         start=last[0],
         end=claim.at,
+        span=within,
     )
+
+
+def _within(words: str, quote: str) -> str:
+    """The quote's own characters for `words`; "" where they are not in it."""
+    found = find(words, quote)
+    return quote[slice(*found)] if found else ""
 
 
 def _exact(words: str, source: Source) -> tuple[Span, str] | None:

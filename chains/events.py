@@ -78,6 +78,7 @@ class Citation:
     match: Literal["exact", "near", "none"]  # exact: what the answer says or quotes stands there word for word
     start: int  # where the mark's sentence stands in the answer's text: [start, end)
     end: int
+    span: str = ""  # the words within the quote that are the answer itself; "" where they are not told apart
 
     @property
     def verified(self) -> bool:

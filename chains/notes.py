@@ -14,8 +14,7 @@ def own(text: str, given: Collection[int]) -> str:
     parts, at = [], 0
     for claim in reader.claims:
         parts.append(reader.text[at : claim.at])
-        words = claim.words.replace('"', "'")
-        parts.append(f'[{claim.n}: "{words}"]' if words else f"[{claim.n}]")
+        parts.append(citations.mark(claim.n, claim.words))
         at = claim.at + len(f"[{claim.n}]")
     return "".join([*parts, reader.text[at:]])
 

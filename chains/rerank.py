@@ -1,21 +1,25 @@
-"""An optional second look: a cross-encoder reads question and passage together. Nothing else here knows of it.
+"""A second look at the first passages, question and passage together: the reader's, or a cross-encoder's of one's own.
 
 A model is data from a stranger: as with embedders, only safetensors are read and no code that comes with it is run.
 """
 
 import threading
 from collections.abc import Sequence
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from chains.reader.base import Reader, Reading
 from ingest.embed import one_line
 from ingest.errors import EmbedderError, PagewiseError
+from ingest.tokens import language
 from ingest.weights import checked, fetched
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 _BATCH = 8
+FIT, ANSWERS = 0.2, 0.1  # beside the search's own score, which is the rest
 
 
 class RerankerError(PagewiseError):
@@ -26,8 +30,39 @@ class RerankerError(PagewiseError):
 class Reranker(Protocol):
     """Judges how well passages answer a question. Constructed cheaply, loaded at the first use, safe for threads."""
 
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """One for each text, 0 to 1. Raises RerankerError."""
+    def scores(self, question: str, texts: Sequence[str], found: Sequence[float]) -> list[float] | None:
+        """One for each text, 0 to 1; None where it does not know the question's language.
+
+        `found`: the search's own scores of the texts, 0 to 1. Raises RerankerError, ReaderError.
+        """
+
+
+class ReadAgain:
+    """The reader as a re-ranker: what it makes of each text, beside what the search did."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def scores(self, question: str, texts: Sequence[str], found: Sequence[float]) -> list[float] | None:
+        if not knows(self._reader, question):
+            return None
+        readings = self._reader.read(question, texts)
+        return [mixed(score, reading) for score, reading in zip(found, readings, strict=True)]
+
+
+def mixed(found: float, reading: Reading) -> float:
+    """0 to 1: a search's score and what the reader makes of the text, by weights that add up to 1."""
+    return (1 - FIT - ANSWERS) * found + FIT * squeezed(reading.fit) + ANSWERS * reading.p_answers
+
+
+def squeezed(logit: float) -> float:
+    """A logit as a share, half as steep, so that what is nearly sure still differs."""
+    return 1 / (1 + exp(-max(-50.0, min(50.0, logit / 2))))
+
+
+def knows(reader: Reader, question: str) -> bool:
+    """Whether the question is in a language that the reader was trained on."""
+    return reader.languages is None or language(question) in reader.languages
 
 
 class CrossEncoderReranker:
@@ -39,7 +74,7 @@ class CrossEncoderReranker:
         self._lock = threading.Lock()
         self._model: CrossEncoder | None = None
 
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+    def scores(self, question: str, texts: Sequence[str], found: Sequence[float] = ()) -> list[float]:
         from torch.nn import Sigmoid
 
         pairs = [(question, text) for text in texts]
@@ -74,6 +109,8 @@ class CrossEncoderReranker:
         return self._model
 
 
-def open_reranker(spec: str) -> Reranker | None:
-    """The re-ranker that `spec` names; None for ""."""
-    return CrossEncoderReranker(spec.strip()) if spec.strip() else None
+def open_reranker(spec: str, reader: Reader | None = None) -> Reranker | None:
+    """The cross-encoder that `spec` names, else the reader; None where there is neither."""
+    if spec.strip():
+        return CrossEncoderReranker(spec.strip())
+    return ReadAgain(reader) if reader else None

@@ -32,7 +32,7 @@ PRIOR_WEIGHT = 0.3
 NAMED = 0.5  # a document with this prior is searched by itself too
 _MOST_NAMED = 20  # documents; a question that names more names none of them
 FIGURES_WEIGHT = 0.4  # of figures, where one is asked for: 45 of those 53 with one report searched, 37 without
-_RERANKED = 20  # candidates that a cross-encoder reads; a small one takes about a second on a CPU
+_RERANKED = 20  # candidates that are read again; a small cross-encoder takes about a second for them on a CPU
 _WHOLE = 20_000  # chunks that are compared where only some pages are asked for
 
 
@@ -57,7 +57,7 @@ class Why:
     figures: float  # what its figures add, where the question asks for one
     document: float  # how well its document is named, 0 to 1
     named_by: tuple[str, ...]  # the question's words that name it
-    reranked: float | None = None  # by the cross-encoder, 0 to 1
+    reranked: float | None = None  # by the second look, 0 to 1; None where there was none
     joined: int = 1  # chunks that the passage is made of
     folded: int = 0  # other passages with the same text
 
@@ -248,9 +248,11 @@ def _first(chunks: Sequence[str], total: Mapping[str, float]) -> str:
 def _reranked(
     question: str, ranked: list[Passage], whys: dict[str, Why], reranker: Reranker
 ) -> tuple[list[Passage], dict[str, Why]]:
-    """The first candidates in the order of the cross-encoder, with its scores; the others after them, as they were."""
+    """The first candidates in the order of the second look, with its scores; the others after them, as they were."""
     head, tail = ranked[:_RERANKED], ranked[_RERANKED:]
-    scores = reranker.scores(question, [passage.text for passage in head])
+    scores = reranker.scores(question, [passage.text for passage in head], [passage.score for passage in head])
+    if scores is None:
+        return ranked, whys
     least = min(scores, default=0.0)
     judged = [replace(passage, score=score) for passage, score in zip(head, scores, strict=True)]
     new = {p.chunk.id: replace(whys[p.chunk.id], reranked=p.score) for p in judged}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 # Of 53 questions about annual reports, one report searched, 24 find their page first with the other names, 18 without;
 # 45 and 43 among the first five. Questions about encyclopaedia pages find neither more nor less.
-_SAME: Sequence[Sequence[str]] = (
+_STATEMENTS: Sequence[Sequence[str]] = (
     (
         *("income statement", "statement of income", "statements of income", "statement of operations"),
         *("statements of operations", "statement of earnings", "statements of earnings"),
@@ -17,6 +17,11 @@ _SAME: Sequence[Sequence[str]] = (
     ),
     ("balance sheet", "balance sheets", "statement of financial position", "statement of financial condition"),
     ("cash flow statement", "statement of cash flows", "statements of cash flows"),
+    ("利润表", "损益表"),
+    ("现金流量表", "现金流动表"),
+)
+_SAME: Sequence[Sequence[str]] = (
+    *_STATEMENTS,
     ("capex", "capital expenditure", "capital expenditures", "purchases of property, plant and equipment"),
     ("ppne", "pp&e", "ppe", "property, plant and equipment", "property and equipment"),
     ("cogs", "cost of goods sold", "cost of sales", "cost of revenue"),
@@ -26,8 +31,6 @@ _SAME: Sequence[Sequence[str]] = (
     ("eps", "earnings per share"),
     ("r&d", "research and development"),
     ("sg&a", "selling, general and administrative"),
-    ("利润表", "损益表"),
-    ("现金流量表", "现金流动表"),
     ("营业收入", "营收"),
     ("净利润", "净利"),
     ("研发投入", "研发费用", "研究开发费"),
@@ -64,12 +67,29 @@ _FIGURE = re.compile(
 def other_names(question: str) -> list[str]:
     """Other names of what a question speaks of, and what its ratios are made of; nothing that it says itself."""
     said = question.lower()
-    found: list[str] = []
+    found = [name for _, names in named(question) for name in names]
+    return found + [parts for ratio, parts in _PARTS if ratio in said]
+
+
+def named(question: str) -> list[tuple[str, list[str]]]:
+    """What a question speaks of that has several names: the longest one that it says, and those that it does not."""
+    said = question.lower()
+    found = []
     for group in _SAME:
-        if any(_speaks(said, name) for name in group):
-            found += [name for name in group if name not in said]
-    found += [parts for ratio, parts in _PARTS if ratio in said]
+        spoken = [name for name in group if _speaks(said, name)]
+        if spoken:
+            found.append((max(spoken, key=len), [name for name in group if name not in said]))
     return found
+
+
+def without_statements(question: str) -> str:
+    """The question in lower case without the names of statements: which table it means, and not which row."""
+    said = question.lower()
+    for group in _STATEMENTS:
+        for name in sorted(group, key=len, reverse=True):
+            if _speaks(said, name):
+                said = said.replace(name, " ")
+    return said
 
 
 def asks_figure(question: str) -> bool:

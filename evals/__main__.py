@@ -2,6 +2,7 @@
 
     python -m evals retrieval --questions FILE [--pdfs DIR]    how often the right page and document are found
     python -m evals answers --questions FILE [--pdfs DIR]      how good the answers, their citations and refusals are
+    python -m evals reader --questions FILE                    what the reader finds in the right passage
 
 The settings are those of the program, so PAGEWISE_EMBEDDER=… measures another embedder.
 """
@@ -22,6 +23,7 @@ from settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from evals.questions import Question
+    from ingest.document import Document
     from ingest.library import Library
 
 MODES = {"all": False, "one": True}
@@ -61,6 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 detail = none if not questions else "PDFs go with questions.jsonl, and only with it"
                 raise NoQuestions(file=args.questions, detail=detail)
             questions = sample(questions, args.limit, args.seed)
+            if args.kind == "reader":
+                found = reader(settings, questions, documents)
+                if args.json:
+                    write_json(out, found.about | found.value)
+                else:
+                    out.write(", ".join(f"{name}: {value}" for name, value in found.about.items()) + "\n\n")
+                    out.write(found.table + "\n")
+                return 0
             if args.data is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 settings = settings.model_copy(update={"data": folder})
@@ -95,10 +105,13 @@ Measure = Callable[[Sequence["Question"]], Measured]
 
 
 def retrieval(args: argparse.Namespace, settings: Settings, library: "Library") -> Measure:
+    from app.wiring import reranker
     from evals import retrieval
 
+    second = reranker(settings)
+
     def measure(questions: "Sequence[Question]") -> Measured:
-        outcomes = {mode: retrieval.evaluate(questions, library, MODES[mode]) for mode in args.modes or MODES}
+        outcomes = {mode: retrieval.evaluate(questions, library, MODES[mode], second) for mode in args.modes or MODES}
         return Measured({}, retrieval.as_json(outcomes), retrieval.table(outcomes))
 
     return measure
@@ -122,6 +135,16 @@ def answers(args: argparse.Namespace, settings: Settings, library: "Library") ->
     return measure
 
 
+def reader(settings: Settings, questions: "Sequence[Question]", documents: "Sequence[Document]") -> Measured:
+    from app.wiring import readers
+    from evals import reader
+
+    known = sum(question.answerable for question in questions)
+    about = {"questions": len(questions), "unanswerable": len(questions) - known, "reader": settings.reader}
+    found = reader.evaluate(questions, documents, readers(settings))
+    return Measured(about, reader.as_json(found), reader.table(found))
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m evals", description="Measure how well Pagewise does its work.")
     kinds = top.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -132,18 +155,20 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder> (else PAGEWISE_MODEL)")
     one.add_argument("--rerank", choices=("answer", "score"), help="how map_rerank weighs (else PAGEWISE_RERANK)")
     one.add_argument("--chain", choices=CHAINS, action="append", dest="chains", help="this one; again for more (all)")
+    about = "how often the reader finds the words that answer, given the passage, and knows when there are none"
+    one = kinds.add_parser("reader", help=about)
+    one.add_argument("--questions", type=Path, required=True, metavar="FILE", help="SQuAD's JSON")
+    _sampled(one, 0, unanswerable=True)
+    one.set_defaults(unanswerable=True, pdfs=None)
     return top
 
 
 def _kind(one: argparse.ArgumentParser, prepare: Callable[..., Measure], unanswerable: bool) -> argparse.ArgumentParser:
-    """With the options that every kind has. `unanswerable`: it takes the questions that have no answer, too."""
+    """With the options of a kind with a library. `unanswerable`: it takes the questions that have no answer, too."""
     one.add_argument("--questions", type=Path, required=True, metavar="FILE", help="SQuAD's JSON, or questions.jsonl")
     one.add_argument("--pdfs", type=Path, metavar="DIR", help="the PDFs that questions.jsonl is about")
     one.add_argument("--data", metavar="DIR", help="keep the library here, and use it again (else made for this run)")
-    of_each = "questions of a SQuAD passage (1); 0: all" + ("; as many unanswerable ones again" if unanswerable else "")
-    one.add_argument("--per-passage", type=_count, default=1, metavar="N", help=of_each)
-    one.add_argument("--limit", type=_count, default=0, metavar="N", help="so many questions, by chance (all)")
-    one.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0); the same gives the same")
+    _sampled(one, 1, unanswerable)
     one.add_argument(
         "--searched",
         choices=tuple(MODES),
@@ -151,9 +176,18 @@ def _kind(one: argparse.ArgumentParser, prepare: Callable[..., Measure], unanswe
         dest="modes",
         help="all documents, or the right one alone (both)",
     )
-    one.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
     one.set_defaults(prepare=prepare, unanswerable=unanswerable)
     return one
+
+
+def _sampled(one: argparse.ArgumentParser, of_each: int, unanswerable: bool) -> None:
+    """Which of the questions, and how the figures are printed."""
+    about = f"questions of a SQuAD passage ({of_each}); 0: all"
+    about += "; as many unanswerable ones again" if unanswerable else ""
+    one.add_argument("--per-passage", type=_count, default=of_each, metavar="N", help=about)
+    one.add_argument("--limit", type=_count, default=0, metavar="N", help="so many questions, by chance (all)")
+    one.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0); the same gives the same")
+    one.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
 
 
 def _count(argument: str) -> int:

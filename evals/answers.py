@@ -87,6 +87,7 @@ def _json(found: Figures) -> dict[str, object]:
         "exact": _rounded(found.exact),
         "f1": _rounded(found.f1),
         "contains": _rounded(found.contains),
+        "marked": {"exact": _rounded(found.marked_exact), "f1": _rounded(found.marked_f1)},
         "citations": {
             "count": found.citations,
             "precision": _rounded(found.precision),
@@ -103,7 +104,10 @@ def _json(found: Figures) -> dict[str, object]:
     }
 
 
-_ABOUT = ("EM", "F1", "contains", "precision", "recall", "verified", "near", "none", "rightly", "wrongly")
+_ABOUT = (
+    *("EM", "F1", "contains", "marked EM", "marked F1"),
+    *("precision", "recall", "verified", "near", "none", "rightly", "wrongly"),
+)
 _COST = ("broken", "calls", "tokens in", "out", "s median", "s p95")
 
 
@@ -113,9 +117,10 @@ def table(outcomes: Outcomes) -> str:
     rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for mode, chains in outcomes.items():
         for chain, found in chains.items():
-            right = (found.exact, found.f1, found.contains, found.precision, found.recall)
+            right = (found.exact, found.f1, found.contains, found.marked_exact, found.marked_f1)
+            cited = (found.precision, found.recall)
             proved = (found.verified, found.near, found.none, found.refused_rightly, found.refused_wrongly)
-            shares = (_shown(share, 3) for share in (*right, *proved))
+            shares = (_shown(share, 3) for share in (*right, *cited, *proved))
             spent = (str(found.broken), _shown(found.calls, 1), *(_shown(t, 0) for t in found.tokens or (None, None)))
             seconds = (_shown(s, 2) for s in found.seconds)
             rows.append("| " + " | ".join([mode, chain, *shares, *spent, *seconds]) + " |")

@@ -23,6 +23,7 @@ class Verdict:
     refused: bool
     answered: bool  # something was said that is no refusal
     overlap: Overlap | None  # None: the question is unanswerable, or its gold answers are not known
+    marked: Overlap | None  # the same of the words that are marked: the first citation's span, or all that it quotes
     on_gold: tuple[bool, ...]  # of each citation: it leads to a gold page of the gold document
     matches: tuple[str, ...]  # of each citation: exact, near or none
     calls: int
@@ -38,6 +39,8 @@ class Figures:
     exact: float | None  # this and the next two: means over the answerable questions whose gold answers are known
     f1: float | None
     contains: float | None
+    marked_exact: float | None  # the same of the words that are marked as the answer
+    marked_f1: float | None
     citations: int
     precision: float | None  # of the citations in answers to answerable questions: those on a gold page
     recall: float | None  # of the answerable questions that were answered: those with a gold page cited
@@ -55,12 +58,15 @@ class Figures:
 def judge(question: Question, document: str, answer: Answer) -> Verdict:
     """`document`: the id of the one that the question is about. A refusal says nothing, whatever its words."""
     said = "" if answer.refused else plain(answer.text)
+    first = answer.citations[0] if answer.citations else None
+    marked = (first.span or first.quote) if first else ""
     known = question.answerable and question.answers
     return Verdict(
         answerable=question.answerable,
         refused=answer.refused,
         answered=bool(said),
         overlap=overlap(said, question.answers, language(question.text)) if known else None,
+        marked=overlap(marked, question.answers, language(question.text)) if known else None,
         on_gold=tuple(c.document == document and c.page in question.pages for c in answer.citations),
         matches=tuple(c.match for c in answer.citations),
         calls=answer.calls,
@@ -73,12 +79,15 @@ def judge(question: Question, document: str, answer: Answer) -> Verdict:
 def figures(verdicts: Sequence[Verdict]) -> Figures:
     answerable = [v for v in verdicts if v.answerable]
     overlaps = [v.overlap for v in answerable if v.overlap]
+    marked = [v.marked for v in answerable if v.marked]
     matches = [match for v in verdicts for match in v.matches]
     counted = [v.tokens for v in verdicts if any(v.tokens)]
     return Figures(
         exact=_mean(o.exact for o in overlaps),
         f1=_mean(o.f1 for o in overlaps),
         contains=_mean(o.contains for o in overlaps),
+        marked_exact=_mean(o.exact for o in marked),
+        marked_f1=_mean(o.f1 for o in marked),
         citations=len(matches),
         precision=_mean(right for v in answerable for right in v.on_gold),
         recall=_mean(any(v.on_gold) for v in answerable if v.answered),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chains.rerank import Reranker
 from chains.retrieve import retrieve
 from evals.metrics import DEPTHS, Scores, middle_and_slow, rank, scores
 from evals.questions import Question
@@ -23,7 +24,9 @@ class Outcome:
     seconds: tuple[float, float]  # a question's, median and 95th percentile
 
 
-def evaluate(questions: Sequence[Question], library: Library, one_document: bool) -> Outcome:
+def evaluate(
+    questions: Sequence[Question], library: Library, one_document: bool, reranker: Reranker | None = None
+) -> Outcome:
     """`one_document`: only the right document is searched. Raises UnknownDocument, LibraryError, EmbedderError."""
     pages: list[int | None] = []
     documents: list[int | None] = []
@@ -31,7 +34,8 @@ def evaluate(questions: Sequence[Question], library: Library, one_document: bool
     for n, question in enumerate(questions, 1):
         document = library.find(question.document)
         began = time.monotonic()
-        found = retrieve(question.text, library, PASSAGES, [document.id] if one_document else None)
+        within = [document.id] if one_document else None
+        found = retrieve(question.text, library, PASSAGES, within, reranker=reranker)
         seconds.append(time.monotonic() - began)
         places = [(p.document, page) for p in found for page in range(p.page, p.last_page + 1)]
         pages.append(rank(places, {(document.id, page) for page in question.pages}))

@@ -21,6 +21,7 @@ from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
+from ingest.plural import some
 from ingest.unlock import read_passwords
 from ingest.watch import CannotWatch, changes
 from ingest.worker import Limits
@@ -200,11 +201,6 @@ def _summary(batch: Batch, seconds: float) -> str:
     counts["removed"] = len(batch.removed)
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "nothing to do"
     return f"{some(len(batch.results), 'file')} in {seconds:.1f} s: {told}.\n"
-
-
-def some(number: int, what: str) -> str:
-    """ "1 page", "2 pages"."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 _STATUSES = ("added", "partial", "already there", "failed")

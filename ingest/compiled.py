@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +43,7 @@ _LEAST_COSINE = 0.998  # to sentence-transformers; bfloat16 gives .9999, eight b
 _CONVERTING_SECONDS = 900.0
 _KEPT = 4  # models in the cache
 _REFUSED = "refused"
+_COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}  # of an encoding
 _FORMAT = 2  # of what convert.py writes
 _MAKERS = ("openvino", "sentence-transformers", "tokenizers", "torch", "transformers")
 _log = logging.getLogger(__name__)
@@ -55,32 +56,18 @@ class Compiled:
         """Opens what convert.py wrote; `precision`: one of precisions(). Raises what OpenVINO and tokenizers raise."""
         from tokenizers import Tokenizer
 
-        openvino = silent_openvino()
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         self.dimensions = int(about["dimensions"])
         self.longest: int | None = about["longest"]
         self._prompts = {"query": str(about["query"]), "document": str(about["document"])}
-        self._inputs: list[str] = about["inputs"]
-        self._pads = {"input_ids": int(about["pad"]), "attention_mask": 0, "token_type_ids": int(about["pad_type"])}
+        pads = {"input_ids": int(about["pad"]), "attention_mask": 0, "token_type_ids": int(about["pad_type"])}
+        self._pads = {name: pads[name] for name in about["inputs"]}
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         if self.longest:
             self._tokenizer.enable_truncation(self.longest)
-        cores = usable_cores()
-        self._streams = cores
-        self._model = openvino.Core().compile_model(
-            folder / (EIGHT_BIT if precision == "i8" else GRAPH),
-            "CPU",
-            {
-                "PERFORMANCE_HINT": "THROUGHPUT",
-                "NUM_STREAMS": str(cores),
-                "INFERENCE_NUM_THREADS": str(cores),
-                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-                "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(GROUP if precision == "i8" else 0),
-                "ENABLE_CPU_PINNING": "NO",  # other processes read meanwhile
-            },
-        )
+        self._model = for_this_processor(folder / (EIGHT_BIT if precision == "i8" else GRAPH), precision)
 
     def documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._rows(texts, "document")
@@ -99,49 +86,77 @@ class Compiled:
         return bool((cosines >= _LEAST_COSINE).all())  # not so where one is no number
 
     def _rows(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
-        """(len(texts), dimensions), not normalised unless the model does it.
-
-        Every call has requests of its own, each of one small batch; the processor takes them in the order in which
-        they come, from whatever call, so that a question waits for a batch and not for a document.
-        """
+        """(len(texts), dimensions), not normalised unless the model does it."""
         rows = np.zeros((len(texts), self.dimensions), np.float32)
         prompt = self._prompts[kind]
         encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
-        order = sorted(range(len(texts)), key=lambda i: len(encodings[i]))  # equal lengths together: less padding
-        free = [self._model.create_infer_request() for _ in range(min(self._streams, -(-len(order) // BATCH)))]
-        busy: deque[tuple[Any, list[int]]] = deque()
-
-        def take() -> None:
-            # Waited for, not called back: a thread of OpenVINO that calls Python while the process ends aborts it.
-            request, batch = busy.popleft()
-            request.wait()
-            rows[batch] = request.get_output_tensor(0).data
-            free.append(request)
-
-        for at in range(0, len(order), BATCH):
-            if not free:
-                take()
-            batch = order[at : at + BATCH]
-            request = free.pop()
-            request.start_async(self._tensors([encodings[i] for i in batch]))
-            busy.append((request, batch))
-        while busy:
-            take()
+        for batch, outputs in in_batches(self._model, encodings, self._pads, self.longest):
+            rows[batch] = outputs[0]
         return rows
 
-    def _tensors(self, encodings: Sequence[Any]) -> list[NDArray[np.int64]]:
-        """One array (len(encodings), length) for each input of the graph, padded on the right."""
-        length = -(-max(1, *map(len, encodings), 1) // _STEP) * _STEP
-        if self.longest:
-            length = min(length, self.longest)
-        columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-        arrays = []
-        for name in self._inputs:
-            array = np.full((len(encodings), length), self._pads[name], np.int64)
-            for row, encoding in zip(array, encodings, strict=True):
-                row[: len(encoding)] = getattr(encoding, columns[name])
-            arrays.append(array)
-        return arrays
+
+def for_this_processor(model: Any, precision: str) -> Any:
+    """A graph, or the file of one, compiled; `precision`: one of precisions(). One stream a core."""
+    cores = str(usable_cores())
+    return silent_openvino().Core().compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "NUM_STREAMS": cores,
+            "INFERENCE_NUM_THREADS": cores,
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(GROUP if precision == "i8" else 0),
+            "ENABLE_CPU_PINNING": "NO",  # other processes read meanwhile
+        },
+    )
+
+
+def in_batches(
+    model: Any, encodings: Sequence[Any], pads: Mapping[str, int], longest: int | None
+) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
+    """What a compiled model gives for encodings of its tokenizer: for each batch, which of them, and its outputs.
+
+    `pads`: for each input, in the model's order, what fills it up. `longest`: tokens, at most. An output is good until
+    the next one is asked for.
+
+    Every call has requests of its own, each of one small batch; the processor takes them in the order in which
+    they come, from whatever call, so that a question waits for a batch and not for a document.
+    """
+    order = sorted(range(len(encodings)), key=lambda i: len(encodings[i]))  # equal lengths together: less padding
+    free = [model.create_infer_request() for _ in range(min(usable_cores(), -(-len(order) // BATCH)))]
+    busy: deque[tuple[Any, list[int]]] = deque()
+
+    def taken() -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
+        # Waited for, not called back: a thread of OpenVINO that calls Python while the process ends aborts it.
+        request, batch = busy.popleft()
+        request.wait()
+        yield batch, [tensor.data for tensor in request.output_tensors]
+        free.append(request)
+
+    for at in range(0, len(order), BATCH):
+        if not free:
+            yield from taken()
+        batch = order[at : at + BATCH]
+        request = free.pop()
+        request.start_async(_tensors([encodings[i] for i in batch], pads, longest))
+        busy.append((request, batch))
+    while busy:
+        yield from taken()
+
+
+def _tensors(encodings: Sequence[Any], pads: Mapping[str, int], longest: int | None) -> list[NDArray[np.int64]]:
+    """One array (len(encodings), length) for each input of the graph, padded on the right."""
+    length = -(-max(1, *map(len, encodings), 1) // _STEP) * _STEP
+    if longest:
+        length = min(length, longest)
+    arrays = []
+    for name, pad in pads.items():
+        array = np.full((len(encodings), length), pad, np.int64)
+        for row, encoding in zip(array, encodings, strict=True):
+            row[: len(encoding)] = getattr(encoding, _COLUMNS[name])
+        arrays.append(array)
+    return arrays
 
 
 def compiled(folder: Path, cache: Path | None = None) -> Compiled | None:

@@ -5,7 +5,7 @@ import ctypes
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,24 @@ from ingest.readers import open_letters, open_page
 PIXELS = 8_000_000  # of a picture at most, whatever size a page declares
 WIDEST = 4000  # pixels
 HIGHLIGHT, EDGE = (255, 233, 105), (222, 158, 10)
+STRONG = (255, 190, 60)  # of the words in a quote that answer
 _GRID = 1_000_000  # pdfium gives places on the screen in whole pixels: of a screen so large that they are exact
 _HYPHEN = re.compile("[-\u00ad\u2010-\u2015\u2212\ufe63\uff0d\ufffe\x02][ \u00a0]*[\r\n]*")
 
 
 def serve(
-    path: str, page: int, quotes: Sequence[str], width: int, password: str, marks: Sequence[Box] = ()
+    path: str,
+    page: int,
+    quotes: Sequence[Sequence[str]],
+    width: int,
+    password: str,
+    marks: Sequence[Box] = (),
+    strong: Sequence[Box] = (),
 ) -> Iterator[dict[str, Any]]:
-    """One dict: the PNG in base64, its width and height in pixels, and where the quotes stand. Raises ReadError.
+    """One dict: the PNG in base64, its width and height in pixels, where the quotes and their spans stand.
 
-    `marks`: where they stand on a page whose letters are part of its picture.
+    `quotes`: each with its span, "" for none. `marks`, `strong`: where they stand on a page whose letters are part of
+    its picture. Raises ReadError.
     """
     try:
         document = pypdfium2.PdfDocument(Path(path), password=password or None)
@@ -43,17 +51,20 @@ def serve(
         raise NotDrawn(page=page, detail=f"the file has {len(document)}")
     try:
         with open_page(document, page - 1) as sheet:
-            marks = [*marks, *(mark for quote in quotes for mark in find_words(sheet, quote))]
+            found = [find_words(sheet, quote, span) for quote, span in quotes]
             image = render(sheet, width)
     except (pypdfium2.PdfiumError, ValueError) as error:
         raise NotDrawn(page=page, detail="pdfium cannot read it") from error
+    marks = [*marks, *(mark for quote, _ in found for mark in quote)]
+    strong = [*strong, *(mark for _, span in found for mark in span)]
     buffer = io.BytesIO()
-    highlight(image, marks).save(buffer, "PNG")
+    highlight(image, marks, strong).save(buffer, "PNG")
     yield {
         "png": base64.b64encode(buffer.getvalue()).decode("ascii"),
         "width": image.width,
         "height": image.height,
         "marks": marks,
+        "strong": strong,
     }
 
 
@@ -71,24 +82,40 @@ def render(page: pypdfium2.PdfPage, width: int) -> Image.Image:
     return image.convert("RGB")
 
 
-def highlight(image: Image.Image, marks: Sequence[Box]) -> Image.Image:
-    """The picture with the marks laid over it as a felt pen does: what is dark stays dark."""
+def highlight(image: Image.Image, marks: Sequence[Box], strong: Sequence[Box] = ()) -> Image.Image:
+    """The picture with the marks laid over it as a felt pen does: what is dark stays dark. `strong` ones are deeper."""
     layer = Image.new("RGB", image.size, (255, 255, 255))
     pen = ImageDraw.Draw(layer)
-    for left, top, right, bottom in marks:
-        box = (left * image.width - 1, top * image.height - 1, right * image.width + 1, bottom * image.height + 1)
-        pen.rectangle(box, fill=HIGHLIGHT, outline=EDGE)
+    for boxes, colour in ((marks, HIGHLIGHT), (strong, STRONG)):
+        for left, top, right, bottom in boxes:
+            box = (left * image.width - 1, top * image.height - 1, right * image.width + 1, bottom * image.height + 1)
+            pen.rectangle(box, fill=colour, outline=EDGE)
     return ImageChops.multiply(image, layer)
 
 
-def find_words(page: pypdfium2.PdfPage, quote: str) -> list[Box]:
-    """Where the words stand: a box a line, in fractions of the page as it is seen. Empty where they are not found."""
+def find_words(page: pypdfium2.PdfPage, quote: str, span: str = "") -> tuple[list[Box], list[Box]]:
+    """Where the quote stands, and within it the span: a box a line, in fractions of the page as it is seen.
+
+    Empty where they are not found.
+    """
     with open_letters(page) as letters:
         text, places = _characters(letters)
-        found = find(quote, text) or find(_unhyphened(quote), _unhyphened(text))
+        found = _find(quote, text)
         if found is None:
-            return []
-        boxes = [_box(letters, places[i]) for i in range(*found) if not text[i].isspace()]
+            return [], []
+        start, end = found
+        first, last = _find(span, text[start:end]) or (0, 0)
+        boxes = {i: _box(letters, places[i]) for i in range(start, end) if not text[i].isspace()}
+        within = [boxes[i] for i in range(start + first, start + last) if i in boxes]
+    return _seen(page, boxes.values()), _seen(page, within)
+
+
+def _find(words: str, text: str) -> tuple[int, int] | None:
+    return find(words, text) or find(_unhyphened(words), _unhyphened(text))
+
+
+def _seen(page: pypdfium2.PdfPage, boxes: Iterable[tuple[Box, bool] | None]) -> list[Box]:
+    """Boxes of characters on the page → a box a line, in fractions of the page as it is seen."""
     seen = [_on_screen(page, line) for line in _lines([box for box in boxes if box is not None])]
     return [box for box in seen if box[2] > box[0] and box[3] > box[1]]
 

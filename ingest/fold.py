@@ -88,6 +88,15 @@ def find(quote: str, text: str) -> tuple[int, int] | None:
     return None
 
 
+def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range, grown to the words and numbers that it cuts, so that `find` finds what stands there."""
+    while 0 < start < end and not _free(text, start, -1):
+        start -= 1 if text[start - 1].isalnum() else 2  # over the comma of 1,312
+    while start < end < len(text) and not _free(text, end - 1, 1):
+        end += 1 if text[end].isalnum() else 2
+    return start, end
+
+
 def _free(text: str, edge: int, step: int) -> bool:
     """Whether the character at `edge` is not joined to its neighbour as one word or number."""
     outside = edge + step

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ MESSAGE_BYTES = 64_000_000  # a picture of noise in as many pixels as are allowe
 
 @dataclass(frozen=True)
 class Picture:
-    """`width` and `height` in pixels. `marks`: one a line of quoted words, as fractions: left, top, right, bottom."""
+    """`width` and `height` in pixels. `marks`: one a line of quoted words, as fractions: left, top, right, bottom.
+
+    `strong`: the same of the words in the quotes that answer.
+    """
 
     png: bytes
     width: int
     height: int
-    marks: tuple[tuple[float, float, float, float], ...]
+    marks: tuple[Box, ...]
+    strong: tuple[Box, ...] = ()
 
 
 def picture(
@@ -34,20 +39,23 @@ def picture(
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     password: str = "",
     marks: Sequence[Box] = (),
+    spans: Sequence[str] = (),
+    strong: Sequence[Box] = (),
 ) -> Picture:
     """Page number `page` as it is seen, about `width` pixels wide (less where the page is very large or very long).
 
-    Quotes that do not stand on the page get no mark. `marks`: more of them, on a page that was recognised.
-    Raises ReadError.
+    Quotes that do not stand on the page get no mark. `spans`: for each quote, as far as there are any, the words in it
+    that answer. `marks` and `strong`: more of both, on a page that was recognised. Raises ReadError.
     """
     check_file(path, limits)
     arguments = {
         "path": str(path.absolute()),
         "page": page,
-        "quotes": list(quotes),
+        "quotes": list(zip_longest(quotes, spans[: len(quotes)], fillvalue="")),
         "width": max(width, 1),
         "password": password,
         "marks": list(marks),
+        "strong": list(strong),
     }
     try:
         with closing(in_worker("ingest.draw:serve", arguments, limits, message_bytes=MESSAGE_BYTES)) as replies:
@@ -61,10 +69,13 @@ def picture(
 def _checked(reply: Mapping[str, Any], page: int) -> Picture:
     try:
         png = base64.b64decode(reply["png"], validate=True)
-        marks = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in reply["marks"])
+        marks, strong = (
+            tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes)
+            for boxes in (reply["marks"], reply["strong"])
+        )
         width, height = int(reply["width"]), int(reply["height"])
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise NotDrawn(page=page, detail="the reply made no sense") from error
-    if not png.startswith(b"\x89PNG") or not all(0 <= value <= 1 for mark in marks for value in mark):
+    if not png.startswith(b"\x89PNG") or not all(0 <= value <= 1 for mark in (*marks, *strong) for value in mark):
         raise NotDrawn(page=page, detail="the reply made no sense")
-    return Picture(png, width, height, marks)
+    return Picture(png, width, height, marks, strong)

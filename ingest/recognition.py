@@ -89,9 +89,22 @@ def marks(page: Page, quotes: Sequence[str]) -> tuple[Box, ...]:
 
     Within a line the letters' places are reckoned from their usual widths.
     """
-    boxes = []
-    for quote in quotes:
+    return _boxes(page, [find(quote, page.text) or (0, 0) for quote in quotes])
+
+
+def marks_within(page: Page, quotes: Sequence[str], spans: Sequence[str]) -> tuple[Box, ...]:
+    """The same for the spans, each within its quote; "" is none."""
+    places = []
+    for quote, span in zip(quotes, spans, strict=False):
         start, end = find(quote, page.text) or (0, 0)
+        first, last = find(span, page.text[start:end]) or (0, 0)
+        places.append((start + first, start + last))
+    return _boxes(page, places)
+
+
+def _boxes(page: Page, places: Sequence[tuple[int, int]]) -> tuple[Box, ...]:
+    boxes = []
+    for start, end in places:
         for line, piece in _runs(page):
             first, last = max(start - line.start, 0), min(end - line.start, len(piece))
             if first < last:

@@ -58,6 +58,35 @@ def cells(line: str) -> int:
     return found if figures else 0
 
 
+def cell_spans(line: str) -> list[tuple[int, int]]:
+    """Where the cells are that `cells` counts, left to right, each with the signs beside it: "$ 32,765", "(6) %".
+
+    Not one: the end of a bracket that the label opened ("(Note 13)"), which no cell begins.
+    """
+    found: list[tuple[int, int]] = []
+    end = 0  # of the signs that follow the figure to their left: "%", ")"
+    for match in reversed(list(re.finditer(r"\S+", line))):
+        word = match[0]
+        if _FIGURE.fullmatch(word) or _EMPTY.fullmatch(word):
+            if word.endswith((")", "）")) and not re.search("[(（]", word) and not _opened(line, match.start()):
+                break
+            found.append((match.start(), end or match.end()))
+            end = 0
+        elif not _SIGN.fullmatch(word):
+            break
+        elif word[-1] in "$€£¥￥(（" and found and not end:
+            found[-1] = (match.start(), found[-1][1])
+        elif word[-1] in "%％)）":
+            end = end or match.end()
+    has_figure = any(_DIGIT.search(line[a:b]) for a, b in found)
+    return found[::-1] if has_figure else []
+
+
+def _opened(line: str, at: int) -> bool:
+    """Whether the sign before `at` opens a bracket: "( 1,577)"."""
+    return line[:at].rstrip().endswith(("(", "（"))
+
+
 @lru_cache(4096)  # finding tables and finding sentences each ask it of every line, and some of the next one
 def is_row(line: str) -> bool:
     """Whether a line is a row of a table: it ends with two cells or more, or figures are half of it."""

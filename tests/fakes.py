@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from chains.errors import ModelError
 from chains.models.base import Finish, Usage
 from chains.prompts import Prompt, render
+from chains.question import subject_words
+from chains.reader.base import Reading, Span
+from ingest.sentences import sentences
+from ingest.tokens import tokens
 
 _WORD = re.compile(r"[㐀-鿿]|\w+")
 _TOKEN = re.compile(r"[㐀-鿿]|\w+|[^\w\s]")
@@ -44,6 +48,32 @@ class HashingEmbedder:
         if length == 0.0:  # no words, or words that cancel out: still a unit vector
             vector[0] = length = 1.0
         return vector / length
+
+
+class SharingReader:
+    """A Reader without weights: sentences answer as far as they have the question's words, by their last other word."""
+
+    languages: frozenset[str] | None = frozenset({"en"})
+    threshold = 0.5
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+        self.asked.append((question, tuple(texts)))
+        wanted = set(subject_words(question))
+        return [self._reading(wanted, text) for text in texts]
+
+    def _reading(self, wanted: set[str], text: str) -> Reading:
+        spans = []
+        shares = [0.0]
+        for start, end in sentences(text):
+            shares.append(len(wanted & set(tokens(text[start:end]))) / max(1, len(wanted)))
+            other = [word for word in re.finditer(r"\w+", text[start:end]) if not set(tokens(word[0])) & wanted]
+            if other:
+                spans.append(Span(start + other[-1].start(), start + other[-1].end(), 8 * shares[-1] - 4))
+        spans.sort(key=lambda span: -span.score)
+        return Reading(tuple(spans[:4]), max(shares), 8 * max(shares) - 4)
 
 
 class ScriptedModel:

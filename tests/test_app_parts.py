@@ -21,6 +21,7 @@ from app import asking, choices, intake
 from app.conversations import Conversations, Entry, Problem, from_json, new_entry_id, new_id, to_json
 from app.i18n import TEXTS, Words, preferred, zh
 from app.jobs import Job, Jobs
+from app.output import citation_lines
 from app.views import upload
 from app.webconfig import options
 from chains.compare import NAMES, Comparison, Of
@@ -111,6 +112,15 @@ def test_an_entry_comes_back_as_it_was(asked: str, text: str, documents: list[st
         problem=Problem("X", text, {"a": 1, "b": text}),
     )
     assert from_json(to_json(before)) == before
+
+
+def test_the_words_that_answer_come_back_and_older_citations_have_none() -> None:
+    citation = replace(answer().citations[0], span="so")
+    before = entry(answer=answer(citations=(citation,)))
+    assert from_json(to_json(before)) == before
+    old = json.loads(to_json(before))
+    del old["answer"]["citations"][0]["span"]  # as it was kept before words were told apart
+    assert from_json(json.dumps(old)) == replace(before, answer=answer())
 
 
 def test_an_answers_figures_come_back_and_older_answers_have_none() -> None:
@@ -465,3 +475,10 @@ def test_the_server_is_started_closed() -> None:
     assert found["browser.gatherUsageStats"] == "false"
     assert found["client.showErrorDetails"] == "none"
     assert found["server.fileWatcherType"] == "none"
+
+
+def test_a_terminal_shows_the_words_that_answer_in_bold_and_a_file_does_not() -> None:
+    cited = replace(answer().citations[0], quote="It was\nfounded in\n1189.", span="in\n1189")
+    (plain,), (bold,) = (list(citation_lines(answer(citations=(cited,)), terminal)) for terminal in (False, True))
+    assert plain == "[1] a.pdf, page 2 (ii): “It was founded in 1189.”"
+    assert bold == plain.replace("in 1189", "\x1b[1min 1189\x1b[22m")

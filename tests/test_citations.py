@@ -152,3 +152,20 @@ def test_no_number_in_brackets_is_left_that_is_not_a_mark_to_a_given_source(part
 @pytest.mark.parametrize("beginning", ["[99999]", "[2023 was a year.", "[3 cases, of which", "[", "[4 [", '[1 "so'])
 def test_a_mark_is_read_behind_what_only_looks_like_one(beginning: str) -> None:
     assert [claim.n for claim in read(f"{beginning} It is blue [1] [7].", {1, 2, 3}).claims] == [1]
+
+
+@pytest.mark.parametrize(
+    ("written", "quote", "span"),
+    [
+        ('Its costs rose sharply in the north. [1: "sharply"]', "Its costs rose sharply in the north.", "sharply"),
+        ('The firm made 5.0 million in 2018. [1: "5.0 MILLION"]', "The firm made 5.0 million in 2018.", "5.0 million"),
+        ('公司2020年的营业收入为15.82亿元。[1: "15.82亿元"]', "公司 2020 年的营业收入为 15.82 亿元。", "15.82 亿元"),
+        ('Earnings were fine [1: "made 5.0 million in 2018"].', "made 5.0 million in 2018", ""),
+        ('Its costs rose steeply, sharply said. [1: "sharply"]', "sharply", ""),
+        ("Its costs rose sharply in the north. [1]", "Its costs rose sharply in the north.", ""),
+        ('Whales sing. [1: "sing"]', "", ""),
+    ],
+)
+def test_words_quoted_out_of_a_quoted_sentence_are_its_span(written: str, quote: str, span: str) -> None:
+    (citation,) = cite(read(written, {1}), [source()])
+    assert (citation.quote, citation.span) == (quote, span)

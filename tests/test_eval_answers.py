@@ -242,7 +242,7 @@ def test_english_and_chinese_answers_are_measured_from_end_to_end(
         assert (one["exact"], one["contains"], one["broken"]) == (0, 1, 0)
         assert one["refused"] == {"rightly": 1, "wrongly": 0}
         assert one["citations"] == {"count": 3, "precision": 1, "recall": 1, "verified": 1, "near": 0, "none": 0}
-        assert one["calls"] >= 1 and one["tokens"]["input"] > one["tokens"]["output"] > 0
+        assert one["calls"] >= 1 and min(one["tokens"].values()) > 0
         assert 0 < one["seconds"]["median"] <= one["seconds"]["p95"]
     assert evals.main([*args, "--searched", "one", "--limit", "2"]) == 0
     printed = capsys.readouterr().out

@@ -10,13 +10,13 @@ from chains.answer import CHAINS
 from chains.citations import cite, read
 from chains.models.base import Finish
 from chains.models.extractive import Extractive, condensed
-from chains.prompts import Prompt, Role, Turn
+from chains.prompts import Prompt, Role, Source, Turn
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
 from chains.scores import read as read_vote
 from chains.tasks import Task
 from ingest.document import Span
 from ingest.fold import fold
-from tests.fakes import HashingEmbedder
+from tests.fakes import HashingEmbedder, SharingReader
 from tests.sources import source, sources, steps, text
 
 RIVER = [
@@ -62,7 +62,7 @@ def test_the_sentence_that_answers_is_given_with_its_source(
 ) -> None:
     written = reply(prompt("answer", question, texts), model)
     assert answer in written
-    assert f"[{n}]" in written
+    assert n in {claim.n for claim in read(written, range(1, 9)).claims}
 
 
 @pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
@@ -189,3 +189,77 @@ def test_a_quote_never_crosses_a_page() -> None:
     asked = Prompt("answer", "question", "When was the harbour of Hamburg founded?", "en", 300, given)
     for citation in cite(read(reply(asked), {1}), given):
         assert citation.verified
+
+
+# --- with a reader ----------------------------------------------------------------------------------------------------
+
+HARBOUR = "When was the harbour of Hamburg founded?"
+
+
+def alike(*texts: str) -> list[Source]:
+    """Sources that the search found equally good."""
+    return [replace(one, passage=replace(one.passage, score=0.5)) for one in sources(*texts)]
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
+def test_every_chain_gives_one_sentence_with_the_words_that_answer_marked(chain: str) -> None:
+    task, given = Task("question", HARBOUR, "en"), alike(*RIVER)
+    events = list(CHAINS[chain].run(task, given, Extractive(reader=SharingReader())))
+    (citation,) = cite(read(text(events), {1, 2, 3, 4}), given)
+    assert citation.quote == "The harbour of Hamburg was founded in 1189 by a charter of Barbarossa."
+    assert (citation.n, citation.span, citation.verified) == (2, "Barbarossa", True)
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
+def test_what_the_reader_does_not_find_is_refused_by_every_chain(chain: str) -> None:
+    task = Task("question", "Who composed an opera about a flying Dutchman?", "en")
+    events = list(CHAINS[chain].run(task, sources(*RIVER), Extractive(reader=SharingReader())))
+    assert is_refusal(text(events))
+
+
+def test_a_question_for_several_gets_several_sentences() -> None:
+    towns = ["Of the towns on the Elbe the eldest is Meissen.", "Two towns on the Elbe: Hamburg.", "Bread is dear."]
+    for question in ("Which towns are on the Elbe?", "List the towns on the Elbe."):
+        asked = replace(prompt("answer", question, towns), sources=tuple(alike(*towns)))
+        assert {claim.n for claim in read(reply(asked, Extractive(reader=SharingReader())), {1, 2, 3}).claims} == {1, 2}
+
+
+def test_the_score_of_a_source_is_the_probability_that_it_answers() -> None:
+    reader = SharingReader()
+    for source_text in RIVER:
+        vote = read_vote(reply(prompt("rerank", HARBOUR, [source_text]), Extractive(reader=reader)))
+        (reading,) = reader.read(HARBOUR, [source_text])
+        assert vote.score() == pytest.approx(100 * reading.p_answers, abs=0.5)
+
+
+def test_a_language_that_the_reader_does_not_know_is_not_asked_of_it() -> None:
+    reader = SharingReader()
+    written = reply(prompt("answer", "公司的营业收入是多少？", COMPANY), Extractive(reader=reader))
+    assert "15.82亿元" in written and not reader.asked
+
+
+def test_a_chinese_answer_has_its_words_marked() -> None:
+    asked = prompt("answer", "公司的营业收入是多少？", COMPANY)
+    spans = {citation.span for citation in cite(read(reply(asked), {1, 2, 3}), asked.sources)}
+    assert "15.82亿元" in spans
+
+
+TABLE = """Consolidated results
+(in millions) 2018 2017 2016
+Net sales $ 32,765 $ 31,657 $ 30,109
+Cost of sales 16,682 16,055 15,118
+"""
+
+
+@pytest.mark.parametrize("reader", [None, SharingReader()])
+@pytest.mark.parametrize(
+    ("question", "cell"),
+    [("What were net sales in 2017?", "$ 31,657"), ("How high was the cost of sales in 2016?", "15,118")],
+)
+def test_a_cell_is_given_with_its_row_and_the_head_of_its_column(
+    question: str, cell: str, reader: SharingReader | None
+) -> None:
+    asked = prompt("answer", question, ["Nothing of that kind is here, and no figure.", TABLE])
+    first = cite(read(reply(asked, Extractive(reader=reader)), {1, 2}), asked.sources)[0]
+    assert (first.n, first.span, first.verified) == (2, cell, True)
+    assert "2018 2017 2016" in first.quote

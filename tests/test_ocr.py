@@ -19,7 +19,7 @@ from ingest.clean import BROKEN, mend
 from ingest.document import Box, Document, Line, Page
 from ingest.library import Library
 from ingest.pipeline import Result, Upload, ingest
-from ingest.recognition import marks, settle
+from ingest.recognition import marks, marks_within, settle
 from ingest.sandbox import read
 from ingest.worker import Limits
 from tests import pdfs
@@ -99,6 +99,13 @@ def test_a_quote_is_marked_on_the_lines_that_hold_it() -> None:
     assert first == pytest.approx((0.26, 0.1, 0.46, 0.12)) and second == pytest.approx((0.1, 0.2, 0.32, 0.22), abs=0.01)
     assert marks(page, ["旧灯塔"])[0] == pytest.approx((0.34, 0.2, 0.46, 0.22), abs=0.01)
     assert marks(page, ["not there"]) == () and marks(replace(page, lines=()), ["lighthouse"]) == ()
+
+
+def test_the_words_that_answer_are_marked_within_their_quote() -> None:
+    page = recognised(("an old house, the", (0.1, 0.1, 0.44, 0.12)), ("very old house.", (0.1, 0.2, 0.4, 0.22)))
+    (box,) = marks_within(page, ["the very old house"], ["old house"])
+    assert box == pytest.approx((0.2, 0.2, 0.38, 0.22), abs=0.01)
+    assert marks_within(page, ["the very old house"], [""]) == marks_within(page, ["not there"], ["old"]) == ()
 
 
 def test_a_word_that_the_lines_end_parts_is_whole_in_the_text_and_marked_on_both() -> None:

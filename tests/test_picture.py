@@ -84,6 +84,22 @@ def test_marked_words_stay_black_on_yellow(tmp_path: Path) -> None:
     assert plain.crop(corner).tobytes() == marked.crop(corner).tobytes()
 
 
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_the_words_that_answer_are_marked_deeper_within_their_quote(rotate: int, tmp_path: Path) -> None:
+    page = "In the end it was sold.\nIt was sold by the mayor, it was sold in the end."
+    path = pdfs.make_pdf(tmp_path / "a.pdf", [page], rotate=rotate)
+    quote, span = "It was sold by the mayor, it was sold in the end.", "in the end"
+    drawn = picture(path, 1, [quote, "not there"], spans=[span])
+    (mark,), (strong,) = drawn.marks, drawn.strong
+    assert covers(strong, seen(pdfs.line_box(page, 1, span), rotate), 0.02)  # not where the page says so first
+    sizes = (drawn.width, drawn.height) * 2
+    left, top, right, bottom = (int(part * size) for part, size in zip(strong, sizes, strict=True))
+    inside = image_of(drawn).crop((left + 3, top + 3, right - 3, bottom - 3))
+    assert max(inside.getcolors(100_000) or [])[1] not in ((255, 233, 105), (255, 255, 255))
+    assert covers(mark, seen(pdfs.line_box(page, 1, page.split("\n")[1]), rotate), 0.02)
+    assert picture(path, 1, [quote], spans=["not in it"]).strong == ()
+
+
 def test_chinese_is_marked(tmp_path: Path) -> None:
     page = "第一行不是。\n公司2020年的营业收入是一百万元，\n比上年增长。"
     drawn = picture(pdfs.make_pdf(tmp_path / "a.pdf", [page]), 1, ["营业收入是一百万元，比上年"])

@@ -140,7 +140,7 @@ def test_a_table_comes_before_prose_where_a_figure_is_asked_for(reports: Library
 class Backwards:
     """A re-ranker for which the longest text is the best."""
 
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+    def scores(self, question: str, texts: Sequence[str], found: Sequence[float]) -> list[float]:
         return [len(text) / 1000 for text in texts]
 
 
@@ -149,6 +149,20 @@ def test_a_reranker_has_the_last_word_on_the_first_candidates(reports: Library) 
     lengths = [len(f.passage.text) for f in found if f.why.joined == 1]
     assert lengths == sorted(lengths, reverse=True)
     assert all(f.why.reranked is not None for f in found)
+
+
+class Silent:
+    """A re-ranker that does not know the question's language."""
+
+    def scores(self, question: str, texts: Sequence[str], found: Sequence[float]) -> list[float] | None:
+        return None
+
+
+def test_where_the_reranker_says_nothing_the_search_decides(reports: Library) -> None:
+    question = "What were the net sales of Acme in FY2020?"
+    with_it, without = find(question, reports, 12, reranker=Silent()), find(question, reports, 12)
+    assert [(f.passage, f.why) for f in with_it] == [(f.passage, f.why) for f in without]
+    assert all(f.why.reranked is None for f in with_it)
 
 
 def test_the_same_page_in_two_documents_is_found_once(tmp_path: Path) -> None:

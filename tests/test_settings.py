@@ -20,6 +20,7 @@ WRONG = {  # a value that each checked field refuses
     "parallel": "many",
     "local_bits": "5",
     "embedder": "",
+    "reader": "",
     "reranker": " ",
     "rerank": "both",
     "chroma_url": "ftp://127.0.0.1",

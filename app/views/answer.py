@@ -17,6 +17,7 @@ from app.views import safe
 from chains.answer import CHAINS
 from chains.events import Answer, Citation, Step, Token, Trial
 from chains.prompts import Source
+from ingest.fold import find
 
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
 
@@ -129,11 +130,22 @@ def text(desk: Desk, entry: Entry, answer: Answer) -> None:
         return "" if i is None else f"#{_key(entry, i)}"
 
     if answer.text:
-        st.markdown(safe.answer(answer.text, href, {end for _, end in answer.unsourced}))
+        unsourced = {end for _, end in answer.unsourced}
+        st.markdown(safe.answer(answer.text, href, unsourced, spans(answer)))
     if answer.stopped:
         st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
     _offer(desk, entry)
     _citations(desk, entry, answer)
+
+
+def spans(answer: Answer) -> list[tuple[int, int]]:
+    """Where the words that answer stand in the answer's text, as ranges."""
+    places = []
+    for citation in answer.citations:
+        found = find(citation.span, answer.text[citation.start : citation.end])
+        if found:
+            places.append((citation.start + found[0], citation.start + found[1]))
+    return places
 
 
 def _offer(desk: Desk, entry: Entry) -> None:
@@ -227,8 +239,8 @@ def _mark(desk: Desk, entry: Entry, i: int, citation: Citation, chosen: bool) ->
 
 
 def opened_citation(entry: Entry, i: int, citation: Citation) -> Opened:
-    quotes = (citation.quote,) if citation.quote else ()
-    return Opened(citation.document, citation.name, citation.page, quotes, citation.page, entry.id, i)
+    quotes, spans = ((citation.quote,), (citation.span,)) if citation.quote else ((), ())
+    return Opened(citation.document, citation.name, citation.page, quotes, spans, citation.page, entry.id, i)
 
 
 def _key(entry: Entry, i: int) -> str:
@@ -289,7 +301,9 @@ def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
             f"[{source.n}] {safe.inline(passage.name, 60)} · {words('page.short', page=passage.page)}",
             key=f"{kind}-{entry.id}-{source.n}",
             type="tertiary",
-            on_click=partial(show, Opened(passage.document, passage.name, passage.page, (start,), passage.page)),
+            on_click=partial(
+                show, Opened(passage.document, passage.name, passage.page, (start,), quoted=passage.page)
+            ),
         )
         st.caption(safe.inline(passage.text[:400] + ("…" if len(passage.text) > 400 else "")))
 

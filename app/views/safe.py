@@ -11,8 +11,10 @@ those are broken with a WORD JOINER, which has no width and is no place to break
 
 import re
 import unicodedata
-from bisect import bisect_left
-from collections.abc import Callable, Collection
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Sequence
+
+from ingest.fold import find
 
 JOINER = "\u2060"
 SIGN = ":gray[○]"  # behind a sentence without a source; ours, never a text's
@@ -61,6 +63,13 @@ def inline(text: str, limit: int = 0) -> str:
     return _escape(line)
 
 
+def quote(text: str, span: str) -> str:
+    """One line that shows `text` literally, with the words `span` in it in bold."""
+    line = " ".join(clean(text).split())
+    start, end = find(span, line) or (0, 0)
+    return _escape(line[:start]) + _styled(line[start:end], True) + _escape(line[end:])
+
+
 def block(text: str) -> str:
     """`text` literally, its line breaks kept."""
     return "\n\n".join(
@@ -70,23 +79,29 @@ def block(text: str) -> str:
     )
 
 
-def answer(text: str, href: Callable[[int, int], str], signed: Collection[int] = ()) -> str:
+def answer(
+    text: str,
+    href: Callable[[int, int], str],
+    signed: Collection[int] = (),
+    strong: Sequence[tuple[int, int]] = (),
+) -> str:
     """A model's text, whole or any beginning of it. `href(n, offset)`: where the mark [n] at `offset` of `text` leads;
     it must be made by the program and begin with "#"; "" leaves the mark a plain number in brackets. `signed`: offsets
-    that get a SIGN."""
+    that get a SIGN. `strong`: ranges of `text` that are shown in bold."""
     text = text.replace(_PLACE, "\ufffd")
     ends = sorted(signed)
     for end in reversed(ends):
         text = text[:end] + _PLACE + text[end:]
     places = [end + i for i, end in enumerate(ends)]
-    return _answer(text, lambda n, at: href(n, at - bisect_left(places, at))).replace(_PLACE, f" {SIGN}")
+    moved = [(start + bisect_right(ends, start), end + bisect_left(ends, end)) for start, end in strong]
+    return _answer(text, lambda n, at: href(n, at - bisect_left(places, at)), moved).replace(_PLACE, f" {SIGN}")
 
 
-def _answer(text: str, href: Callable[[int, int], str]) -> str:
+def _answer(text: str, href: Callable[[int, int], str], strong: Sequence[tuple[int, int]]) -> str:
     lines: list[str] = []
     at = 0
     for raw in text.split("\n"):
-        lines.append(_line(raw, at, href))
+        lines.append(_line(raw, at, href, strong))
         at += len(raw) + 1
     out = ""
     for before, line in zip(["", *lines], lines, strict=False):
@@ -99,42 +114,55 @@ def _answer(text: str, href: Callable[[int, int], str]) -> str:
     return out
 
 
-def _line(raw: str, at: int, href: Callable[[int, int], str]) -> str:
+def _line(raw: str, at: int, href: Callable[[int, int], str], strong: Sequence[tuple[int, int]]) -> str:
     heading = _HEADING.match(raw)
     if heading and heading[1]:
-        return _bold_or_marks(heading[1].replace("**", ""), at + heading.start(1), href, bold=True)
+        return _bold_or_marks(heading[1].replace("**", ""), at + heading.start(1), href, (), bold=True)
     item = _LIST.match(raw)
     if item is None:
         stripped = raw.lstrip()
-        return _spans(stripped.rstrip(), at + len(raw) - len(stripped), href)
+        return _spans(stripped.rstrip(), at + len(raw) - len(stripped), href, strong)
     depth = min(2, len(item[1].replace("\t", "    ")) // 2)
     head = "   " * depth + (f"{int(item[2])}. " if item[2] else "- ")
-    return head + _spans(raw[item.end() :].rstrip(), at + item.end(), href)
+    return head + _spans(raw[item.end() :].rstrip(), at + item.end(), href, strong)
 
 
-def _spans(text: str, at: int, href: Callable[[int, int], str]) -> str:
+def _spans(text: str, at: int, href: Callable[[int, int], str], strong: Sequence[tuple[int, int]]) -> str:
     out, last = "", 0
     for bold in _BOLD.finditer(text):
-        out += _bold_or_marks(text[last : bold.start()], at + last, href, bold=False)
-        out += _bold_or_marks(bold[1], at + bold.start(1), href, bold=True)
+        out += _bold_or_marks(text[last : bold.start()], at + last, href, strong, bold=False)
+        out += _bold_or_marks(bold[1], at + bold.start(1), href, (), bold=True)
         last = bold.end()
-    return out + _bold_or_marks(text[last:], at + last, href, bold=False)
+    return out + _bold_or_marks(text[last:], at + last, href, strong, bold=False)
 
 
-def _bold_or_marks(text: str, at: int, href: Callable[[int, int], str], bold: bool) -> str:
+def _bold_or_marks(
+    text: str, at: int, href: Callable[[int, int], str], strong: Sequence[tuple[int, int]], bold: bool
+) -> str:
     out, last = "", 0
     for mark in _MARK.finditer(text):
-        out += _styled(text[last : mark.start()], bold)
+        out += _pieces(text[last : mark.start()], at + last, strong, bold)
         target = href(int(mark[1]), at + mark.start())
         out += f"[{int(mark[1])}]({target})" if target else _escape(mark[0])
         last = mark.end()
+    return out + _pieces(text[last:], at + last, strong, bold)
+
+
+def _pieces(text: str, at: int, strong: Sequence[tuple[int, int]], bold: bool) -> str:
+    out, last = "", 0
+    for start, end in sorted((max(a - at, 0), min(b - at, len(text))) for a, b in strong):
+        if last <= start < end:
+            out += _styled(text[last:start], bold) + _styled(text[start:end], True)
+            last = end
     return out + _styled(text[last:], bold)
 
 
 def _styled(text: str, bold: bool) -> str:
     text = visible(text)
     body = text.strip()
-    if not bold or not body or not (body[0].isalnum() and body[-1].isalnum()):
-        return _escape(text)  # bold that ends in punctuation may not close: then it is plain
+    if not bold or not body:
+        return _escape(text)
+    # Beside punctuation or another bold the asterisks might not open and close; beside a joiner they do.
+    first, last = ("" if edge.isalnum() else JOINER for edge in (body[0], body[-1]))
     lead, tail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
-    return f"{lead}**{_escape(body)}**{tail}"
+    return f"{lead}**{first}{_escape(body)}{last}**{tail}"

@@ -13,7 +13,7 @@ from app.views.answer import opened_citation
 from chains.events import Citation
 from ingest.document import Record
 from ingest.errors import PagewiseError
-from ingest.recognition import marks
+from ingest.recognition import marks, marks_within
 
 
 def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
@@ -33,7 +33,7 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
         citation = _citation(opened, entry)
         if citation is not None and citation.quote:
             with st.container(key="quote-open", gap="xxsmall"):
-                st.markdown(f"“{safe.inline(citation.quote)}”")
+                st.markdown(f"“{safe.quote(citation.quote, citation.span)}”")
                 st.caption(
                     f"[{citation.n}] · {words('page.short', page=citation.page)} · {words(f'source.{citation.match}')}"
                 )
@@ -90,13 +90,15 @@ def _turn(desk: Desk, opened: Opened, record: Record) -> None:
 
 def _page(desk: Desk, opened: Opened, record: Record) -> None:
     words = desk.words
-    quotes = opened.quotes if opened.page == opened.quoted else ()
+    quotes, spans = (opened.quotes, opened.spans) if opened.page == opened.quoted else ((), ())
     try:
         with st.spinner(" "):
             page = desk.library.page(record.id, opened.page)
             found = marks(page, quotes)
             file = str(desk.library.file(record.id))
-            drawn = resources.page_picture(file, opened.page, () if found else quotes, found, desk.settings)
+            strong = marks_within(page, quotes, spans)
+            wanted = () if found else quotes
+            drawn = resources.page_picture(file, opened.page, wanted, spans, found, strong, desk.settings)
     except PagewiseError as error:
         st.error(safe.block(words.error(error)), icon=":material/error:")
         return

@@ -7,6 +7,7 @@ import os
 from chains.errors import UnknownModel
 from chains.models.base import Model
 from chains.models.precision import Bits
+from chains.reader.base import Reader
 from ingest.embed import Embedder
 
 
@@ -21,10 +22,11 @@ def open_model(
     embedder: Embedder | None = None,
     bits: Bits = "auto",
     lora: str = "",
+    reader: Reader | None = None,
 ) -> Model:
     """The model that `spec` names.
 
-    "extractive"                      no language model: picks sentences, by `embedder` where there is one
+    "extractive"                      no language model: picks sentences, by `reader` and `embedder` where there are any
     "local:<folder or hub id>"        transformers, in this process
     "openai:<model>"                  OpenAI, or with `api_base` any server that speaks its language
     "<provider>:<model>"              what LangChain's `init_chat_model` knows, with the provider's package installed
@@ -37,7 +39,7 @@ def open_model(
     if kind == "extractive" and not colon:
         from chains.models.extractive import Extractive
 
-        return Extractive(embedder, parallel or 1)
+        return Extractive(embedder, parallel or 1, reader)
     if not name:
         raise UnknownModel(
             model=spec, where="Pagewise", hint="Write extractive, local:<folder>, openai:<model> or <provider>:<model>."

@@ -8,21 +8,16 @@ beside those, so every sentence of it stands on its page.
 import re
 from collections.abc import Iterator, Sequence
 
+from chains.citations import mark
+from chains.models.answers import Answering, chosen, given_parts, in_tables, read, several, with_words
 from chains.models.base import Finish, Usage
 from chains.models.reworded import broadened, taken_apart
-from chains.models.selection import (
-    Sentence,
-    Similarity,
-    centrality,
-    fits,
-    is_heading,
-    same,
-    sentences_in,
-    sentences_of,
-)
+from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
 from chains.prompts import Prompt, Turn
 from chains.question import subject_words, years
+from chains.reader.base import Reader
 from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED
+from chains.rerank import knows
 from ingest.embed import Embedder
 from ingest.tokens import language, tokens
 
@@ -36,6 +31,10 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Evidence below which nothing answers. Of 100 questions that the documents answer it refuses 2 in English and 5 in
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
+# The probability of the best passage below which the reader's answer is refused.
+READ = 0.1
+# How sure the sentences together are to hold the answer; of several things all are wanted.
+SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}
@@ -43,10 +42,14 @@ _BESIDE = 0.5  # a further sentence must reach this share of the best one's scor
 
 
 class Extractive:
-    """A Model. `embedder` compares sentences by meaning, in the languages that it knows; None: by words alone."""
+    """A Model. `reader` finds the words that answer, in the languages that it knows.
 
-    def __init__(self, embedder: Embedder | None = None, parallel: int = 1) -> None:
+    In the others `embedder` compares sentences by meaning, in those that it knows; where it does not, words do.
+    """
+
+    def __init__(self, embedder: Embedder | None = None, parallel: int = 1, reader: Reader | None = None) -> None:
         self._embedder = embedder
+        self._reader = reader
         self.name = "extractive"
         self.context = CONTEXT
         self.parallel = parallel
@@ -88,33 +91,42 @@ class Extractive:
             yield from self._answer(prompt)
 
     def _answer(self, prompt: Prompt) -> Iterator[str]:
-        given = _given(prompt)
-        fitting = fits(prompt.question, given, self._similarity(prompt.question))
-        order = sorted(range(len(given)), key=lambda i: (-fitting[i].score, given[i].place))
-        best = fitting[order[0]] if order else None
-        evidence = max((fit.evidence for fit in fitting), default=0.0)
+        reader = self._reader if self._reader is not None and knows(self._reader, prompt.question) else None
+        found = [*in_tables(prompt), *(read(reader, prompt) if reader else self._compared(prompt))]
+        believed = READ if reader else BELIEVED
+        evidence = max((one.evidence for one in found), default=0.0)
         if not years(prompt.question) <= _years_given(prompt):
             evidence *= OTHER_YEAR
+        most = NOTE_SENTENCES if prompt.role in ("rerank", "map") else ANSWER_SENTENCES
+        if reader:
+            picked = chosen(found, most, ALL_SURE if several(prompt.question) else SURE, HEAT)
+        else:
+            picked = _chosen(found, most)
+        if language(prompt.question) == "zh":
+            picked = [with_words(prompt.question, sentence) for sentence in picked]
         if prompt.role in ("rerank", "score"):
-            if best is not None and prompt.role == "rerank":
-                chosen = _chosen(given, order, [fit.score for fit in fitting], NOTE_SENTENCES)
-                yield from _written(chosen, prompt)
-            score = round(_score(evidence, given[0].prior if given else 0.0))
-            yield f"\n得分：{score}/100" if prompt.language == "zh" else f"\nScore: {score}/100"
-        elif best is None or evidence < BELIEVED * ENOUGH.get(prompt.role, 1.0):
+            if prompt.role == "rerank":
+                yield from _written(picked, prompt)
+            score = 100 * evidence if reader else _score(evidence, found[0].sentence.prior if found else 0.0)
+            yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
+        elif not picked or evidence < believed * ENOUGH.get(prompt.role, 1.0):
             yield (
                 NOTHING[prompt.language]
                 if prompt.role == "map"
                 else (UNCHANGED[prompt.language] if prompt.draft else NOT_FOUND[prompt.language])
             )
         else:
-            most = NOTE_SENTENCES if prompt.role == "map" else ANSWER_SENTENCES
-            chosen = _chosen(given, order, [fit.score for fit in fitting], most)
             before = {sentence.text for sentence in sentences_in(prompt.draft)}
-            if before and {sentence.text for sentence in chosen} == before:
+            if before and {sentence.text for sentence in picked} == before:
                 yield UNCHANGED[prompt.language]
             else:
-                yield from _written(chosen, prompt)
+                yield from _written(picked, prompt)
+
+    def _compared(self, prompt: Prompt) -> list[Answering]:
+        """By words, and by meaning."""
+        given = _given(prompt)
+        fitting = fits(prompt.question, given, self._similarity(prompt.question))
+        return [Answering(one, fit.score, fit.evidence) for one, fit in zip(given, fitting, strict=True)]
 
     def _summary(self, prompt: Prompt) -> Iterator[str]:
         read = _given(prompt)
@@ -152,11 +164,7 @@ class Extractive:
 
 def _given(prompt: Prompt) -> list[Sentence]:
     """Everything that the prompt gives to pick from: the draft, then the notes, then the sources."""
-    given = sentences_in(prompt.draft)
-    for note in prompt.notes:
-        given += sentences_in(note, len(given))
-    read = sentences_of(prompt.sources)
-    return given + [Sentence(s.n, s.text, len(given) + s.place, s.prior) for s in read]
+    return [sentence for part in given_parts(prompt) for sentence in part]
 
 
 def _years_given(prompt: Prompt) -> frozenset[str]:
@@ -167,16 +175,17 @@ def _years_given(prompt: Prompt) -> frozenset[str]:
     return years("\n".join(texts))
 
 
-def _chosen(given: Sequence[Sentence], order: Sequence[int], scores: Sequence[float], most: int) -> list[Sentence]:
+def _chosen(found: Sequence[Answering], most: int) -> list[Sentence]:
     """The best sentences, best first, none saying what another has said."""
-    chosen: list[int] = []
-    said = [i for i in order if not is_heading(given[i].text)] or list(order)
-    for i in said:
-        if len(chosen) == most or (chosen and scores[i] < _BESIDE * scores[said[0]]):
+    order = sorted(found, key=lambda one: (-one.score, one.sentence.place))
+    said = [one for one in order if not is_heading(one.sentence.text)] or order
+    kept: list[Sentence] = []
+    for one in said:
+        if len(kept) == most or (kept and one.score < _BESIDE * said[0].score):
             break
-        if not any(same(given[i].text, given[j].text) for j in chosen):
-            chosen.append(i)
-    return [given[i] for i in chosen]
+        if not any(same(one.sentence.text, other.text) for other in kept):
+            kept.append(one.sentence)
+    return kept
 
 
 def _spread(given: Sequence[Sentence], scores: Sequence[float], most: int) -> list[Sentence]:
@@ -197,7 +206,7 @@ def _spread(given: Sequence[Sentence], scores: Sequence[float], most: int) -> li
 def _written(chosen: Sequence[Sentence], prompt: Prompt) -> Iterator[str]:
     gap = "" if prompt.language == "zh" else " "
     for i, sentence in enumerate(chosen):
-        yield f"{gap if i else ''}{sentence.text} [{sentence.n}]"
+        yield f"{gap if i else ''}{sentence.text} {mark(sentence.n, sentence.words)}"
 
 
 def _score(evidence: float, prior: float) -> float:

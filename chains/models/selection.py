@@ -30,6 +30,9 @@ class Sentence:
     text: str
     place: int  # its place among all that were given
     prior: float  # its passage's score, 0 to 1
+    start: int = 0  # [start, end) is where it stands in its source's text; nowhere in a note
+    end: int = 0
+    words: str = ""  # those in it that answer, where they are known
 
 
 def sentences_of(sources: Sequence[Source]) -> list[Sentence]:
@@ -42,7 +45,8 @@ def sentences_of(sources: Sequence[Source]) -> list[Sentence]:
             for start, end in sentences(page):
                 text = one_line(page[start:end])
                 if _length(text) >= _SHORTEST and len(text) <= _LONGEST:
-                    found.append(Sentence(source.n, shield(text), len(found), prior))
+                    at = (span.start + start, span.start + end)
+                    found.append(Sentence(source.n, shield(text), len(found), prior, *at))
     return found
 
 
@@ -54,7 +58,7 @@ def sentences_in(note: str, place: int = 0) -> list[Sentence]:
     for claim in reader.claims:
         text = reader.text[start : claim.at].strip(" \n")
         if text:
-            found.append(Sentence(claim.n, text, place + len(found), 1.0))
+            found.append(Sentence(claim.n, text, place + len(found), 1.0, words=claim.words))
         start = claim.at + len(f"[{claim.n}]")
     return found
 

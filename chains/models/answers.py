@@ -1,0 +1,126 @@
+"""Which sentences answer a question, and which words in them: found by whatever knows the question's language."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp
+
+from chains.citations import shield
+from chains.models.selection import Sentence, is_heading, one_line, same, sentences_in, sentences_of
+from chains.prompts import Prompt
+from chains.reader import cells, overlap
+from chains.reader.base import Reader, Reading
+from chains.rerank import squeezed
+from chains.terms import asks_figure
+from ingest.fold import find
+
+_BETWEEN = " "  # two sentences of a note
+_FAR = 1200  # characters from a column's head to the row; what is quoted begins at the head, or else at the row
+SPAN = 0.2  # what the words count beside their passage's score, which is the reader's too
+FOUND = 0.3  # what a passage's score counts beside how clear its cell is
+# One answer, unless the question asks for more: several things by name or number, or all of a kind.
+_SEVERAL = re.compile(
+    r"\b(?:list|enumerate)\b|\b(?:name|give|mention)\s+(?:all|some|any|at least|two|three|four|five|\d+)\b"
+    r"|\b(?:what|which|who)\s+(?:\w+\s+){0,2}?(?:are|were)\b|\bwhich\s+(?:\w+\s+)?\w{3,}[^su\W]s\s",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A sentence that may answer. Its `words` are those that do, "" where they are not told apart."""
+
+    sentence: Sentence
+    score: float  # to order by
+    evidence: float  # how much speaks for it, 0 to 1
+
+
+def given_parts(prompt: Prompt) -> list[list[Sentence]]:
+    """The sentences of all that the prompt gives to pick from: of the draft, each note, each source."""
+    parts: list[list[Sentence]] = []
+    count = 0
+    for note in (prompt.draft, *prompt.notes):
+        parts.append(sentences_in(note, count))
+        count += len(parts[-1])
+    for source in prompt.sources:
+        parts.append([replace(s, place=count + s.place) for s in sentences_of([source])])
+        count += len(parts[-1])
+    return parts
+
+
+def read(reader: Reader, prompt: Prompt) -> list[Answering]:
+    """What the reader finds in all that is given: each sentence once, with the best words in it."""
+    parts = given_parts(prompt)
+    texts = []
+    for number in range(len(parts) - len(prompt.sources)):
+        texts.append("")
+        for i, sentence in enumerate(parts[number]):
+            at = len(texts[-1])
+            parts[number][i] = replace(sentence, start=at, end=at + len(sentence.text))
+            texts[-1] += sentence.text + _BETWEEN
+    texts += [source.text for source in prompt.sources]
+    readings = reader.read(prompt.question, texts)
+    return [
+        one
+        for text, part, reading in zip(texts, parts, readings, strict=True)
+        for one in _answering(text, part, reading)
+    ]
+
+
+def _answering(text: str, sentences: Sequence[Sentence], reading: Reading) -> list[Answering]:
+    found: dict[int, Answering] = {}
+    for span in reading.spans:
+        holder = max(sentences, key=lambda s: min(s.end, span.end) - max(s.start, span.start), default=None)
+        if holder is None or holder.start >= span.end or span.start >= holder.end or holder.place in found:
+            continue
+        words = shield(one_line(text[max(holder.start, span.start) : min(holder.end, span.end)]))
+        words = words if find(words, holder.text) else ""
+        score = (1 - SPAN) * holder.prior + SPAN * squeezed(span.score)
+        found[holder.place] = Answering(replace(holder, words=words), score, reading.p_answers)
+    return list(found.values())
+
+
+def in_tables(prompt: Prompt) -> list[Answering]:
+    """The rows whose cell is the figure that is asked for, under the line that heads its column; before all else."""
+    found: list[Answering] = []
+    for source in prompt.sources if asks_figure(prompt.question) else ():
+        for cell in cells.find(prompt.question, source.text, source.passage.chunk.heading):
+            *heads, row = cells.shown(cell, source.text)
+            if heads and cell.column_at and cell.row_end - cell.column_at[0] > _FAR:
+                heads = []
+            words = shield(one_line(source.text[cell.start : cell.end]))
+            said = " … ".join(shield(one_line(line)) for line in (*heads, row))
+            prior = min(1.0, max(0.0, source.passage.score))
+            sentence = Sentence(source.n, said, len(found), prior, cell.row_start, cell.row_end, words)
+            found.append(Answering(sentence, 1 + cell.score + FOUND * prior, cell.score))
+    return found
+
+
+def with_words(question: str, sentence: Sentence) -> Sentence:
+    """A Chinese sentence with the words in it that answer, where they are not known yet."""
+    spans = [] if sentence.words else overlap.find(question, sentence.text)
+    return replace(sentence, words=sentence.text[spans[0].start : spans[0].end]) if spans else sentence
+
+
+def several(question: str) -> bool:
+    """Whether the question asks for more than one thing."""
+    return _SEVERAL.search(question) is not None
+
+
+def chosen(found: Sequence[Answering], most: int, sure: float, heat: float) -> list[Sentence]:
+    """The best sentences, best first, none saying what another has said: as many as it takes to be `sure` (0 to 1).
+
+    Each is believed in by its share of exp(score / heat) over all.
+    """
+    order = sorted(found, key=lambda one: (-one.score, one.sentence.place))
+    said = [one for one in order if not is_heading(one.sentence.text)] or order
+    weights = [exp((one.score - said[0].score) / heat) for one in said]
+    whole, held = sum(weights), 0.0
+    kept: list[Sentence] = []
+    for one, weight in zip(said, weights, strict=True):
+        if len(kept) == most or held >= sure * whole:
+            break
+        held += weight
+        if not any(same(one.sentence.text, other.text) for other in kept):
+            kept.append(one.sentence)
+    return kept

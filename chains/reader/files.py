@@ -1,0 +1,148 @@
+"""The reader's weights: one safetensors file of adapters and heads on top of an encoder that lies elsewhere.
+
+The file
+    encoder.layer.{i}.….lora_A  [rank, in] and .lora_B [out, rank], float16, for every linear layer of the encoder.
+        The layer's weight is W + scale · B @ A (LoRA, arXiv 2106.09685); `merged` computes it.
+    encoder.….bias, ….LayerNorm.weight, embeddings.token_type_embeddings.weight …, float16: each takes the place
+        of the base's tensor of the same name (names as in the base's file, without a leading `bert.`).
+    heads.span.weight [2, hidden], heads.span.bias [2]: row 0 start, row 1 end, applied to every token.
+    heads.pool.weight [hidden, hidden], heads.pool.bias [hidden], heads.judge.weight [2, hidden], heads.judge.bias [2]:
+        judge @ tanh(pool @ h + bias) + bias of the first token's vector h; row 0 `answers`, row 1 `fit`.
+    Metadata (strings): `Card` below, a JSON value a field.
+
+The input is [CLS] question [SEP] passage [SEP] as the base's own tokenizer joins a pair; token types 0 up to the first
+[SEP] and 1 after it (a base without token types: all 0). The question keeps its first `question` tokens. With n tokens
+of it the passage has room for `longest` - n - the special tokens; a longer one is read in windows of that room, each
+beginning `room - overlap` tokens after the one before (`overlap` at most half the room), the last ending at its end.
+
+The output. The encoder is a plain BERT; H its last hidden states [tokens, hidden].
+    start, end = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] + end[j].
+    null = start[0] + end[0]; margin = the best span's score - null.
+    answers, fit: the judge's logits. Of several windows each value is the greatest, margin's window has the span.
+    probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + bias); refuse below
+    `threshold`. To put passages in order: retrieval score (0 to 1) + mix_fit · fit + mix_margin · margin.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.errors import PagewiseError
+
+FORMAT = 1
+INSTALLED = Path(__file__).with_name("weights") / "reader.safetensors"
+HEADS = ("span", "pool", "judge")
+
+Array = NDArray[Any]
+
+
+class ReaderError(PagewiseError):
+    text = "The reader's weights {name} could not be used: {detail}."
+    remedy = "Install the program again, or train them again for this base model."
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Fitted after training; the defaults mean the margin and the logit as they are."""
+
+    w_answers: float = 1.0
+    w_margin: float = 0.0
+    bias: float = 0.0
+    threshold: float = 0.5  # of the probability, below which an answer is refused
+    mix_fit: float = 0.1
+    mix_margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a runtime has to know beside the tensors. Lengths in tokens."""
+
+    base: str  # the encoder's name: the installed one's, a folder or a hub id
+    base_sha256: str  # of the base's model.safetensors
+    scale: float
+    rank: int
+    longest: int = 256
+    question: int = 64
+    overlap: int = 96
+    span: int = 30
+    calibration: Calibration = field(default_factory=Calibration)
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class ReaderFile:
+    """Adapters by the name of the weight they change, without `.weight`; the rest by the names in the file."""
+
+    card: Card
+    adapters: Mapping[str, tuple[Array, Array]]  # A [rank, in], B [out, rank]
+    replaced: Mapping[str, Array]
+    heads: Mapping[str, Array]  # span.weight, span.bias, pool.weight …
+
+
+def write(path: Path, reader: ReaderFile) -> None:
+    """Writes the file whole or not at all."""
+    from safetensors.numpy import save
+
+    tensors: dict[str, Array] = {}
+    for name, (a, b) in reader.adapters.items():
+        tensors[f"{name}.lora_A"], tensors[f"{name}.lora_B"] = a.astype(np.float16), b.astype(np.float16)
+    tensors |= {name: array.astype(np.float16) for name, array in reader.replaced.items()}
+    tensors |= {f"heads.{name}": array.astype(np.float16) for name, array in reader.heads.items()}
+    metadata = {name: json.dumps(value) for name, value in asdict(reader.card).items()}
+    whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(save(whole, metadata))
+    part.replace(path)
+
+
+def read(path: Path) -> ReaderFile:
+    """Raises ReaderError where the file is missing, damaged, or of another format."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            card = _card(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise ReaderError(name=path, detail=" ".join(str(error).split())[:200]) from error
+    adapters = {
+        name.removesuffix(".lora_A"): (tensors[name], tensors[name.removesuffix("A") + "B"])
+        for name in tensors
+        if name.endswith(".lora_A") and name.removesuffix("A") + "B" in tensors
+    }
+    heads = {name.removeprefix("heads."): array for name, array in tensors.items() if name.startswith("heads.")}
+    missing = [f"{head}.{part}" for head in HEADS for part in ("weight", "bias") if f"{head}.{part}" not in heads]
+    if missing:
+        raise ReaderError(name=path, detail=f"{missing[0]} is not in it")
+    left = {n: a for n, a in tensors.items() if not n.endswith((".lora_A", ".lora_B")) and not n.startswith("heads.")}
+    return ReaderFile(card, adapters, left, heads)
+
+
+def merged(base: Mapping[str, Array], reader: ReaderFile) -> dict[str, Array]:
+    """The base's tensors in float32 with the reader's in their place. Raises ReaderError where they do not fit."""
+    whole = {name: np.asarray(array, np.float32) for name, array in base.items()}
+    for name, (a, b) in reader.adapters.items():
+        weight = whole.get(f"{name}.weight")
+        if weight is None or weight.shape != (b.shape[0], a.shape[1]):
+            raise ReaderError(name=reader.card.base, detail=f"the base has no {name}.weight of that shape")
+        whole[f"{name}.weight"] = weight + np.float32(reader.card.scale) * (b.astype(np.float32) @ a.astype(np.float32))
+    for name, array in reader.replaced.items():
+        if name not in whole or whole[name].shape != array.shape:
+            raise ReaderError(name=reader.card.base, detail=f"the base has no {name} of that shape")
+        whole[name] = array.astype(np.float32)
+    return whole
+
+
+def _card(metadata: Mapping[str, str]) -> Card:
+    values = {name: json.loads(value) for name, value in metadata.items()}
+    if values.get("format") != FORMAT:
+        raise ValueError(f"its format is {values.get('format')!r}, this program reads {FORMAT}")
+    known = {each.name for each in fields(Card)}
+    calibration = Calibration(**values.pop("calibration"))
+    return Card(**{name: value for name, value in values.items() if name in known}, calibration=calibration)

