@@ -2,6 +2,7 @@
 
     python -m evals retrieval --questions FILE [--pdfs DIR]    how often the right page and document are found
     python -m evals answers --questions FILE [--pdfs DIR]      how good the answers, their citations and refusals are
+    python -m evals spans --questions FILE [--pdfs DIR]        given the passage: the answer's own words, a table's cell
 
 The settings are those of the program, so PAGEWISE_EMBEDDER=… measures another embedder.
 """
@@ -22,7 +23,9 @@ from settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from evals.questions import Question
+    from ingest.document import Document
     from ingest.library import Library
+    from ingest.worker import Limits
 
 MODES = {"all": False, "one": True}
 
@@ -61,6 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 detail = none if not questions else "PDFs go with questions.jsonl, and only with it"
                 raise NoQuestions(file=args.questions, detail=detail)
             questions = sample(questions, args.limit, args.seed)
+            if args.kind == "spans":
+                found = spans(questions, documents, args.pdfs, limits(settings))
+                if args.json:
+                    write_json(out, found.value)
+                else:
+                    out.write(found.table + "\n")
+                return 0
             if args.data is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 settings = settings.model_copy(update={"data": folder})
@@ -121,6 +131,17 @@ def answers(args: argparse.Namespace, settings: Settings, library: "Library") ->
     return measure
 
 
+def spans(
+    questions: "Sequence[Question]", documents: "Sequence[Document]", pdfs: Path | None, limits: "Limits"
+) -> Measured:
+    """Without a library: each question with the passage, or the pages, that it is about."""
+    from evals import spans
+    from evals.shelf import pages
+
+    figures = spans.cells(questions, pages(questions, pdfs, limits)) if pdfs else spans.words(questions, documents)
+    return Measured({}, spans.as_json(figures), spans.table(figures))
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m evals", description="Measure how well Pagewise does its work.")
     kinds = top.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -130,10 +151,15 @@ def parser() -> argparse.ArgumentParser:
     one = _kind(kinds.add_parser("answers", help=about), answers, unanswerable=True)
     one.add_argument("--model", metavar="SPEC", help="extractive, openai:<model>, local:<folder> (else PAGEWISE_MODEL)")
     one.add_argument("--chain", choices=CHAINS, action="append", dest="chains", help="this one; again for more (all)")
+    about = "given the passage, how often the answer's own words, or the cell of a table, are found"
+    given = _kind(kinds.add_parser("spans", help=about), None, unanswerable=False)
+    given.set_defaults(per_passage=0)
     return top
 
 
-def _kind(one: argparse.ArgumentParser, prepare: Callable[..., Measure], unanswerable: bool) -> argparse.ArgumentParser:
+def _kind(
+    one: argparse.ArgumentParser, prepare: Callable[..., Measure] | None, unanswerable: bool
+) -> argparse.ArgumentParser:
     """With the options that every kind has. `unanswerable`: it takes the questions that have no answer, too."""
     one.add_argument("--questions", type=Path, required=True, metavar="FILE", help="SQuAD's JSON, or questions.jsonl")
     one.add_argument("--pdfs", type=Path, metavar="DIR", help="the PDFs that questions.jsonl is about")
