@@ -40,7 +40,8 @@ _COMPUTED = re.compile(
 _GOES_ON = re.compile(r"(?:\b(?:of|and|or|to|the|for|in|by|with|from|on|at|including|net)|[,—–-])$", re.IGNORECASE)
 _ONE_YEAR = re.compile(r"\D{0,12}\b((?:19|20)\d\d)\b\D{0,3}")
 # Words of a label that say little, unless the question has them.
-_LIGHT = frozenset(tokens("total net other less plus 合计 总计 其中 净额 amount amounts"))
+_LIGHT = frozenset((*tokens("total net other less plus amount amounts"), *"合计总額额其净項项目金"))
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 # Words of a question that are about its answer's form.
 _FORM = frozenset(
     tokens(
@@ -48,7 +49,7 @@ _FORM = frozenset(
         " response respond answer using use primarily information shown statement details give calculate based round"
         " decimal place"
     )
-)
+) | frozenset("年月日季度末元")
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,9 @@ def _of_table(question: str, text: str, heading: str, table: Table) -> tuple[flo
     cells = best.cells[-usual:] if len(best.cells) == usual + 1 else best.cells  # one more is the number of a note
     if len(cells) != usual and not fewer(head if years(head) else heading, len(cells)):
         return fit, []
-    picked, inside = meant(question, head, len(cells)), True
+    picked, inside = meant(question, best.label, head, len(cells)), True
     if not picked and not years(head):
-        picked, inside = meant(question, heading, len(cells)), False
+        picked, inside = meant(question, best.label, heading, len(cells)), False
     above = text[: table.first]
     unit = UNIT.search(head) or UNIT.search(heading) or UNIT.search(above)
     around = " ".join((best.label, best.part, best.year, heading, above))
@@ -172,13 +173,13 @@ def _head_of(column: Column, year: str) -> str:
 
 def _rows(text: str, table: Table) -> Iterator[_Row]:
     """The rows that have figures, with labels that run over several lines put together."""
-    above: list[tuple[int, str]] = []
-    year = ""
-    for line in reversed(text[table.start : table.first].split("\n")):
-        if line.strip():
-            alone = _ONE_YEAR.fullmatch(line.strip())
-            year = alone[1] if alone else ""
-            break
+    above: list[tuple[int, str]] = []  # lines without figures, which a label may begin on
+    at, year = table.start, ""
+    for line in text[table.start : table.first].split("\n"):
+        alone = _ONE_YEAR.fullmatch(line.strip())
+        year = alone[1] if alone else "" if line.strip() else year
+        above = [] if years(line) else [*above, (at, line.strip())] if line.strip() else above
+        at += len(line) + 1
     at, found = table.first, list[_Row]()
     for line in text[table.first : table.end].split("\n"):
         spans = [(at + a, at + b) for a, b in cell_spans(line)]
@@ -248,9 +249,7 @@ def _context(question: str, around: str) -> float:
 
 
 def _words(text: str) -> list[str]:
+    """What labels and questions are compared by: words, and of Chinese each character (营业总收入 is 营业收入)."""
     plain = re.sub(r"[(（]notes? [^)]*[)）]", " ", text, flags=re.IGNORECASE)
-    return [
-        word
-        for word in tokens(plain)
-        if word not in ASKING and word not in _FORM and not word[0].isdigit() and not ASKING_HAN.fullmatch(word)
-    ]
+    found = [word for word in tokens(_HAN.sub(" ", plain)) if not word[0].isdigit()] + _HAN.findall(plain)
+    return [word for word in found if word not in ASKING and word not in _FORM and not ASKING_HAN.fullmatch(word)]

@@ -71,10 +71,14 @@ class Column:
     group: int = 0  # of those that repeat the same years: whose figures it has, from the left
 
 
-def meant(question: str, head: str, count: int) -> list[Column]:
-    """The columns that a question means, likeliest first; [] where that is not clear. `count`: cells of a row."""
+def meant(question: str, label: str, head: str, count: int) -> list[Column]:
+    """The columns that a question means, likeliest first; [] where that is not clear.
+
+    `label`: the row's, whose words name no column. `count`: the row's cells.
+    """
     found = columns(head, count)
-    return _chosen(question, head, found) if found else _by_words(question, head, count)
+    said = frozenset(tokens(question)) - ASKING - frozenset(tokens(label))
+    return _chosen(question, said, head, found) if found else _by_words(said, head, count)
 
 
 def columns(head: str, count: int) -> list[Column]:
@@ -107,7 +111,7 @@ def asked_quarter(question: str) -> str:
     return _COUNTED.get(said, said)
 
 
-def _chosen(question: str, head: str, found: Sequence[Column]) -> list[Column]:
+def _chosen(question: str, said: frozenset[str], head: str, found: Sequence[Column]) -> list[Column]:
     asked = sorted(years(question))
     changes = [column for column in found if column.kind == "change"]
     if changes and _ASKS_CHANGE.search(question):
@@ -125,8 +129,8 @@ def _chosen(question: str, head: str, found: Sequence[Column]) -> list[Column]:
             plain = [column for column in found if column.kind == "when"]
             fitting = [c for c in plain if bool(_ASKS_BEFORE.search(c.text)) == before]
     quarter = asked_quarter(question)
-    said = _PERIOD.search(question)
-    period = "quarter" if quarter else (said.lastgroup or "" if said else "")
+    span = _PERIOD.search(question)
+    period = "quarter" if quarter else (span.lastgroup or "" if span else "")
     if quarter and any(column.quarter for column in fitting):
         fitting = [column for column in fitting if column.quarter == quarter]
     if any(column.period == (period or "year") for column in fitting):
@@ -135,7 +139,7 @@ def _chosen(question: str, head: str, found: Sequence[Column]) -> list[Column]:
         fitting = [column for column in fitting if column.period == fitting[0].period]
     groups = {column.group for column in fitting}
     if len(groups) > 1:
-        group = _group(question, head[: found[0].start], 1 + max(column.group for column in found))
+        group = _group(said, head[: found[0].start], 1 + max(column.group for column in found))
         fitting = [column for column in fitting if column.group == group]
     share = _ASKS_SHARE.search(question) is not None
     kept: dict[tuple[str, str], Column] = {}
@@ -207,25 +211,24 @@ def _with_periods(head: str, found: Sequence[Column]) -> list[Column]:
     return dressed
 
 
-def _group(question: str, above: str, count: int) -> int:
+def _group(said: frozenset[str], above: str, count: int) -> int:
     """Which of `count` groups the words above name ("Asset & Wealth Management Corporate Total"); -1: none surely."""
     line = above.rstrip().rsplit("\n", 2)[-2:]
     for words in reversed(line):
-        place = _place(question, re.findall(r"\S+", _plain_words(words)), count)
+        place = _place(said, re.findall(r"\S+", _plain_words(words)), count)
         if place >= 0:
             return place
     return -1
 
 
-def _by_words(question: str, head: str, count: int) -> list[Column]:
-    """A head without years, "United States EMEA APAC Consolidated": the column whose words the question has."""
+def _by_words(said: frozenset[str], head: str, count: int) -> list[Column]:
+    """A head without years, "United States EMEA APAC Consolidated": the column whose words are said."""
     lines = [m for m in re.finditer(r"[^\n]+", head)]
     for line in reversed(lines[-3:]):
         words = list(re.finditer(r"\S+", _plain_words(line[0])))
-        place = _place(question, [word[0] for word in words], count)
+        place = _place(said, [word[0] for word in words], count)
         if place >= 0:
-            said = set(tokens(question))
-            named = [word for word in words if set(tokens(word[0])) & said - ASKING] or words[-1:]
+            named = [word for word in words if said & set(tokens(word[0]))] or words[-1:]
             start, end = line.start() + named[0].start(), line.start() + named[-1].end()
             return [Column(place, "word", head[start:end], start, end)]
     return []
@@ -238,10 +241,9 @@ def _plain_words(line: str) -> str:
     return line
 
 
-def _place(question: str, words: Sequence[str], count: int) -> int:
-    """The column that the words which a question has stand above, where the others leave no doubt; -1: none."""
-    said = set(tokens(question)) - ASKING
-    held = [i for i, word in enumerate(words) if set(tokens(word)) & said]
+def _place(said: frozenset[str], words: Sequence[str], count: int) -> int:
+    """The column that the words which are said stand above, where the others leave no doubt; -1: none."""
+    held = [i for i, word in enumerate(words) if said & set(tokens(word))]
     if not held:
         whole = bool(words) and words[-1].lower() in _WHOLE and len(words) >= count
         return count - 1 if whole else -1
