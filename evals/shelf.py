@@ -41,7 +41,7 @@ def fill(library: Library, documents: Sequence[Document], pdfs: Path | None, lim
 
 def pages(questions: Sequence[Question], pdfs: Path, limits: Limits) -> dict[tuple[str, int], str]:
     """(document's name, page) → text, of the pages that the questions are about; without those that cannot be read."""
-    files = {path.name: path for path in find_pdfs([pdfs])}
+    files = {upload.path.name: upload.path for upload in find_pdfs([pdfs])}
     found = {}
     for name in dict.fromkeys(question.document for question in questions):
         if name in files:

@@ -1,5 +1,7 @@
 """The cell of a table that a question asks for: its row, its column, its place, and silence where one is in doubt."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -160,7 +162,7 @@ def test_a_head_is_believed_only_where_it_has_as_many_columns_as_the_row_has_cel
 
 
 pieces = st.sampled_from(
-    ["2018", " 2017", "\n", " ", "$ ", "1,234", "(56)", "—", "%", "Net sales", "Total", "收入", "年", "Q2 ", "Change", ":("]
+    ["2018", " 2017", "\n", " ", "$ ", "1,234", "(56)", "—", "%", "Net sales", "收入", "年", "Q2 ", "Change", ":("]
 )
 table_like = st.lists(pieces, max_size=60).map("".join)
 
@@ -184,4 +186,4 @@ def test_cells_are_counted_as_the_splitter_counts_them(line: str) -> None:
     spans = cell_spans(line)
     assert len(spans) <= cells(line)
     assert all(0 <= a < b <= len(line) for a, b in spans)
-    assert all(b <= a for (_, b), (a, _) in zip(spans, spans[1:], strict=False))
+    assert all(b <= a for (_, b), (a, _) in pairwise(spans))
