@@ -4,6 +4,7 @@ Beside the best sentence of the extractive model, which is what was shown before
 """
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,10 +14,13 @@ from chains.models.selection import fits, sentences_of
 from chains.prompts import Source
 from chains.reader import cells as table_cells
 from chains.reader import overlap as words_found
+from chains.reader.letters import folded
 from evals.overlap import overlap
 from evals.questions import Question
 from ingest.document import Chunk, Document, Passage, Span
 from ingest.tokens import language
+
+AMONG = 8  # passages that the best span is taken from, as an answer's is
 
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _ONE_NUMBER = re.compile(rf"[-(]?[$€£¥]?-?(?:{_NUMBER.pattern})\)?%?")
@@ -36,23 +40,61 @@ class Figures:
 
 
 def words(questions: Sequence[Question], documents: Sequence[Document]) -> list[Figures]:
-    """The answer's own words, in the passage that holds them, by language."""
+    """The answer's own words, by language: in the passage that holds them; and "of 8", in that and those likest it."""
     pages = {(document.name, page.number): page.text for document in documents for page in document.pages}
+    near = Neighbours(list(pages.values()))
     found: dict[tuple[str, str], list[tuple[float, float, bool]]] = {}
     for question in questions:
-        text = pages[question.document, question.pages[0]]
-        spans = words_found.find(question.text, text)
-        said = {"sentence": sentence(question.text, text), "span": text[spans[0].start : spans[0].end] if spans else ""}
-        spoken = language(question.text)
+        if not question.answers:
+            continue
+        text, spoken = pages[question.document, question.pages[0]], language(question.text)
+        others = near.of(question.text, text, AMONG - 1)
+        said = {
+            "sentence": sentence(question.text, text),
+            "span": span(question.text, text),
+            f"span of {AMONG}": span(question.text, text, *others),
+        }
         for way, words in said.items():
-            shared = overlap(words, question.answers, spoken) if question.answers else None
-            if shared:
-                found.setdefault((spoken, way), []).append((shared.exact, shared.f1, not words))
+            shared = overlap(words, question.answers, spoken)
+            found.setdefault((spoken, way), []).append((shared.exact, shared.f1, not words))
     figures = []
     for (kind, way), each in found.items():
         exact, f1, silent = (fmean(values) for values in zip(*each, strict=True))
         figures.append(Figures(kind, way, len(each), exact, f1, silent))
     return figures
+
+
+class Neighbours:
+    """Of several passages those that share the rarest pairs of characters with a question."""
+
+    def __init__(self, passages: Sequence[str]) -> None:
+        self.passages = list(dict.fromkeys(passages))
+        self.holding: dict[str, list[int]] = defaultdict(list)
+        for number, passage in enumerate(self.passages):
+            for pair in _pairs(passage):
+                self.holding[pair].append(number)
+
+    def of(self, question: str, passage: str, count: int) -> list[str]:
+        """At most `count` passages other than the question's own."""
+        shared: dict[int, float] = Counter()
+        for pair in _pairs(question):
+            held = self.holding.get(pair, [])
+            for number in held:
+                shared[number] += 1 / len(held)
+        best = [self.passages[number] for number in sorted(shared, key=lambda number: (-shared[number], number))]
+        return [other for other in best[: count + 1] if other != passage][:count]
+
+
+def _pairs(text: str) -> set[str]:
+    low = folded(text)
+    return {low[i : i + 2] for i in range(len(low) - 1)}
+
+
+def span(question: str, *texts: str) -> str:
+    """The best span of several texts, the first of them where two score alike; "" where none has any."""
+    best = [(found[0], text) for text in texts if (found := words_found.find(question, text))]
+    one, text = max(best, key=lambda each: each[0].score, default=(None, ""))
+    return text[one.start : one.end] if one else ""
 
 
 def cells(questions: Sequence[Question], pages: Mapping[tuple[str, int], str]) -> list[Figures]:
@@ -116,8 +158,8 @@ def as_json(figures: Sequence[Figures]) -> dict[str, object]:
 
 
 def table(figures: Sequence[Figures]) -> str:
-    rows = ["kind   way       questions  exact     F1  nothing found"]
+    rows = ["kind   way         questions  exact     F1  nothing found"]
     for one in figures:
         f1 = "–" if one.f1 is None else f"{one.f1:.3f}"
-        rows.append(f"{one.kind:<6} {one.way:<9} {one.questions:>9} {one.exact:>6.3f} {f1:>6} {one.silent:>14.3f}")
+        rows.append(f"{one.kind:<6} {one.way:<11} {one.questions:>9} {one.exact:>6.3f} {f1:>6} {one.silent:>14.3f}")
     return "\n".join(rows)

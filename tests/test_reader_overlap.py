@@ -85,7 +85,7 @@ def test_spans_of_any_text_lie_in_it_and_apart(question: str, text: str, heading
 def test_what_is_seen_of_a_span_has_a_weight(question: str, text: str) -> None:
     seen = candidates(asked(question), text).seen
     assert seen.shape[0] == len(FAMILIES)
-    assert seen.size == 0 or (0 <= seen.min() and seen.max() < weight_count())
+    assert seen.size == 0 or (seen.min() >= 0 and seen.max() < weight_count())
 
 
 @given(texts)

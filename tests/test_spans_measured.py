@@ -11,8 +11,14 @@ from tests.pdfs import make_pdf
 from training import __main__ as training
 
 PASSAGES = [
-    ("青石桥位于柳州镇，建于1652年，由石匠王大石主持修建。桥长48米。", [("青石桥建于哪一年？", "1652年"), ("青石桥由谁主持修建？", "王大石")]),
-    ("白鹭湖面积约12平方公里，湖中盛产鲤鱼。每年五月举行龙舟比赛。", [("白鹭湖面积有多大？", "12平方公里"), ("湖中盛产什么？", "鲤鱼")]),
+    (
+        "青石桥位于柳州镇，建于1652年，由石匠王大石主持修建。桥长48米。",
+        [("青石桥建于哪一年？", "1652年"), ("青石桥由谁主持修建？", "王大石")],
+    ),
+    (
+        "白鹭湖面积约12平方公里，湖中盛产鲤鱼。每年五月举行龙舟比赛。",
+        [("白鹭湖面积有多大？", "12平方公里"), ("湖中盛产什么？", "鲤鱼")],
+    ),
 ]
 SQUAD = {
     "data": [
@@ -31,7 +37,11 @@ SQUAD = {
         for n, (text, asked) in enumerate(PASSAGES)
     ]
 }
-TABLE = "Statements of Income\n(in millions)\nYears ended December 31, 2018 2017\nNet sales $ 5,120 $ 4,870\nCost of sales 2,010 1,930"
+TABLE = """Statements of Income
+(in millions)
+Years ended December 31, 2018 2017
+Net sales $ 5,120 $ 4,870
+Cost of sales 2,010 1,930"""
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@
 
 A log-linear model over all candidates of the question's passage and of NEGATIVES other passages that share most with
 the question, so that scores compare passages. What is raised is the logarithm of the expected F1 ** POWER: any span
-near the gold answer is rewarded, and the nearer the more. Adam, in mini-batches; a quarter of an hour on one core.
+near the gold answer is rewarded, and the nearer the more. Adam, in mini-batches.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,10 @@ import numpy.typing as npt
 
 from chains.reader.asked import asked
 from chains.reader.features import candidates, weight_count
-from chains.reader.letters import Floats, Ints, folded
+from chains.reader.letters import Floats, Ints
 from chains.reader.overlap import stored
 from evals.overlap import units
+from evals.spans import Neighbours
 
 NEGATIVES = 2
 POWER = 3.0  # of F1; 1 asks for the right place, more for the right ends too
@@ -86,37 +86,11 @@ def make(pairs: Sequence[tuple[str, str, list[str]]]) -> Iterator[Example]:
     near = Neighbours([passage for _, passage, _ in pairs])
     for question, passage, golds in pairs:
         own = candidates(asked(question), passage)
-        others = [candidates(asked(question), other) for other in near.of(question, passage)]
+        others = [candidates(asked(question), other) for other in near.of(question, passage, NEGATIVES)]
         seen = np.concatenate([own.seen, *(other.seen for other in others)], axis=1).astype(np.uint16)
         worth = np.zeros(seen.shape[1], np.float32)
         worth[: len(own)] = likeness(passage, own.start, own.end, golds)
         yield Example(seen, worth, len(own))
-
-
-class Neighbours:
-    """Of several passages those that share the rarest pairs of characters with a question."""
-
-    def __init__(self, passages: Sequence[str]) -> None:
-        self.passages = list(dict.fromkeys(passages))
-        self.holding: dict[str, list[int]] = defaultdict(list)
-        for number, passage in enumerate(self.passages):
-            for pair in _pairs(passage):
-                self.holding[pair].append(number)
-
-    def of(self, question: str, passage: str) -> list[str]:
-        """NEGATIVES passages other than the question's own."""
-        shared: Counter[int] = Counter()
-        for pair in _pairs(question):
-            held = self.holding.get(pair, [])
-            for number in held:
-                shared[number] += 1 / len(held)  # type: ignore[assignment]
-        best = [self.passages[number] for number, _ in shared.most_common(NEGATIVES + 1)]
-        return [other for other in best if other != passage][:NEGATIVES]
-
-
-def _pairs(text: str) -> set[str]:
-    low = folded(text)
-    return {low[i : i + 2] for i in range(len(low) - 1)}
 
 
 def likeness(text: str, start: Ints, end: Ints, golds: Sequence[str]) -> Floats:

@@ -250,6 +250,6 @@ def _context(question: str, around: str) -> float:
 
 def _words(text: str) -> list[str]:
     """What labels and questions are compared by: words, and of Chinese each character (营业总收入 is 营业收入)."""
-    plain = re.sub(r"[(（]notes? [^)]*[)）]", " ", text, flags=re.IGNORECASE)
+    plain = re.sub(r"[(（](?:notes? [^)]*|[a-z0-9]{1,2})[)）]", " ", text, flags=re.IGNORECASE)
     found = [word for word in tokens(_HAN.sub(" ", plain)) if not word[0].isdigit()] + _HAN.findall(plain)
     return [word for word in found if word not in ASKING and word not in _FORM and not ASKING_HAN.fullmatch(word)]
