@@ -4,7 +4,7 @@ Beside the best sentence of the extractive model, which is what was shown before
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -76,7 +76,7 @@ class Neighbours:
 
     def of(self, question: str, passage: str, count: int) -> list[str]:
         """At most `count` passages other than the question's own."""
-        shared: dict[int, float] = Counter()
+        shared: dict[int, float] = defaultdict(float)
         for pair in _pairs(question):
             held = self.holding.get(pair, [])
             for number in held:
