@@ -92,14 +92,15 @@ def test_no_beginning_of_a_model_s_text_becomes_more_than_paragraphs_lists_bold_
 @given(TEXTS, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=3))
 @example("a\\$5 b", [(1, 3), (3, 4)])
 def test_bold_of_the_program_s_own_lets_nothing_else_through(text: str, strong: list[tuple[int, int]]) -> None:
-    check(safe.answer(text, lambda n, at: f"#cite-{n}", strong), ANSWER)
+    check(safe.answer(text, lambda n, at: f"#cite-{n}", strong=strong), ANSWER)
     check(safe.quote(text, text[3:9]), PLAIN | {"strong_open", "strong_close"})
 
 
 @pytest.mark.parametrize("words", ["1189", "$5.4 million (2%)", "15.82 亿元", "“so”"])
 def test_words_that_answer_are_bold_whatever_stands_around_them(words: str) -> None:
     text = f"It cost{words}x. [1]"
-    for markdown in (safe.answer(text, lambda n, at: "", [(7, 7 + len(words))]), safe.quote(f"a {words} b", words)):
+    bold = [(7, 7 + len(words))]
+    for markdown in (safe.answer(text, lambda n, at: "", strong=bold), safe.quote(f"a {words} b", words)):
         found = tokens(markdown)
         bold = [b.content for a, b in pairwise(found) if a.type == "strong_open"]
         assert "".join(bold).replace(safe.JOINER, "") == words
