@@ -9,7 +9,8 @@ from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from chains.reader.base import Reader, Reading
+from chains.reader.base import Reader
+from chains.terms import asks_figure
 from ingest.embed import one_line
 from ingest.errors import EmbedderError, PagewiseError
 from ingest.tokens import language
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 _BATCH = 8
-FIT, ANSWERS = 0.2, 0.1  # beside the search's own score, which is the rest
+# What the reader's fit and probability count beside the search's own score, which is the rest. A figure that is asked
+# for mostly stands in a table, of which the reader has seen none.
+FACT, FIGURE = (0.2, 0.1), (0.1, 0.0)
 
 
 class RerankerError(PagewiseError):
@@ -46,13 +49,11 @@ class ReadAgain:
     def scores(self, question: str, texts: Sequence[str], found: Sequence[float]) -> list[float] | None:
         if not knows(self._reader, question):
             return None
-        readings = self._reader.read(question, texts)
-        return [mixed(score, reading) for score, reading in zip(found, readings, strict=True)]
-
-
-def mixed(found: float, reading: Reading) -> float:
-    """0 to 1: a search's score and what the reader makes of the text, by weights that add up to 1."""
-    return (1 - FIT - ANSWERS) * found + FIT * squeezed(reading.fit) + ANSWERS * reading.p_answers
+        fit, answers = FIGURE if asks_figure(question) else FACT
+        return [
+            (1 - fit - answers) * score + fit * squeezed(reading.fit) + answers * reading.p_answers
+            for score, reading in zip(found, self._reader.read(question, texts), strict=True)
+        ]
 
 
 def squeezed(logit: float) -> float:

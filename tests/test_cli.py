@@ -182,7 +182,8 @@ def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str
     assert "3.2亿元" in said["answer"] and said["chain"] == chain and said["model"] == "extractive"
     assert set(said["usage"]) == {"input_tokens", "output_tokens"} and said["refused"] is False
     [citation, *_] = said["citations"]
-    assert set(citation) == {"n", "document", "page", "page_label", "quote", "verified", "match"}
+    assert set(citation) == {"n", "document", "page", "page_label", "quote", "span", "verified", "match"}
+    assert citation["span"] in citation["quote"]
     assert (citation["document"], citation["page"], citation["verified"]) == ("report.pdf", 1, True)
     assert {"text": "3.2亿", "status": "found", "page": 1}.items() <= said["figures"][0].items()
 

@@ -32,7 +32,7 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
 # The probability of the best passage below which the reader's answer is refused.
-READ = 0.1
+READ = 0.25
 # How sure the sentences together are to hold the answer; of several things all are wanted.
 SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
@@ -104,10 +104,17 @@ class Extractive:
             picked = _chosen(found, most)
         if language(prompt.question) == "zh":
             picked = [with_words(prompt.question, sentence) for sentence in picked]
+<<<<<<< HEAD
         if prompt.role in ("rerank", "score"):
             if prompt.role == "rerank":
                 yield from _written(picked, prompt)
             score = 100 * evidence if reader else _score(evidence, found[0].sentence.prior if found else 0.0)
+=======
+        if prompt.role == "rerank":
+            yield from _written(picked, prompt)
+            prior = found[0].sentence.prior if found else 0.0
+            score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
+>>>>>>> reading
             yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
         elif not picked or evidence < believed * ENOUGH.get(prompt.role, 1.0):
             yield (
@@ -213,7 +220,11 @@ def _score(evidence: float, prior: float) -> float:
     """0 to 100. What is believed reaches 20, which a chain still accepts; of equals the better found is first."""
     if evidence < BELIEVED:
         return 20 * 0.9 * evidence / BELIEVED
-    return 20 + 80 * (evidence - BELIEVED) / (1 - BELIEVED) * (0.7 + 0.3 * prior)
+    return 20 + 80 * (evidence - BELIEVED) / (1 - BELIEVED) * _of_equals(prior)
+
+
+def _of_equals(prior: float) -> float:
+    return 0.7 + 0.3 * prior
 
 
 _LEANS = re.compile(
