@@ -99,8 +99,8 @@ def test_bold_of_the_program_s_own_lets_nothing_else_through(text: str, strong: 
 @pytest.mark.parametrize("words", ["1189", "$5.4 million (2%)", "15.82 亿元", "“so”"])
 def test_words_that_answer_are_bold_whatever_stands_around_them(words: str) -> None:
     text = f"It cost{words}x. [1]"
-    bold = [(7, 7 + len(words))]
-    for markdown in (safe.answer(text, lambda n, at: "", strong=bold), safe.quote(f"a {words} b", words)):
+    strong = [(7, 7 + len(words))]
+    for markdown in (safe.answer(text, lambda n, at: "", strong=strong), safe.quote(f"a {words} b", words)):
         found = tokens(markdown)
         bold = [b.content for a, b in pairwise(found) if a.type == "strong_open"]
         assert "".join(bold).replace(safe.JOINER, "") == words

@@ -104,17 +104,11 @@ class Extractive:
             picked = _chosen(found, most)
         if language(prompt.question) == "zh":
             picked = [with_words(prompt.question, sentence) for sentence in picked]
-<<<<<<< HEAD
         if prompt.role in ("rerank", "score"):
             if prompt.role == "rerank":
                 yield from _written(picked, prompt)
-            score = 100 * evidence if reader else _score(evidence, found[0].sentence.prior if found else 0.0)
-=======
-        if prompt.role == "rerank":
-            yield from _written(picked, prompt)
             prior = found[0].sentence.prior if found else 0.0
             score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
->>>>>>> reading
             yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
         elif not picked or evidence < believed * ENOUGH.get(prompt.role, 1.0):
             yield (
