@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli import CHAINS
+from app.arguments import CHAINS
 from ingest.errors import PagewiseError
 from settings import Settings, SettingsError, load_settings
 

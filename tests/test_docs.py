@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app import cli
+from app.arguments import parser
 from app.lines import INTERRUPTED
 from settings import Settings, allowed, variable
 
@@ -53,7 +53,7 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_that_is_shown_can_be_typed(command: str) -> None:
-    cli.parser().parse_args(shlex.split(command)[1:])
+    parser().parse_args(shlex.split(command)[1:])
 
 
 def test_every_setting_that_a_page_names_is_there() -> None:
@@ -101,7 +101,7 @@ def test_there_are_commands_to_try() -> None:
 )
 def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.parser().parse_args([command, "--help"])
+        parser().parse_args([command, "--help"])
     assert end.value.code == 0
     help_text = capsys.readouterr().out
     for option in set(re.findall(r"(?<![\w-])(--?[a-z-]+)\b", help_text)) - {"-h", "--help"}:

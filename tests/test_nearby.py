@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app import cli
+from app.arguments import parser
 from app.offers import FRESH, Offers, command, offers_lines
 from chains.models import nearby, open_model
 from chains.models.nearby import Offer, cached, servers
@@ -182,7 +183,7 @@ def test_models_says_what_to_type(up: Scripted, capsys: pytest.CaptureFixture[st
     assert out.startswith("extractive  (picks and quotes sentences; no language model)\n")
     assert f'PAGEWISE_API_BASE={up.url} pagewise ask "…" --model openai:qwen3:8b' in out
     for typed in re.findall(r"pagewise (ask .*)", out):
-        cli.parser().parse_args([part.strip('"') for part in typed.split()])
+        parser().parse_args([part.strip('"') for part in typed.split()])
 
 
 def test_models_as_json(up: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
