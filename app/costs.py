@@ -7,7 +7,7 @@ from app.pricing import Row
 from chains.events import Answer
 from chains.plan import Plan
 from chains.spending import Cost
-from ingest.__main__ import some
+from ingest.plural import some
 
 
 def cost_json(cost: Cost | None) -> dict[str, object] | None:

@@ -322,6 +322,7 @@ ERRORS = {
     "ChromaUnreachable": "{url} 没有 Chroma 服务应答（{detail}）。请用 `chroma run --host 127.0.0.1` 启动，"
     "或取消 PAGEWISE_CHROMA_URL。",
     "EmbedderError": "嵌入模型 {name!r} 无法使用（{detail}）。请检查名称，或取消 PAGEWISE_EMBEDDER 以使用自带的模型。",
+    "ReaderError": "阅读器的权重 {name} 无法使用：{detail}。请重新安装本程序，或用该模型重新训练。",
     "RerankerError": "重排模型 {name} 无法使用：{detail}。请检查 PAGEWISE_RERANKER，或留空以不使用。",
     "DamagedWeights": "已安装的嵌入模型权重与发布的不一致（sha256 {found}）。请重新安装：`make clean setup`。",
     "ModelUnreachable": "{url} 没有模型服务应答（{detail}）。请启动服务，或更正 PAGEWISE_API_BASE。",
