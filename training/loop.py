@@ -25,7 +25,7 @@ CHECKPOINT, LOG, WEIGHTS = "checkpoint.safetensors", "log.jsonl", "reader.safete
 SAVE_EVERY = 100  # steps
 LOG_EVERY = 20
 WARM_UP = 0.05  # of all steps; after it the rate falls to nothing in a straight line
-ANSWERS, FIT = 0.5, 0.5  # what these losses count beside the span's
+ANSWERS, FIT = 0.6, 0.5  # what these losses count beside the span's
 CLIP = 1.0  # the greatest norm of a gradient
 IGNORED = -100  # a target that no loss is taken of (PyTorch's own number for it)
 

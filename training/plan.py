@@ -10,10 +10,10 @@ from training.negatives import negated, swapped, without_answer
 from training.squad import Pairs
 
 FEW = 0.2  # negatives for each pair in the first part, of short windows; after it, one for each
-UNANSWERABLE = 4  # times that a question which people wrote to be unanswerable counts in the second part
+UNANSWERABLE = 6  # times that a question which people wrote to be unanswerable counts in the second part
 _POOL = 1000  # units that are sorted by length together
 # Shares of the kinds of negatives: another passage, the answer's sentence cut out, something exchanged, turned round.
-_KINDS = {"hard": 0.45, "cut": 0.2, "swap": 0.27, "negate": 0.08}
+_KINDS = {"hard": 0.36, "cut": 0.2, "swap": 0.33, "negate": 0.11}
 
 
 @dataclass(frozen=True)
