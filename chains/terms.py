@@ -22,7 +22,11 @@ _STATEMENTS: Sequence[Sequence[str]] = (
 )
 _SAME: Sequence[Sequence[str]] = (
     *_STATEMENTS,
-    ("capex", "capital expenditure", "capital expenditures", "purchases of property, plant and equipment"),
+    (
+        *("capex", "capital expenditure", "capital expenditures", "capital spending"),
+        *("purchases of property, plant and equipment", "purchases of property and equipment"),
+        *("additions to property, plant and equipment", "additions to property and equipment"),
+    ),
     ("ppne", "pp&e", "ppe", "property, plant and equipment", "property and equipment"),
     ("cogs", "cost of goods sold", "cost of sales", "cost of revenue"),
     ("revenue", "revenues", "net sales", "net revenues", "total revenue"),

@@ -3,6 +3,7 @@
     python -m evals retrieval --questions FILE [--pdfs DIR]    how often the right page and document are found
     python -m evals answers --questions FILE [--pdfs DIR]      how good the answers, their citations and refusals are
     python -m evals reader --questions FILE                    what the reader finds in the right passage
+    python -m evals spans --questions FILE [--pdfs DIR]        given the passage: the answer's own words, a table's cell
 
 The settings are those of the program, so PAGEWISE_EMBEDDER=… measures another embedder.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from evals.questions import Question
     from ingest.document import Document
     from ingest.library import Library
+    from ingest.worker import Limits
 
 MODES = {"all": False, "one": True}
 
@@ -63,8 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 detail = none if not questions else "PDFs go with questions.jsonl, and only with it"
                 raise NoQuestions(file=args.questions, detail=detail)
             questions = sample(questions, args.limit, args.seed)
-            if args.kind == "reader":
-                found = reader(settings, questions, documents)
+            if args.kind in ("reader", "spans"):  # given the passage: without a library
+                found = (
+                    reader(settings, questions, documents)
+                    if args.kind == "reader"
+                    else spans(questions, documents, args.pdfs, limits(settings))
+                )
                 if args.json:
                     write_json(out, found.about | found.value)
                 else:
@@ -144,6 +150,17 @@ def reader(settings: Settings, questions: "Sequence[Question]", documents: "Sequ
     return Measured(about, reader.as_json(found), reader.table(found))
 
 
+def spans(
+    questions: "Sequence[Question]", documents: "Sequence[Document]", pdfs: Path | None, limits: "Limits"
+) -> Measured:
+    """Without a library: each question with the passage, or the pages, that it is about."""
+    from evals import spans
+    from evals.shelf import pages
+
+    figures = spans.cells(questions, pages(questions, pdfs, limits)) if pdfs else spans.words(questions, documents)
+    return Measured({}, spans.as_json(figures), spans.table(figures))
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m evals", description="Measure how well Pagewise does its work.")
     kinds = top.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -158,10 +175,15 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--questions", type=Path, required=True, metavar="FILE", help="SQuAD's JSON")
     _sampled(one, 0, unanswerable=True)
     one.set_defaults(unanswerable=True, pdfs=None)
+    about = "given the passage, how often the answer's own words, or the cell of a table, are found"
+    given = _kind(kinds.add_parser("spans", help=about), None, unanswerable=False)
+    given.set_defaults(per_passage=0)
     return top
 
 
-def _kind(one: argparse.ArgumentParser, prepare: Callable[..., Measure], unanswerable: bool) -> argparse.ArgumentParser:
+def _kind(
+    one: argparse.ArgumentParser, prepare: Callable[..., Measure] | None, unanswerable: bool
+) -> argparse.ArgumentParser:
     """With the options of a kind with a library. `unanswerable`: it takes the questions that have no answer, too."""
     one.add_argument("--questions", type=Path, required=True, metavar="FILE", help="SQuAD's JSON, or questions.jsonl")
     one.add_argument("--pdfs", type=Path, metavar="DIR", help="the PDFs that questions.jsonl is about")

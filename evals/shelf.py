@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evals.questions import content
+from evals.questions import Question, content
 from ingest.document import Document
 from ingest.errors import LibraryError
 from ingest.library import Library
 from ingest.pipeline import Result, find_pdfs, ingest
+from ingest.sandbox import read
 from ingest.split import split
 from ingest.worker import Limits
 
@@ -36,6 +37,18 @@ def fill(library: Library, documents: Sequence[Document], pdfs: Path | None, lim
     if others:
         raise OtherDocuments(folder=library.folder, names=", ".join(others[:3]))
     return failed
+
+
+def pages(questions: Sequence[Question], pdfs: Path, limits: Limits) -> dict[tuple[str, int], str]:
+    """(document's name, page) → text, of the pages that the questions are about; without those that cannot be read."""
+    files = {upload.path.name: upload.path for upload in find_pdfs([pdfs])}
+    found = {}
+    for name in dict.fromkeys(question.document for question in questions):
+        if name in files:
+            document = read(files[name], name, limits)
+            found.update({(name, page.number): page.text for page in document.pages})
+            print(f"· {name}", file=sys.stderr)
+    return found
 
 
 def _add(library: Library, documents: Sequence[Document]) -> Iterator[str]:

@@ -2,14 +2,19 @@
 
 python -m training reader --data DIR_OR_FILES --out FOLDER        the reader: from question-answer pairs to its weights
 python -m training calibrate --out FOLDER --data FILES            its threshold and mixture, and what it gets right
+python -m training spans --data FILE… --out FILE                  the finder of Chinese words
 """
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from training import calibrate, reader
+from training import calibrate, reader, spans
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"calibrate": calibrate.main, "reader": reader.main}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "calibrate": calibrate.main,
+    "reader": reader.main,
+    "spans": spans.main,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

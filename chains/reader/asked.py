@@ -4,21 +4,43 @@
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# The first kind that fits is taken. Its words are the hole; where "noun" stands, the hole has a noun of its own.
+from chains.reader.letters import folded
+
+_WHAT = "(?:什[么麼]|甚[麼么]|何[种種])"
+_NAMES = (
+    "名字|名[称稱]|别[名称]|別[名稱]|[学學本原笔筆艺藝全英文]名|全[称稱]|[简簡俗]称|[簡俗]稱|外号|外號|绰号|綽號|[称稱][号號]|字号|[被又也][称稱]|[称稱誉譽命改取]"
+)
+_DESCRIBED = (
+    "[特优優缺]点|[優特缺]點|特[征徵色性]|影响|影響|作用|意[思义義]|[内內]容|条件|條件|要求|[区區][别別]|情[况況节節]|[关關][系係]|贡献|貢獻|成就|目的|用途|功能"
+    "|[结結]果|方法|方式|措施|[规規]定|定[义義]|概念|含[义義]|[标標][准準]|[过過]程|性[质質]|[剧劇]情|背景|主旨|看法|理由|故事|[经經][历歷]|[变變]化"
+)
+# The first kind that fits is taken. Its match, or the group "hole" of it, is the hole.
 _KINDS: Sequence[tuple[str, str]] = (
-    ("why", "为什么|为何|因何|何故|為什[麼么]|為何|为啥|(?:什么|什麼|何种|哪些)?(?:原因|缘故|緣故)"),
-    ("when", "什[么麼](?:时[候间期]|時[候間期])|甚麼時候|何[时時年]|哪一?个?[年天日月]份?|几[月日时]|幾[月日時]|哪個?時候"),
-    ("number", "多少|第?[几幾](?:个|個)?|多[大长長高远遠久宽寬深重快厚]|何等规模"),
+    (
+        "why",
+        "(?<![称稱誉譽名定认認视視改命作评評译譯封選选])[为為]什[么麼]|[为為]何|因何|[为為]啥"
+        "|(?:什[么麼]|何[种種]|哪些)?(?:原因|[缘緣]故)",
+    ),
+    (
+        "when",
+        "什[么麼](?:时[候间期]|時[候間期])|甚麼時候|何[时時年]|哪一?[个個]?(?:[年天日月]份?|时候|時候)|[几幾][月日时時]"
+        "|(?<=[时時][间間][是为為])$|(?<=日期[是为為])$",
+    ),
+    ("number", "多少|第?[几幾](?:个|個)?|多[大长長高远遠久宽寬深重快厚]"),
     ("where", "哪[里儿裡裏兒]|何[地处處方]|什[么麼]地[方点點]|哪一?[个個]?(?=[省市县縣国國区區城州镇鎮村地洲])"),
     ("who", "谁|誰|何人|哪一?[位名]|什[么麼]人|哪一?[个個]人"),
-    ("list", "哪些|哪[几幾两兩二三四五六]?[种種类類个個所部项項方]?(?=.{0,4}分别)|哪[几幾两兩二三四五六七八九十]+[^\\W\\d_]?"),
-    ("how", "如何|怎样|怎樣|怎[么麼]样?|何以|什[么麼]样|什[么麼]樣"),
+    ("name", f"(?:{_NAMES})[叫是为為作做]*(?P<hole>{_WHAT})|叫[做作]?(?P<hole_>{_WHAT})"),
+    (
+        "describe",
+        f"(?:{_WHAT}|哪些|哪[种種])(?={_DESCRIBED})|(?:{_DESCRIBED})[都分别別]*[是有为為]*(?P<hole>{_WHAT}|哪些)",
+    ),
+    ("list", "哪些|哪[几幾两兩二三四五六七八九十]+[^\\W\\d_]?"),
+    ("how", "如何|怎样|怎樣|怎[么麼]样?|何以|什[么麼][样樣]"),
     ("which", "哪一?[个個种種类類所家部座条條项項支本款届屆场場次间間首张張名方级級处處]?"),
-    ("what", "(?:些|是|叫)?什[么麼]|甚[麼么]|何种|何種|何|啥"),
+    ("what", f"(?:些|是)?{_WHAT}|何|啥"),
 )
 KINDS = (*(name for name, _ in _KINDS), "whether", "other")
 _HOLES = tuple((name, re.compile(pattern)) for name, pattern in _KINDS)
@@ -46,18 +68,21 @@ class Asked:
         return at
 
 
-def folded(text: str) -> str:
-    """Character for character: lower case, full-width letters and digits as narrow ones."""
-    if text.isascii():
-        return text.lower() if len(text.lower()) == len(text) else text
-    return "".join(map(_folded, text))
+    @property
+    def before(self) -> str:
+        """The last word before the hole, or its last two characters; ""."""
+        return _last_word(self.text[: self.lean])
+
+    @property
+    def after(self) -> str:
+        """The first two characters that follow the hole and its noun; ""."""
+        rest = self.text[self.end + len(self.noun) :].lstrip(_LEANS + "，, ")
+        return rest[:2] if len(rest) > 1 else ""
 
 
-def _folded(character: str) -> str:
-    if "\u4e00" <= character <= "\u9fff":
-        return character
-    plain = unicodedata.normalize("NFKC", character).lower()
-    return plain if len(plain) == 1 else character
+def _last_word(text: str) -> str:
+    latin = re.search(r"[a-z0-9]+$", text)
+    return latin[0] if latin else text[-2:] if len(text) > 1 else ""
 
 
 def asked(question: str) -> Asked:
@@ -66,7 +91,8 @@ def asked(question: str) -> Asked:
     for kind, pattern in _HOLES:
         match = pattern.search(text)
         if match:
-            noun = _NOUN.match(text, match.end())
-            return Asked(text, kind, match.start(), match.end(), noun[0] if noun else "")
+            start, end = match.span(match.lastgroup or 0)
+            noun = _NOUN.match(text, end)
+            return Asked(text, kind, start, end, noun[0] if noun else "")
     kind = "whether" if _WHETHER.search(text) else "other"
     return Asked(text, kind, len(text), len(text), "")

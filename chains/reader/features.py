@@ -5,103 +5,92 @@ the question's own words. All of it is arithmetic over arrays, because a passage
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from chains.reader.asked import KINDS, Asked, folded
+from chains.reader import letters
+from chains.reader.asked import KINDS, Asked
+from chains.reader.letters import CLASS_COUNT, CLOSING, DIGIT, EDGE, LATIN, NUMERAL, OPENING, STOPS, Flags, Floats, Ints
 from ingest.sentences import sentences
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
 SENTENCES = 4  # of a passage, those that share most with the question, are looked into
+WEAK = 0.3  # what a pair of characters counts that has a function word in it
 SHORT, LONG = 26, 110  # characters; a span longer than SHORT goes from punctuation to punctuation, and none is LONG
-
-# Classes of the characters beside a span and at its ends; the first that has a character is its class.
-_CLASSES: Sequence[str] = (
-    "",  # other
-    "。！？!?;；\n",
-    "，,",
-    "、",
-    "：:",
-    "（(［[",
-    "）)］]",
-    "《「『“‘\"<〈",
-    "》」』”’>〉",
-    "·・•.-－—–~～/",
-    "是",
-    "为為",
-    "于於",
-    "在",
-    "的",
-    "由被",
-    "有",
-    "和与與及或跟",
-    "以用从從自",
-    "了着著过過",
-    "至到向往",
-    "因故",
-    "而但则則也又并並",
-    "叫称稱名作成",
-    "年",
-    "月日号號时時",
-    "上下中内內里裡间間后後前",
-    "其他她它们們这這那该該此",
-    "省市县縣区區国國州镇鎮村岛島山河路街",
-    "人家员員者士生长長",
-    "个個次种種位名部集场場届屆条條",
-)
-_DIGIT, _LATIN, _NUMERAL, _EDGE = (len(_CLASSES) + k for k in range(4))
-_CLASS_COUNT = len(_CLASSES) + 4
-_NUMERALS = "一二三四五六七八九十百千万萬亿億两兩零〇第"
-_FUNCTION = "的是为為于於在由被以用从從自和与與及或有至到向将將把让讓叫称稱了著着过過因而但则則也又并並对對等其就都当當作成后後前时時中"
-_WEAK = re.compile(
-    "[的了吗嗎呢是什么麼哪谁誰几幾多少何为為怎样樣在有和与與及其于於之请請问問该該被把对對从從到以而或这這那些个個候因由也都就吧啊如]"
-)
-_DATE = re.compile(
-    r"(?:公元前?)?(?:\d{2,4}|[一二三四五六七八九〇零十]{2,4})年(?:(?:\d{1,2}|[一二三四五六七八九十]{1,3})月)?"
-    r"(?:(?:\d{1,2}|[一二三四五六七八九十]{1,3})日)?|\d{1,2}月(?:\d{1,2}日)?|\d{1,2}世纪|\d{2,4}年代"
-)
-_AMOUNT = re.compile(
-    r"[约約近超第]?(?:\d[\d,.]*|[一二三四五六七八九十百千两兩]+)(?:多|余|餘)?[十百千万萬亿億]*(?:多|余|餘)?"
-    r"(?:%|％|[a-z]{1,3}\b|平方公里|平方千米|公里|公斤|公尺|英里|美元|港元|[^\W\d_a-z])?"
-)
-_QUOTED = re.compile(r"《[^《》]{1,40}》|「[^「」]{1,40}」|『[^『』]{1,40}』|“[^“”]{1,40}”|\"[^\"]{1,40}\"")
-_PLACE = re.compile(r"[省市县縣区區国國州镇鎮乡鄉村岛島山河湖路街洲港城站府郡道寺宫宮园園馆館院校]$")
-
+_FAR = 99
 
 # name → number of bins, and whether each kind of question has weights of its own for it.
 FAMILIES: dict[str, tuple[int, bool]] = {
     "length": (11, True),
-    "before": (_CLASS_COUNT, True),
-    "first": (_CLASS_COUNT, False),
-    "last": (_CLASS_COUNT, True),
-    "after": (_CLASS_COUNT, False),
-    "type": (9, True),
+    "before": (CLASS_COUNT, True),
+    "first": (CLASS_COUNT, True),
+    "last": (CLASS_COUNT, True),
+    "after": (CLASS_COUNT, True),
+    "before and first": (CLASS_COUNT * 4, False),
+    "last and after": (CLASS_COUNT * 4, False),
+    "type": (11, True),
+    "type and length": (44, True),
     "noun": (4, True),
+    "word before the hole": (13, True),
+    "word after the hole": (13, True),
+    "both words": (16, True),
     "aligned left": (15, True),
     "aligned right": (15, True),
-    "gap left": (9, False),
-    "gap right": (9, False),
+    "both sides aligned": (25, True),
+    "gap left": (9, True),
+    "gap right": (9, True),
     "sides": (4, True),
-    "near": (9, False),
-    "around": (9, False),
-    "sentence": (11, False),
-    "beside the best": (7, False),
+    "near": (9, True),
+    "around": (9, True),
+    "clause": (8, True),
+    "sentence": (11, True),
+    "sentence alone": (11, True),
+    "rank": (4, True),
+    "beside the best": (7, True),
     "said inside": (8, True),
     "share inside": (7, True),
     "clauses": (5, True),
-    "place": (5, False),
-    "repeats": (3, False),
+    "items": (4, True),
+    "edges": (4, True),
+    "brackets": (3, False),
+    "place": (5, True),
+    "repeats": (3, True),
 }
+_GAPS = [0, 1, 2, 3, 5, 8, 14, 30]
+_COARSE = np.array([0, 0, 1, 2, 2, 2, 3, 3, 2, 2, 2, 3, 3])  # of the bins of `_beside`: away, inside, near, far
+_GROUP = np.zeros(CLASS_COUNT, np.int64)
+_GROUP[[*STOPS, *OPENING[:1], *CLOSING[:1]]] = 1
+_GROUP[[7, 8, 9]] = 2
+_GROUP[[DIGIT, NUMERAL, LATIN]] = 3
+
+
+def _among(*groups: int) -> Flags:
+    """For each class whether it is one of these."""
+    found = np.zeros(CLASS_COUNT, bool)
+    found[list(groups)] = True
+    return found
+
+
+_IS_STOP, _IS_CLAUSE_END, _IS_JOINT = _among(*STOPS), _among(1, 2, 4), _among(3, 17)
+_NO_BEGIN, _NO_END = _among(*STOPS, *CLOSING), _among(*STOPS, *OPENING)
+_NESTS = _among(*OPENING).astype(np.int64) - _among(*CLOSING)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Spans [start, end) of a text; `seen[f, i]` is the number of the weight that family f has for span i."""
+
+    start: Ints
+    end: Ints
+    seen: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
 
 
 @lru_cache(maxsize=1)
-def offsets() -> dict[str, tuple[int, int, bool]]:
+def layout() -> dict[str, tuple[int, int, bool]]:
     """name → (where its weights begin, bins, by kind)."""
     found, at = {}, 0
     for name, (bins, by_kind) in FAMILIES.items():
@@ -114,272 +103,296 @@ def weight_count() -> int:
     return sum(bins * (len(KINDS) if by_kind else 1) for bins, by_kind in FAMILIES.values())
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Spans [start, end) of a text; `seen[i, f]` is the number of the weight that family f has for span i."""
-
-    start: Ints
-    end: Ints
-    seen: Ints
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-
-_CLASS_OF = {c: k for k, group in reversed(list(enumerate(_CLASSES))) for c in group}
-_CLASS_OF |= {c: _DIGIT for c in "0123456789%％"} | {c: _NUMERAL for c in _NUMERALS}
-_CLASS_OF |= {c: _LATIN for c in "abcdefghijklmnopqrstuvwxyz"}
-
-
-def candidates(question: Asked, text: str) -> Candidates:
+def candidates(question: Asked, text: str, heading: str = "") -> Candidates:
     """Every span of `text` that may answer, with what is seen of it."""
-    squeezed, origin = _squeezed(text)
-    n = len(squeezed)
-    if not n or not question.text:
+    low, origin = letters.squeezed(text)
+    if not low or not question.text:
         none = np.zeros(0, np.int64)
-        return Candidates(none, none, np.zeros((0, len(FAMILIES)), np.int64))
-    t = np.array([ord(c) for c in squeezed], np.int64)
-    q = np.array([ord(c) for c in question.text], np.int64)
-    back = _common(q, t)
-    fore = _common(q[::-1], t[::-1])[::-1, ::-1]
-    covered = _covered(back)
-    # The question's pairs of characters: where each stands, and how much it says.
-    pair_q = [(j, question.text[j : j + 2]) for j in range(len(q) - 1) if not (question.start - 1 <= j < question.end)]
-    pairs = list(dict.fromkeys(pair for _, pair in pair_q)) or [question.text[:2]]
-    at = np.array(
-        [np.concatenate(((t[:-1] == ord(p[0])) & (t[1:] == ord(p[-1])), [False])) for p in pairs], bool
-    ).reshape(len(pairs), n)
-    often = at.sum(axis=1)
-    rare = np.log(1 + n / (often + 0.5)) * np.array([0.3 if _WEAK.search(p) else 1.0 for p in pairs])
-    rare = np.where(often > 0, rare, 0.5 * rare)
-    rare /= rare.sum() or 1.0
-    # Sentences and which of them to look into.
-    ends = _sentence_ends(text, origin, n)
-    starts = np.concatenate(([0], ends[:-1]))
-    held = rare @ np.maximum.reduceat(at, starts, axis=1)
-    order = np.argsort(-held, kind="stable")[:SENTENCES]
-    best = float(held[order[0]])
-    of_sentence = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
+        return Candidates(none, none, np.zeros((len(FAMILIES), 0), np.int64))
+    passage = _Passage(question, text, low, origin, letters.folded(heading))
+    s, e = passage.spans()
+    bins = passage.sights(s, e)
+    kind = KINDS.index(question.kind)
+    seen = np.empty((len(FAMILIES), len(s)), np.int64)
+    for row, (name, (first, count, by_kind)) in enumerate(layout().items()):
+        np.add(bins[name], first + (kind * count if by_kind else 0), out=seen[row])
+    return Candidates(origin[s], origin[e - 1] + 1, seen)
 
-    classes = np.array([_CLASS_OF.get(c, 0) for c in squeezed], np.int64)
-    begins, finishes, hard_b, hard_f = _borders(squeezed, classes, covered)
-    pieces = []
-    for k in order:
-        lo, hi = int(starts[k]), int(ends[k])
-        b = lo + np.flatnonzero(begins[lo:hi])
-        f = lo + 1 + np.flatnonzero(finishes[lo + 1 : hi + 1])
-        s, e = np.repeat(b, len(f)), np.tile(f, len(b))
-        size = e - s
-        keep = (size > 0) & (size < LONG) & ((size <= SHORT) | (hard_b[s] & hard_f[e]))
-        pieces.append((s[keep], e[keep]))
-    s, e = (np.concatenate(each) for each in zip(*pieces, strict=True))
-    size = e - s
 
-    sums = np.concatenate((np.zeros((len(pairs), 1), np.int64), np.cumsum(at, axis=1)), axis=1)
+class _Passage:
+    """A text beside a question, as arrays over its characters and over the places between them."""
 
-    def some(a: Ints, b: Ints) -> Floats:
-        found: Floats = sums[:, np.maximum(a, b)] - sums[:, a]
+    def __init__(self, question: Asked, text: str, low: str, origin: Ints, heading: str) -> None:
+        self.question, self.low, self.n = question, low, len(low)
+        t, q = letters.codes(low), letters.codes(question.text)
+        self.codes, self.classes = t, letters.classes(t)
+        self.back = _common(q, t)
+        self.fore = _common(q[::-1], t[::-1])[::-1, ::-1]
+        self.known = _covered(self.back) > 1
+        # The question's pairs of characters: where each stands, and how much it says.
+        said = question.text
+        hole = range(question.start - 1, question.end)
+        pairs = list(dict.fromkeys(said[j : j + 2] for j in range(len(said) - 1) if j not in hole)) or [said[:2]]
+        firsts, seconds = (np.array([min(ord(pair[k]), 0xFFFF) for pair in pairs]) for k in (0, -1))
+        at = np.zeros((len(pairs), self.n), bool)
+        at[:, :-1] = (t[:-1] == firsts[:, None]) & (t[1:] == seconds[:, None])
+        self.before_each = np.concatenate((np.zeros((len(pairs), 1), np.int64), np.cumsum(at, axis=1)), axis=1)
+        # Sentences, weighed as chains/models/selection.py weighs them.
+        ends = np.searchsorted(origin, [end for _, end in sentences(text)])
+        self.ends = np.unique(np.append(ends[ends > 0], self.n))
+        self.starts = np.concatenate(([0], self.ends[:-1]))
+        there = np.maximum.reduceat(at, self.starts, axis=1)
+        rare = np.log(1 + (len(self.starts) + 1) / (there.sum(axis=1) + 0.5))
+        rare *= [(WEAK if letters.WEAK.search(pair) else 1.0) * (0.5 if pair in heading else 1.0) for pair in pairs]
+        self.rare: Floats = rare / (rare.sum() or 1.0)
+        nearby = there.copy()
+        for shift in (1, 2):
+            nearby[:, shift:] |= there[:, :-shift]
+        nearby[:, :-1] |= there[:, 1:]
+        self.alone = self.rare @ there
+        self.held = 0.6 * self.alone + 0.4 * (self.rare @ nearby)
+        self.order = np.argsort(-self.held, kind="stable")
+        self.sentence = np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, self.n)))
+
+    def spans(self) -> tuple[Ints, Ints]:
+        """[start, end) of every candidate, in the squeezed text."""
+        begins, finishes, hard = self._borders()
+        found = []
+        for k in self.order[:SENTENCES]:
+            lo, hi = int(self.starts[k]), int(self.ends[k])
+            b = lo + np.flatnonzero(begins[lo:hi])
+            f = lo + 1 + np.flatnonzero(finishes[lo + 1 : hi + 1])
+            s, e = np.repeat(b, len(f)), np.tile(f, len(b))
+            size = e - s
+            keep = (size > 0) & (size < LONG) & ((size <= SHORT) | (hard[s] & hard[e]))
+            found.append((s[keep], e[keep]))
+        s, e = (np.concatenate(each) for each in zip(*found, strict=True))
+        return s, e
+
+    def sights(self, s: Ints, e: Ints) -> dict[str, Ints]:
+        """The bin of each family that each span falls into."""
+        question, classes, rare = self.question, self.classes, self.rare
+        size, of = e - s, self.sentence[s]
+        lo, hi = self.starts[of], self.ends[of]
+        held, best = self.held[of], float(self.held[self.order[0]])
+        rank = np.empty(len(self.order), np.int64)
+        rank[self.order] = np.arange(len(self.order))
+        near = self._some(np.maximum(lo, s - 10), s - 1, e, np.minimum(hi, e + 10) - 1)
+        around = self._some(np.maximum(lo, s - 40), s - 1, e, np.minimum(hi, e + 40) - 1)
+        stop = np.append(_IS_CLAUSE_END[classes], True)
+        places = np.arange(self.n + 1)
+        clause_lo = np.maximum.accumulate(np.concatenate(([0], np.where(stop[:-1], places[1:], 0))))
+        clause_hi = np.minimum.accumulate(np.where(stop, places, self.n)[::-1])[::-1]
+        clause = self._some(clause_lo[s], s - 1, e, clause_hi[e] - 1)
+        inside = self._some(s, e - 1, e, e)
+        outside = np.append(classes, EDGE)
+        left, right = _gaps(self.known)
+        types = self._types(s, e)
+        aligned = self._aligned(s, e)
+        before = _beside(question.before, self.low, s, e, lo, hi)
+        after = _beside(question.after, self.low, s, e, lo, hi)
+        hard = _IS_STOP[outside]
+
+        def count(flags: Flags | Ints) -> Ints:
+            sums = np.concatenate(([0], np.cumsum(flags)))
+            found: Ints = sums[e] - sums[s]
+            return found
+
+        def level(values: Floats, steps: int, most: int) -> Ints:
+            return np.minimum(most, (values * steps).astype(np.int64))
+
+        return {
+            "length": np.searchsorted([1, 2, 3, 4, 6, 9, 13, 19, 30, 50], size),
+            "before": outside[s - 1],
+            "first": classes[s],
+            "last": classes[e - 1],
+            "after": outside[e],
+            "before and first": outside[s - 1] * 4 + _GROUP[classes[s]],
+            "last and after": outside[e] * 4 + _GROUP[classes[e - 1]],
+            "type": types,
+            "type and length": 4 * types + np.searchsorted([4, 9, 19], size),
+            "noun": self._noun(e),
+            "word before the hole": before,
+            "word after the hole": after,
+            "both words": 4 * _COARSE[before] + _COARSE[after],
+            "aligned left": aligned[0],
+            "aligned right": aligned[1],
+            "both sides aligned": 5 * (aligned[0] % 5) + aligned[1] % 5,
+            "gap left": np.searchsorted(_GAPS, left[s]),
+            "gap right": np.searchsorted(_GAPS, right[e]),
+            "sides": 2 * (left[s] < 12) + (right[e] < 12),
+            "near": level(rare @ near, 12, 8),
+            "around": level(rare @ around, 10, 8),
+            "clause": level(rare @ clause, 10, 7),
+            "sentence": level(held, 12, 10),
+            "sentence alone": level(self.alone[of], 12, 10),
+            "rank": np.minimum(3, rank[of]),
+            "beside the best": np.searchsorted([0.01, 0.05, 0.1, 0.2, 0.3, 0.5], best - held),
+            "said inside": np.searchsorted([0.001, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6], rare @ inside),
+            "share inside": np.searchsorted([0.001, 0.1, 0.2, 0.35, 0.6, 0.9], count(self.known) / size),
+            "clauses": np.minimum(4, count(stop[:-1])),
+            "items": np.minimum(3, count(_IS_JOINT[classes])),
+            "edges": 2 * (hard[s - 1] | (s == 0)) + (hard[e] | (e == self.n)),
+            "brackets": 1 + np.sign(count(_NESTS[classes])),
+            "place": np.minimum(4, of),
+            "repeats": np.where(inside.any(axis=0), np.where(left[s] == 0, 2, 1), 0),
+        }
+
+    def _some(self, a: Ints, b: Ints, c: Ints, d: Ints) -> Flags:
+        """[pair, span]: whether the pair begins in [a, b) or in [c, d)."""
+        sums = self.before_each
+        found: Flags = (sums[:, np.maximum(a, b)] - sums[:, a] + sums[:, np.maximum(c, d)] - sums[:, c]) > 0
         return found
 
-    lo, hi = starts[of_sentence[s]], ends[of_sentence[s]]
-    # A pair lies in [a, b) where it begins in [a, b - 1).
-    inside = some(s, e - 1)
-    near = (some(np.maximum(lo, s - 10), s - 1) + some(e, np.minimum(hi, e + 10) - 1)) > 0
-    around = (some(np.maximum(lo, s - 40), s - 1) + some(e, np.minimum(hi, e + 40) - 1)) > 0
-    in_text = np.concatenate(([0], np.cumsum(covered > 1)))
-    share = (in_text[e] - in_text[s]) / size
-    left, right = _gaps(covered > 1, n)
-    stops = np.concatenate(([0], np.cumsum(np.isin(classes, (1, 2, 4)))))
-    types = _types(squeezed, s, e)
-    l_align, r_align = _aligned(question, back, fore, s, e, n)
-    said = rare @ (inside > 0)
-    outside = np.append(classes, _EDGE)
+    def _borders(self) -> tuple[Flags, Flags, Flags]:
+        """Of each place between characters: whether a span may begin there, may end there, and is at punctuation."""
+        classes, n = self.classes, self.n
+        function = letters.IS_FUNCTION[self.codes]
+        mark = ((classes > 0) & (classes < 9)) | (self.codes == 32)
+        word = (classes == DIGIT) | (classes == LATIN)
+        begins, finishes, hard = (np.zeros(n + 1, bool) for _ in range(3))
+        begins[0] = finishes[n] = hard[0] = hard[n] = True
+        hard[1:] |= mark
+        hard[:-1] |= mark
+        begins[1:] |= function | mark
+        begins[:-1] |= function & ~mark
+        finishes[:-1] |= function | mark
+        finishes[1:] |= function & ~mark
+        turn = (word[1:] != word[:-1]) | (self.known[1:] != self.known[:-1])
+        begins[1:-1] |= turn
+        finishes[1:-1] |= turn
+        for pattern in (letters.DATE, letters.QUOTED, letters.AMOUNT):
+            for match in pattern.finditer(self.low):
+                begins[match.start()] = finishes[match.end()] = True
+        begins[:-1] &= ~_NO_BEGIN[classes]
+        finishes[1:] &= ~_NO_END[classes]
+        inner = np.zeros(n + 1, bool)  # of a word or number
+        inner[1:-1] = word[1:] & word[:-1] & ((classes[1:] == classes[:-1]) | (classes[1:] == DIGIT))
+        return begins & ~inner, finishes & ~inner, hard
 
-    bins: dict[str, Ints] = {
-        "length": np.searchsorted([1, 2, 3, 4, 6, 9, 13, 19, 30, 50], size),
-        "before": outside[s - 1],
-        "first": classes[s],
-        "last": classes[e - 1],
-        "after": outside[e],
-        "type": types,
-        "noun": _noun(question, squeezed, s, e),
-        "aligned left": l_align,
-        "aligned right": r_align,
-        "gap left": np.searchsorted([0, 1, 2, 3, 5, 8, 14, 30], left[s]),
-        "gap right": np.searchsorted([0, 1, 2, 3, 5, 8, 14, 30], right[e]),
-        "sides": 2 * (left[s] < 12) + (right[e] < 12),
-        "near": np.minimum(8, (rare @ near * 12).astype(np.int64)),
-        "around": np.minimum(8, (rare @ around * 10).astype(np.int64)),
-        "sentence": np.minimum(10, (held[of_sentence[s]] * 12).astype(np.int64)),
-        "beside the best": np.searchsorted([0.01, 0.05, 0.1, 0.2, 0.3, 0.5], best - held[of_sentence[s]]),
-        "said inside": np.searchsorted([0.001, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6], said),
-        "share inside": np.searchsorted([0.001, 0.1, 0.2, 0.35, 0.6, 0.9], share),
-        "clauses": np.minimum(4, stops[e] - stops[s]),
-        "place": np.minimum(4, of_sentence[s]),
-        "repeats": np.where(said > 0, np.where(left[s] == 0, 2, 1), 0),
-    }
-    kind = KINDS.index(question.kind)
-    seen = np.empty((len(s), len(FAMILIES)), np.int64)
-    for column, (name, (first, count, by_kind)) in enumerate(offsets().items()):
-        seen[:, column] = bins[name] + first + (kind * count if by_kind else 0)
-    where = np.array(origin, np.int64)
-    return Candidates(where[s], where[e - 1] + 1, seen)
+    def _aligned(self, s: Ints, e: Ints) -> list[Ints]:
+        """How well the question's words before its hole end where a span begins, and those after begin where it ends.
 
+        Bin: 5 * gap (none; 1 or 2 characters; 3 or 4) + how many characters run on, at most 4.
+        """
+        asked, found = self.question, []
+        left = {place - 1 for place in (asked.start, asked.lean) if place}
+        right = {place for place in (asked.end, asked.end + len(asked.noun)) if place < len(asked.text)}
+        for runs, places, border, step in ((self.back, left, s - 1, -1), (self.fore, right, e, 1)):
+            bins, rank = np.zeros(len(s), np.int64), np.full(len(s), -9.0)
+            for gap in range(5):
+                at = border + step * gap
+                within = (at >= 0) & (at < self.n)
+                for place in places:
+                    run = np.minimum(4, np.where(within, runs[place, np.clip(at, 0, self.n - 1)], 0))
+                    value = run - 0.3 * gap
+                    better = (run > 0) & (value > rank)
+                    rank = np.where(better, value, rank)
+                    bins = np.where(better, 5 * ((gap + 1) // 2) + run, bins)
+            found.append(bins)
+        return found
 
-def _squeezed(text: str) -> tuple[str, list[int]]:
-    """The text folded and without white space beside Chinese characters, and where each character stood."""
-    low = folded(text)
-    kept: list[int] = []
-    for match in re.finditer(r"\S+", low):
-        a, b = match.span()
-        if kept and low[kept[-1]] < "\u2e80" and low[a] < "\u2e80":
-            kept.append(a - 1)
-        kept.extend(range(a, b))
-    return "".join(low[i] if not low[i].isspace() else " " for i in kept), kept
+    def _noun(self, e: Ints) -> Ints:
+        """1, 2: the span ends with one, two characters of what follows the hole; 3: they follow it; else 0."""
+        noun, n = self.question.noun, self.n
+        bins = np.zeros(n + 1, np.int64)
+        if noun:
+            bins[1:][self.codes == min(ord(noun[0]), 0xFFFF)] = 1
+            bins[[match.start() for match in re.finditer(re.escape(noun[:2]), self.low)]] = 3
+            for k in range(2, len(noun) + 1):
+                bins[[match.end() for match in re.finditer(re.escape(noun[:k]), self.low)]] = 2
+        found: Ints = bins[e]
+        return found
 
+    def _types(self, s: Ints, e: Ints) -> Ints:
+        """What a span looks like.
 
-def _sentence_ends(text: str, origin: list[int], n: int) -> Ints:
-    found = np.searchsorted(np.array(origin), [end for _, end in sentences(text)])
-    return np.unique(np.append(found[found > 0], n))
+        0 nothing; 1 a date; 2 has one; 3 an amount; 4 has a figure; 5 quoted; 6 has a quote; 7 ends like a place;
+        8 Latin; 9 a country; 10 like a person's name.
+        """
+        n, size = self.n, e - s
+
+        def matched(pattern: re.Pattern[str]) -> tuple[Flags, Flags]:
+            until, ended = np.full(n + 1, -1, np.int64), np.zeros(n + 1, np.int64)
+            for match in pattern.finditer(self.low):
+                until[match.start()] = match.end()
+                ended[match.end()] = 1
+            ended = np.cumsum(ended)
+            return until[s] == e, ended[e] > ended[s]
+
+        def counted(table: Flags) -> Ints:
+            sums = np.concatenate(([0], np.cumsum(table[self.codes])))
+            found: Ints = sums[e] - sums[s]
+            return found
+
+        date, has_date = matched(letters.DATE)
+        quoted, has_quote = matched(letters.QUOTED)
+        surname = letters.IS_SURNAME[self.codes[s]] & (size <= 3) & (size >= 2)
+        found: Ints = np.select(
+            [
+                quoted,
+                matched(letters.COUNTRY)[0],
+                date,
+                matched(letters.AMOUNT)[0],
+                has_date,
+                has_quote,
+                counted(letters.IS_NUMBER) > 0,
+                (counted(letters.IS_DOT) > 0) | surname,
+                counted(letters.IS_LATIN) == size,
+                letters.IS_PLACE[self.codes[e - 1]],
+            ],
+            [5, 9, 1, 3, 2, 6, 4, 10, 8, 7],
+            0,
+        )
+        return found
 
 
 def _common(q: Ints, t: Ints) -> Ints:
     """[j, i]: how many characters that end with q[j] and with t[i] are the same."""
-    found = np.zeros((len(q), len(t)), np.int64)
-    row = np.zeros(len(t) + 1, np.int64)
+    found = np.zeros((len(q), len(t) + 1), np.int64)
     for j, character in enumerate(q):
-        row = np.concatenate(([0], (row[:-1] + 1) * (t == character)))
-        found[j] = row[1:]
-    return found
+        before = found[j - 1, :-1] if j else 0
+        found[j, 1:] = (before + 1) * (t == character)
+    return found[:, 1:]
 
 
 def _covered(back: Ints) -> Ints:
     """For each character of the text the longest run of the question's that it stands in, at most 8."""
-    best = np.minimum(8, back.max(axis=0))
+    best: Ints = np.minimum(8, back.max(axis=0))
     found = best.copy()
-    for k in range(1, 8):
-        after = best[k:]
-        np.maximum(found[:-k], np.where(after > k, after, 0), out=found[:-k])
+    for k in range(1, min(8, len(best))):
+        np.maximum(found[:-k], np.where(best[k:] > k, best[k:], 0), out=found[:-k])
     return found
 
 
-def _borders(text: str, classes: Ints, covered: Ints) -> tuple[npt.NDArray[np.bool_], ...]:
-    """Where a span may begin, [n + 1], where it may end, and where punctuation is, before and after."""
-    n = len(text)
-    function = np.array([c in _FUNCTION for c in text])
-    mark = np.isin(classes, (1, 2, 3, 4, 5, 6, 7, 8)) | np.array([c == " " for c in text])
-    word = (classes == _DIGIT) | (classes == _LATIN)
-    known = covered > 1
-    begins, finishes = np.zeros(n + 1, bool), np.zeros(n + 1, bool)
-    hard = np.zeros(n + 1, bool)
-    hard[0] = hard[n] = True
-    hard[1:] |= mark
-    hard[:-1] |= mark
-    begins[1:] |= function | mark
-    begins[:-1] |= function & ~mark
-    finishes[:-1] |= function | mark
-    finishes[1:] |= function & ~mark
-    change = word[1:] != word[:-1]
-    begins[1:-1] |= change
-    finishes[1:-1] |= change
-    turn = known[1:] != known[:-1]
-    begins[1:-1] |= turn
-    finishes[1:-1] |= turn
-    for match in (*_DATE.finditer(text), *_QUOTED.finditer(text), *_AMOUNT.finditer(text)):
-        begins[match.start()] = finishes[match.end()] = True
-    inner = np.zeros(n + 1, bool)
-    inner[1:-1] = word[1:] & word[:-1] & ((classes[1:] == classes[:-1]) | (classes[1:] == _DIGIT))
-    begins[0] = finishes[n] = True
-    opening, closing = np.isin(classes, (7, 5)), np.isin(classes, (8, 6))
-    stop = np.isin(classes, (1, 2, 3, 4))
-    begins[:-1] &= ~(stop | closing)  # begins with no stop
-    finishes[1:] &= ~(opening | stop)  # ends with no opening, no stop
-    return begins & ~inner, finishes & ~inner, hard, hard
-
-
-def _gaps(known: npt.NDArray[np.bool_], n: int) -> tuple[Ints, Ints]:
-    """For each place between characters, how far the question's words are to its left, and to its right; at most 99."""
-    left, right = np.full(n + 1, 99, np.int64), np.full(n + 1, 99, np.int64)
+def _gaps(known: Flags) -> tuple[Ints, Ints]:
+    """How far each place between characters is from the question's words to its left, and right; _FAR at most."""
+    n = len(known)
     index = np.arange(n)
-    last = np.maximum.accumulate(np.where(known, index, -100))
-    left[1:] = np.minimum(99, index - last)
-    nxt = np.minimum.accumulate(np.where(known, index, n + 100)[::-1])[::-1]
-    right[:-1] = np.minimum(99, nxt - index)
+    left, right = np.full(n + 1, _FAR, np.int64), np.full(n + 1, _FAR, np.int64)
+    left[1:] = np.minimum(_FAR, index - np.maximum.accumulate(np.where(known, index, -_FAR)))
+    right[:-1] = np.minimum(_FAR, np.minimum.accumulate(np.where(known, index, n + _FAR)[::-1])[::-1] - index)
     return left, right
 
 
-def _aligned(question: Asked, back: Ints, fore: Ints, s: Ints, e: Ints, n: int) -> tuple[Ints, Ints]:
-    """How well the question's words before its hole end where a span begins, and those after begin where it ends.
+def _beside(word: str, text: str, s: Ints, e: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Where a word stands: 0 nowhere in the text; 1 in other sentences; 2 inside the span; else beside it.
 
-    Bin: 5 * gap (0; 1 or 2; more) + how many characters run on.
+    3 to 7 to its left and 8 to 12 to its right, the nearer side, by how far.
     """
-    out = []
-    for side in (0, 1):
-        best = np.zeros(len(s), np.int64)
-        rank = np.full(len(s), -1.0)
-        if side == 0:
-            places = {p - 1 for p in (question.start, question.lean) if p > 0}
-        else:
-            places = {p for p in (question.end, question.end + len(question.noun)) if p < len(fore)}
-        for gap in (0, 1, 2, 3, 4):
-            at = s - 1 - gap if side == 0 else e + gap
-            ok = (at >= 0) & (at < n)
-            for p in places:
-                run = np.where(ok, (back if side == 0 else fore)[p, np.clip(at, 0, n - 1)], 0)
-                value = np.minimum(run, 4) - 0.3 * gap
-                better = (run > 0) & (value > rank)
-                rank = np.where(better, value, rank)
-                best = np.where(better, 5 * min(2, (gap + 1) // 2) + np.minimum(run, 4), best)
-        out.append(best)
-    return out[0], out[1]
-
-
-def _noun(question: Asked, text: str, s: Ints, e: Ints) -> Ints:
-    """1, 2: the span ends with one, two characters of what follows the hole; 3: they follow it; else 0."""
-    noun = question.noun
-    if not noun:
+    n = len(text)
+    begins = np.array([match.start() for match in re.finditer(re.escape(word), text)] if word else [], np.int64)
+    if not len(begins):
         return np.zeros(len(s), np.int64)
-    n = len(text)
-    one, two, after = np.zeros(n + 1, bool), np.zeros(n + 1, bool), np.zeros(n + 1, bool)
-    tails = {noun[:k] for k in range(2, len(noun) + 1)}
-    for k in range(1, n + 1):
-        one[k] = text[k - 1] == noun[0]
-        if len(noun) > 1:
-            two[k] = any(text.endswith(tail, 0, k) for tail in tails)
-        after[k] = text.startswith(noun[:2], k)
-    return np.where(two[e], 2, np.where(after[e], 3, np.where(one[e], 1, 0)))
-
-
-def _types(text: str, s: Ints, e: Ints) -> Ints:
-    """0 nothing seen; 1 is a date; 2 has one; 3 is an amount; 4 has a figure; 5 is quoted; 6 a quote is in it;
-    7 ends like a place; 8 is Latin."""
-    n = len(text)
-
-    def marks(pattern: re.Pattern[str]) -> tuple[dict[int, int], Ints]:
-        found = [match.span() for match in pattern.finditer(text)]
-        has = np.zeros(n + 1, np.int64)
-        for _, b in found:
-            has[b] = 1
-        return dict(found), np.cumsum(has)
-
-    first: dict[str, Ints] = {}
-    is_: dict[str, npt.NDArray[np.bool_]] = {}
-    for name, pattern in (("date", _DATE), ("amount", _AMOUNT), ("quoted", _QUOTED)):
-        spans, has = marks(pattern)
-        until = np.full(n + 1, -1, np.int64)
-        for a, b in spans.items():
-            until[a] = b
-        is_[name] = until[s] == e
-        first[name] = has
-    digit = np.concatenate(([0], np.cumsum([c.isdigit() or c in _NUMERALS for c in text])))
-    latin = np.concatenate(([0], np.cumsum([c.isascii() and (c.isalpha() or c == " ") for c in text])))
-    place = np.concatenate(([False], [c in "省市县縣区區国國州镇鎮乡鄉村岛島山河湖路街洲港城站府郡道寺宫宮园園馆館院校" for c in text]))
-    found = np.zeros(len(s), np.int64)
-    found = np.where(place[e], 7, found)
-    found = np.where(latin[e] - latin[s] == e - s, 8, found)
-    found = np.where(digit[e] > digit[s], 4, found)
-    found = np.where(first["quoted"][e] > first["quoted"][s], 6, found)
-    found = np.where(first["date"][e] > first["date"][s], 2, found)
-    found = np.where(is_["amount"], 3, found)
-    found = np.where(is_["date"], 1, found)
-    return np.where(is_["quoted"], 5, found)
+    ended = np.full(n + 1, -1000, np.int64)
+    ended[begins + len(word)] = begins + len(word)
+    ended = np.maximum.accumulate(ended)
+    following = np.full(n + 1, n + 1000, np.int64)
+    following[begins] = begins
+    following = np.minimum.accumulate(following[::-1])[::-1]
+    left = np.where(ended[s] - len(word) >= lo, s - ended[s], 500)
+    right = np.where(following[e] < hi, following[e] - e, 500)
+    steps = [1, 3, 7, 16]
+    gap: Ints = np.searchsorted(steps, np.minimum(left, right), "right") + np.where(left <= right, 3, 8)
+    found: Ints = np.select([following[s] + len(word) <= e, np.minimum(left, right) >= 500], [2, 1], gap)
+    return found

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from chains.reader.asked import KINDS, asked
-from chains.reader.features import FAMILIES, Floats, candidates
+from chains.reader.features import FAMILIES, candidates
+from chains.reader.letters import Floats
 
 SPANS = 5
 WEIGHTS = Path(__file__).with_name("overlap.json")
@@ -34,11 +35,11 @@ def find(question: str, text: str, heading: str = "") -> list[Span]:
     A Chinese question is meant; of others it understands no word of asking, and finds what stands beside their words.
     `heading` is what the text stands under; words of the question that it holds need not stand in the text.
     """
-    found = candidates(asked(question), text)
+    found = candidates(asked(question), text, heading)
     if not len(found):
         return []
     weights, slope, middle = _weights()
-    raw = weights[found.seen].sum(axis=1)
+    raw = weights[found.seen].sum(axis=0)
     chosen: list[Span] = []
     for i in raw.argsort()[::-1]:
         start, end = int(found.start[i]), int(found.end[i])
