@@ -65,11 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 detail = none if not questions else "PDFs go with questions.jsonl, and only with it"
                 raise NoQuestions(file=args.questions, detail=detail)
             questions = sample(questions, args.limit, args.seed)
-            if args.kind in ("reader", "spans"):
-                if args.kind == "reader":
-                    found = reader(settings, questions, documents)
-                else:
-                    found = spans(questions, documents, args.pdfs, limits(settings))
+            if args.kind in ("reader", "spans"):  # given the passage: without a library
+                found = (
+                    reader(settings, questions, documents)
+                    if args.kind == "reader"
+                    else spans(questions, documents, args.pdfs, limits(settings))
+                )
                 if args.json:
                     write_json(out, found.about | found.value)
                 else:

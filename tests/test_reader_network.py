@@ -155,6 +155,15 @@ def test_the_built_in_reader_gives_what_torch_gives_in_every_precision() -> None
         compare(files.INSTALLED, precision, [TEXT * 12, TEXT], 1e-3 if precision == "f32" else 0.5)
 
 
+def test_eight_bits_read_nearly_as_float32_does() -> None:
+    texts = [TEXT, TEXT * 12, "Bread is baked from flour."]
+    exact, rounded = (TrainedReader(files.INSTALLED, precision=p).read(QUESTION, texts) for p in ("f32", "i8"))
+    for one, other in zip(exact, rounded, strict=True):
+        assert one.p_answers == pytest.approx(other.p_answers, abs=0.05)
+        assert one.fit == pytest.approx(other.fit, abs=0.6)
+    assert exact[0].spans[0].start == rounded[0].spans[0].start
+
+
 def test_a_text_is_read_whole_however_long_it_is(tiny: Path) -> None:
     reader = TrainedReader(tiny)
     filler = "ships came in that year and " * 40

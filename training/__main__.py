@@ -2,7 +2,7 @@
 
 python -m training reader --data DIR_OR_FILES --out FOLDER        the reader: from question-answer pairs to its weights
 python -m training calibrate --out FOLDER --data FILES            its threshold and mixture, and what it gets right
-python -m training spans --data FILE… --out FILE                  the words of a Chinese passage that answer
+python -m training spans --data FILE… --out FILE                  the finder of Chinese words
 """
 
 import sys

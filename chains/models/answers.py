@@ -17,6 +17,7 @@ from ingest.fold import find
 _BETWEEN = " "  # two sentences of a note
 _FAR = 1200  # characters from a column's head to the row; what is quoted begins at the head, or else at the row
 SPAN = 0.2  # what the words count beside their passage's score, which is the reader's too
+HAN_SPAN, HAN_FOUND = 0.5, 0.6  # the same for Chinese, beside the sentence's own score
 FOUND = 0.3  # what a passage's score counts beside how clear its cell is
 # One answer, unless the question asks for more: several things by name or number, or all of a kind.
 _SEVERAL = re.compile(
@@ -96,10 +97,24 @@ def in_tables(prompt: Prompt) -> list[Answering]:
     return found
 
 
-def with_words(question: str, sentence: Sentence) -> Sentence:
-    """A Chinese sentence with the words in it that answer, where they are not known yet."""
-    spans = [] if sentence.words else overlap.find(question, sentence.text)
-    return replace(sentence, words=sentence.text[spans[0].start : spans[0].end]) if spans else sentence
+def in_chinese(prompt: Prompt, found: Sequence[Answering]) -> list[Answering]:
+    """The same, each sentence with its best words, and ordered by those and by its passage too."""
+    of_source = {
+        source.n: overlap.find(prompt.question, source.text, source.passage.chunk.heading) for source in prompt.sources
+    }
+    texts = {source.n: source.text for source in prompt.sources}
+    better: list[Answering] = []
+    for one in found:
+        sentence = one.sentence
+        read = bool(sentence.end)  # else it stands in a note or draft, and is all that there is of its source
+        spans = of_source[sentence.n] if read else overlap.find(prompt.question, sentence.text)
+        text, start, end = (texts[sentence.n], sentence.start, sentence.end) if read else (sentence.text, 0, 1 << 30)
+        best = next((span for span in spans if span.start < end and start < span.end), None)
+        words = shield(one_line(text[max(start, best.start) : min(end, best.end)])) if best else ""
+        score = one.score + HAN_FOUND * sentence.prior + (HAN_SPAN * best.score if best else 0.0)
+        known = sentence.words or (words if find(words, sentence.text) else "")
+        better.append(replace(one, sentence=replace(sentence, words=known), score=score))
+    return better
 
 
 def several(question: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chains.citations import mark
-from chains.models.answers import Answering, chosen, given_parts, in_tables, read, several, with_words
+from chains.models.answers import Answering, chosen, given_parts, in_chinese, in_tables, read, several
 from chains.models.base import Finish, Usage
 from chains.models.reworded import broadened, taken_apart
 from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
@@ -35,6 +35,7 @@ BELIEVED = 0.34
 READ = 0.25
 # How sure the sentences together are to hold the answer; of several things all are wanted.
 SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
+HAN_SURE, HAN_HEAT = 0.9, 0.12
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}
@@ -92,7 +93,11 @@ class Extractive:
 
     def _answer(self, prompt: Prompt) -> Iterator[str]:
         reader = self._reader if self._reader is not None and knows(self._reader, prompt.question) else None
-        found = [*in_tables(prompt), *(read(reader, prompt) if reader else self._compared(prompt))]
+        chinese = language(prompt.question) == "zh"
+        found = read(reader, prompt) if reader else self._compared(prompt)
+        if chinese and not reader:
+            found = in_chinese(prompt, found)
+        found = [*in_tables(prompt), *found]
         believed = READ if reader else BELIEVED
         evidence = max((one.evidence for one in found), default=0.0)
         if not years(prompt.question) <= _years_given(prompt):
@@ -101,9 +106,7 @@ class Extractive:
         if reader:
             picked = chosen(found, most, ALL_SURE if several(prompt.question) else SURE, HEAT)
         else:
-            picked = _chosen(found, most)
-        if language(prompt.question) == "zh":
-            picked = [with_words(prompt.question, sentence) for sentence in picked]
+            picked = chosen(found, most, HAN_SURE, HAN_HEAT) if chinese else _chosen(found, most)
         if prompt.role in ("rerank", "score"):
             if prompt.role == "rerank":
                 yield from _written(picked, prompt)

@@ -19,6 +19,7 @@ from chains.reader.graph import Shape, build
 from chains.reader.spans import best, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, in_batches, precisions
+from ingest.eightbit import eight_bit
 from ingest.embed import one_line
 from ingest.errors import PagewiseError
 from ingest.weights import DEFAULT
@@ -106,7 +107,10 @@ def _load(file: Path, precision: str) -> _Loaded:
     tokenizer.no_truncation()
     graph = build(Shape.of(config), weights_of(reader, folder))
     pads = {"input_ids": int(config.get("pad_token_id") or 0), "attention_mask": 0, "token_type_ids": 0}
-    model = for_this_processor(graph, precision or precisions()[0])
+    precision = precision or precisions()[0]
+    if precision == "i8":
+        eight_bit(graph)
+    model = for_this_processor(graph, precision)
     return _Loaded(model, tokenizer, Joint.of(tokenizer), reader.card, pads)
 
 
