@@ -18,6 +18,7 @@ _BETWEEN = " "  # two sentences of a note
 _FAR = 1200  # characters from a column's head to the row; what is quoted begins at the head, or else at the row
 SPAN = 0.2  # what the words count beside their passage's score, which is the reader's too
 HAN_SPAN, HAN_FOUND = 0.5, 0.6  # the same for Chinese, beside the sentence's own score
+LATER = 0.1  # what a passage's score falls from one source to the next, about
 FOUND = 0.3  # what a passage's score counts beside how clear its cell is
 # One answer, unless the question asks for more: several things by name or number, or all of a kind.
 _SEVERAL = re.compile(
@@ -38,10 +39,11 @@ class Answering:
 
 def given_parts(prompt: Prompt) -> list[list[Sentence]]:
     """The sentences of all that the prompt gives to pick from: of the draft, each note, each source."""
-    parts: list[list[Sentence]] = []
-    count = 0
-    for note in (prompt.draft, *prompt.notes):
-        parts.append(sentences_in(note, count))
+    parts = [sentences_in(prompt.draft)]
+    count = len(parts[0])
+    for note in prompt.notes:
+        # The passage that it was taken from is not there; its number says how early the search found it.
+        parts.append([replace(s, prior=max(0.0, 1 - LATER * (s.n - 1))) for s in sentences_in(note, count)])
         count += len(parts[-1])
     for source in prompt.sources:
         parts.append([replace(s, place=count + s.place) for s in sentences_of([source])])

@@ -35,7 +35,7 @@ BELIEVED = 0.34
 READ = 0.25
 # How sure the sentences together are to hold the answer; of several things all are wanted.
 SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
-HAN_SURE, HAN_HEAT = 0.9, 0.12
+HAN_SURE, HAN_HEAT = 0.98, 0.12
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}
@@ -103,10 +103,13 @@ class Extractive:
         if not years(prompt.question) <= _years_given(prompt):
             evidence *= OTHER_YEAR
         most = NOTE_SENTENCES if prompt.role in ("rerank", "map") else ANSWER_SENTENCES
-        if reader:
-            picked = chosen(found, most, ALL_SURE if several(prompt.question) else SURE, HEAT)
+        if reader or chinese:
+            heat, sure = (HEAT, SURE) if reader else (HAN_HEAT, HAN_SURE)
+            if prompt.role == "map" or several(prompt.question):
+                sure = ALL_SURE  # of a note the answer is still to be picked
+            picked = chosen(found, most, sure, heat)
         else:
-            picked = chosen(found, most, HAN_SURE, HAN_HEAT) if chinese else _chosen(found, most)
+            picked = _chosen(found, most)
         if prompt.role in ("rerank", "score"):
             if prompt.role == "rerank":
                 yield from _written(picked, prompt)
