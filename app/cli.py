@@ -85,7 +85,8 @@ def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import list_json, list_lines, write_json
+    from app.output import list_json, write_json
+    from app.terminal import list_lines
     from app.wiring import library
 
     with library(settings) as lib:
@@ -98,7 +99,8 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def health(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import health_json, health_lines, write_json
+    from app.output import health_json, write_json
+    from app.terminal import health_lines
     from app.wiring import library
 
     with library(settings) as lib:
@@ -112,7 +114,8 @@ def health(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def remove(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import receipt_json, receipt_line, write_json
+    from app.output import receipt_json, write_json
+    from app.terminal import receipt_line
     from app.wiring import library
 
     with library(settings) as lib:
@@ -138,7 +141,8 @@ def models(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import passage_lines, search_json, why_line, write_json
+    from app.output import search_json, write_json
+    from app.terminal import passage_lines, why_line
     from app.wiring import library, reranker
     from chains.retrieve import Scope, find
 
@@ -169,7 +173,8 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from app.output import Screen, answer_json, write_json
+    from app.output import answer_json, write_json
+    from app.terminal import Screen
     from app.wiring import library, model, reranker, speeds, spending, ways
     from chains import answer as chains
     from chains.events import Answer
@@ -258,7 +263,8 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.costs import plan_json, plan_text
-    from app.output import Screen, summary_json, write_json
+    from app.output import summary_json, write_json
+    from app.terminal import Screen
     from app.wiring import library, model, speeds, spending
     from chains import answer as chains
     from chains.events import Answer

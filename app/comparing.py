@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from app.costs import cost_json
-from app.output import citation_lines, figures_line, how_json, page_text, step_text, unsourced_lines
+from app.output import how_json
+from app.terminal import citation_lines, figures_line, page_text, step_text, unsourced_lines
 from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison

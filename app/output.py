@@ -1,25 +1,17 @@
-"""What the command line prints: JSON for scripts, plain text for people, and a stdout that holds nothing else."""
+"""What the command line prints for scripts: JSON, and a stdout that holds nothing else. terminal.py has the rest."""
 
 import contextlib
 import json
 import os
-import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from app.costs import cost_json, plan_text, took_text
-from app.views.safe import visible
-from chains.events import Answer, Citation, Event, Figure, Step, Token
+from app.costs import cost_json
+from chains.events import Answer, Citation, Figure
 from chains.retrieve import Found
 from ingest.document import Page, Passage, Record
-from ingest.fold import find
 from ingest.library import Receipt
-from ingest.plural import some
-
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
-_BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
 
 @contextlib.contextmanager
@@ -92,19 +84,6 @@ def why_json(found: Found) -> dict[str, object]:
         "joined": why.joined,
         "folded": why.folded,
     }
-
-
-def why_line(found: Found) -> str:
-    """The same for a person, on one line."""
-    why = found.why
-    parts = [f"score {found.passage.score:.2f}", f"words {why.words:.2f} ({', '.join(found.matched) or 'none'})"]
-    parts += [f"cosine {why.meaning:.2f}"] if why.meaning is not None else []
-    parts += [f"figures {why.figures:.2f}"] if why.figures else []
-    parts += [f"document {why.document:.2f} ({', '.join(why.named_by)})"] if why.document else []
-    parts += [f"re-ranked {why.reranked:.2f}"] if why.reranked is not None else []
-    parts += [f"{why.joined} neighbours joined"] if why.joined > 1 else []
-    parts += [f"the same text {some(why.folded, 'more time')}"] if why.folded else []
-    return "; ".join(parts)
 
 
 def _citation_json(citation: Citation) -> dict[str, object]:
@@ -194,13 +173,6 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
     }
 
 
-def receipt_line(receipt: Receipt) -> str:
-    record = receipt.record
-    counts = f"{some(receipt.rows, 'row')}, {some(receipt.vectors, 'vector')}, {some(receipt.tokens, 'token')}"
-    after = f"{receipt.left} of these are still there" if receipt.left else "nothing of it is found any more"
-    return f"Removed {record.name} ({record.id[:8]}): {counts}; {after}.\n"
-
-
 def health_json(record: Record, pages: Sequence[Page]) -> dict[str, object]:
     return {
         "document": record.name,
@@ -218,207 +190,3 @@ def health_json(record: Record, pages: Sequence[Page]) -> dict[str, object]:
             for page in pages
         ],
     }
-
-
-def step_text(step: Step) -> str:
-    """A step in words."""
-    of = f"{step.done} of {step.total}"
-    match step.name:
-        case "condensed":
-            return f"searching for: {step.text}"
-        case "broader":
-            return f"searching for this too: {step.text}" if step.text else "no more general question is used"
-        case "split":
-            return f"searching for {step.total} parts: {step.text}" if step.total else "the question stays whole"
-        case "searched":
-            names = {source.passage.name for source in step.sources}
-            return f"found {some(len(step.sources), 'passage')} in {some(len(names), 'document')}"
-        case "planned":
-            return plan_text(step.plan, step.total) if step.plan else f"at most {some(step.total, 'model call')}"
-        case "resumed":
-            return f"{of} calls were already there"
-        case "level":
-            return f"level {of}: " + (f"{step.text} notes" if step.done < step.total else "the last page")
-        case "examples":
-            return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
-        case "reasoned":
-            return f"reasoned: {one_line(step.text)}" if step.text else "the model's window has no room for reasoning"
-        case "cut":
-            offer = f"; --chain {step.text} reads all" if step.text else ""
-            return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")
-        case "read":
-            return f"read {of}"
-        case "drafted":
-            return f"draft {of}"
-        case "joined":
-            return f"joined {of} notes"
-        case "scored":
-            return f"source {of} scored {step.text}"
-        case "best":
-            return f"answering from the best of {step.total}: [{step.text}]"
-        case "lost":
-            return f"one reply could not be used: {step.text}"
-        case "kept":
-            return f"kept the earlier draft: {step.text}"
-        case "enough":
-            return f"the last passages added nothing; stopped after {of}"
-        case "verified":
-            return f"{of} quotes found word for word on their pages" + (f", {step.text} nearly" if step.text else "")
-
-
-class Screen:
-    """Shows the events of one answer as they come: its text on `out`, steps on `err`."""
-
-    def __init__(self, out: TextIO | None, err: TextIO) -> None:
-        self._out = out  # None: only the steps
-        self._err = err
-        self._open_line = False
-        self._said = False
-        self._offer = ""  # the chain that would read what did not fit
-
-    def show(self, event: Event) -> None:
-        if isinstance(event, Step):
-            self._offer = event.text if event.name == "cut" else self._offer
-            self.end_line()
-            self._err.write(f"· {visible(step_text(event))}\n")
-            self._err.flush()
-        elif isinstance(event, Token) and self._out is not None:
-            self._out.write(visible(event.text))
-            self._out.flush()
-            self._said = True
-            self._open_line = not event.text.endswith("\n")
-
-    def end_line(self) -> None:
-        if self._open_line and self._out is not None:
-            self._out.write("\n")
-            self._out.flush()
-            self._open_line = False
-
-    def finish(self, answer: Answer, typed: Sequence[str] = ()) -> None:
-        """What stands under the text: where it comes from, what is missing. `typed`: the command line that asked."""
-        out = self._out
-        if out is None:
-            return
-        if not self._said and answer.text:
-            out.write(visible(answer.text))
-            self._open_line = True
-        self.end_line()
-        out.write("".join(f"{line}\n" for line in _below(answer, out.isatty())))
-        out.flush()
-        self._err.write(f"· {took_text(answer)}\n")
-        if answer.error:
-            self._err.write(f"pagewise: {answer.error}\n")
-        elif answer.stopped:
-            self._err.write("Stopped; this is what had come.\n")
-        elif self._offer and typed:
-            self._err.write(f"To read all passages: {with_chain(typed, self._offer)}\n")
-
-
-def with_chain(typed: Sequence[str], chain: str) -> str:
-    """The command that was typed, to be copied, with another chain."""
-    kept: list[str] = []
-    words = iter(typed)
-    for word in words:
-        if word == "--chain":
-            next(words, None)
-        elif not word.startswith("--chain="):
-            kept.append(word)
-        if word == "--":
-            break
-    at = kept.index("--") if "--" in kept else len(kept)
-    return shlex.join(["pagewise", *kept[:at], "--chain", chain, *kept[at:], *words])
-
-
-def _below(answer: Answer, terminal: bool) -> Iterator[str]:
-    yield from figures_line(answer)
-    yield from unsourced_lines(answer)
-    if answer.citations:
-        yield ""
-    yield from citation_lines(answer, terminal)
-    if answer.refused and answer.sources:
-        yield ""
-        yield "The closest passages:"
-        for source in answer.sources[:3]:
-            yield from passage_lines(source.passage)
-
-
-def figures_line(answer: Answer) -> Iterator[str]:
-    """Where the answer's figures come from, on one line; none for an answer without figures."""
-    if answer.figures:
-        formulas, unsupported = answer.computed, answer.unsupported
-        line = f"{answer.found} of {some(len(answer.figures), 'figure')} found on the cited pages"
-        line += f"; {len(formulas)} computed ({', '.join(dict.fromkeys(formulas))})" if formulas else ""
-        line += f"; not found: {', '.join(unsupported)}" if unsupported else ""
-        yield line
-
-
-def unsourced_lines(answer: Answer) -> Iterator[str]:
-    """The sentences that state something without a source."""
-    if answer.unsourced:
-        n = len(answer.unsourced)
-        yield f"{some(n, 'sentence')} {'has' if n == 1 else 'have'} no source:"
-        yield from (f"- {one_line(answer.text[start:end])}" for start, end in answer.unsourced)
-
-
-def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
-    """Each quote once, with its page; on a terminal the words that answer are bold."""
-    said = set()
-    for citation in answer.citations:
-        where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
-        quote = one_line(citation.quote)
-        if terminal and (found := find(citation.span, quote)):
-            quote = f"{quote[: found[0]]}{_BOLD}{quote[slice(*found)]}{_PLAIN}{quote[found[1] :]}"
-        how = {"exact": "", "near": " (not word for word)", "none": "no words of this page were found in the answer"}
-        line = where + (f": “{quote}”" if quote else ": ") + how[citation.match]
-        if line not in said:
-            said.add(line)
-            yield line
-
-
-def one_line(text: str) -> str:
-    """The lines of a page as one, fit for a terminal; Chinese is joined without a space."""
-    return visible(" ".join(_BROKEN_CHINESE.sub("", text).split()))
-
-
-def page_text(number: int, label: str) -> str:
-    return f"page {number}" if label in ("", str(number)) else f"page {number} ({label})"
-
-
-def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
-    """A passage for a person: whose it is, then its text on one line, cut at about three lines' length."""
-    pages = page_text(passage.page, passage.page_label)
-    if passage.last_page != passage.page:
-        pages += f"–{passage.last_page}"
-    yield f"{'-' if n is None else f'{n}.'} {visible(passage.name)}, {pages}"
-    text = one_line(passage.text)
-    yield "   " + (text if len(text) <= 240 else text[:239] + "…")
-
-
-def list_lines(records: Sequence[Record]) -> Iterator[str]:
-    if not records:
-        yield "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER"
-        return
-    width = max(len(record.name) for record in records)
-    for record in records:
-        holds = f"{some(record.pages, 'page')}{_ailing(record)}, {some(record.chunks, 'passage')}"
-        yield f"{record.id[:8]}  {record.name:<{width}}  {holds}, added {record.added:%Y-%m-%d}"
-
-
-_STATES = {"no text": "without text", "garbled": "garbled", "ocr": "by text recognition", "duplicate": "twice"}
-
-
-def _ailing(record: Record) -> str:
-    """ ", 2 without text, 1 garbled"; "" where all pages gave text of their own."""
-    return "".join(
-        f", {count} {_STATES[health]}" for health, count in record.health.items() if health != "text" and count
-    )
-
-
-def health_lines(record: Record, pages: Sequence[Page]) -> Iterator[str]:
-    """What became of the document as a whole, then a line for every page that is not simply text."""
-    yield f"{record.name}: {some(record.pages, 'page')}{_ailing(record)}"
-    for page in pages:
-        if page.health != "text" or page.problem:
-            same = f"the same text as page {page.duplicate_of}" if page.duplicate_of else ""
-            about = ", ".join(part for part in (page.problem, same) if part)
-            yield f"- {page_text(page.number, page.label)}: {page.health}" + (f" ({about})" if about else "")

@@ -21,7 +21,7 @@ from app import asking, choices, intake
 from app.conversations import Conversations, Entry, Problem, from_json, new_entry_id, new_id, to_json
 from app.i18n import TEXTS, Words, preferred, zh
 from app.jobs import Job, Jobs
-from app.output import citation_lines
+from app.terminal import citation_lines
 from app.views import upload
 from app.webconfig import options
 from chains.compare import NAMES, Comparison, Of

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app import cli
-from app.output import with_chain
+from app.terminal import with_chain
 from chains.answer import cut_short
 from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.output import figures_line
+from app.terminal import figures_line
 from chains.answer import cut_short
 from chains.citations import cite, read
 from chains.events import Event, Figure, Step, Token
