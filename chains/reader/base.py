@@ -35,10 +35,6 @@ class Reader(Protocol):
         """The languages of the questions that it was trained on ("en", "zh"); None where that is not known."""
 
     @property
-    def order(self) -> tuple[float, float]:
-        """What fit and the best span's score add to a search's score of a text, 0 to 1."""
-
-    @property
     def threshold(self) -> float:
         """The p_answers below which a text does not answer."""
 

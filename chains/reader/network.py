@@ -62,11 +62,6 @@ class TrainedReader:
         return self._languages
 
     @property
-    def order(self) -> tuple[float, float]:
-        calibration = self._loaded().card.calibration
-        return calibration.mix_fit, calibration.mix_margin
-
-    @property
     def threshold(self) -> float:
         return self._loaded().card.calibration.threshold
 
