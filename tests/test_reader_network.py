@@ -104,8 +104,8 @@ def by_torch(file: Path, rows: Sequence[Any]) -> tuple[Any, Any]:
     reader = files.read(file)
     folder = base_folder(reader.card)
     weights = weights_of(reader, folder)
-    kind: Any = AutoModel
-    model: Any = kind.from_config(AutoConfig.from_pretrained(folder), add_pooling_layer=False)
+    made: Any = AutoModel
+    model = made.from_config(AutoConfig.from_pretrained(folder), add_pooling_layer=False)
     state = {name: torch.tensor(array) for name, array in weights.items() if not name.startswith(("heads.", "pooler."))}
     missing = model.load_state_dict(state, strict=False)
     assert not [name for name in missing.missing_keys if "position_ids" not in name and "token_type_ids" not in name]
