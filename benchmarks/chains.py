@@ -22,6 +22,7 @@ from benchmarks.askers import PACKAGES
 from benchmarks.plot import Line, plot
 from benchmarks.synthetic import Synthetic
 from chains.answer import CHAINS
+from chains.compare import NAMES
 
 _ROOT = Path(__file__).resolve().parents[1]
 _WINDOW, _SMALL = 32_768, 4_000  # tokens; the small one, in which bytes prove little, is for counting
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     texts = _texts(max(sizes))
     try:
         with _stacks(args, texts) as (server, stacks):
-            timed = [row for n in sizes for chain in CHAINS for row in _turns(server, stacks, chain, n, args)]
+            timed = [row for n in sizes for chain in NAMES for row in _turns(server, stacks, chain, n, args)]
             counted = [row for task in ("question", "summary") for row in _counting(server, stacks, task, sizes[-1])]
     except Failed as error:
         print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import chains
 from benchmarks.__main__ import main
 from chains.answer import CHAINS
+from chains.compare import NAMES
 
 PROBE = ["chains", "--sources", "2,4", "--latency", "0.01", "--room", "2", "--rounds", "1"]
 
@@ -18,7 +19,7 @@ def test_every_chain_is_timed_and_its_counting_counted(tmp_path: Path, capsys: p
     assert main([*PROBE, "--json", "--plot", str(tmp_path / "plot.svg")]) == 0
     result = json.loads(capsys.readouterr().out)
     rows = {(row["chain"], row["sources"], row["stack"]): row for row in result["timed"]}
-    assert set(rows) == {(c, n, "ours") for c in CHAINS for n in (2, 4)} | {("map_reduce", n, "bare") for n in (2, 4)}
+    assert set(rows) == {(c, n, "ours") for c in NAMES for n in (2, 4)} | {("map_reduce", n, "bare") for n in (2, 4)}
     assert rows["map_reduce", 4, "ours"]["calls"] == rows["map_reduce", 4, "bare"]["calls"] == 5
     for row in rows.values():
         assert row["wall_s"] >= row["span_s"] > 0 and row["critical_s"] > 0

@@ -11,7 +11,8 @@ import pytest
 
 from app import cli
 from app.views import safe
-from chains.answer import CHAINS, ask
+from chains.answer import ask
+from chains.compare import NAMES as CHAINS
 from chains.events import Answer, Step, Token
 from chains.prompts import Prompt, render
 from ingest.library import Library

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains import ways
-from chains.answer import CHAINS, ask, cut_short
+from chains.answer import ask, cut_short
+from chains.compare import NAMES as CHAINS
 from chains.compare import Comparison, Of, compare
 from chains.compare import cut_short as cut_comparison
 from chains.errors import StreamCut
@@ -52,7 +53,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 
 def asked(split: str = SPLIT, broaden: str = BROADER, **more: str | Callable[[Prompt], str]) -> Callable[[Prompt], str]:
-    chains = dict.fromkeys(("answer", "map", "reduce", "refine", "rerank"), told)
+    chains = dict.fromkeys(("answer", "map", "reduce", "refine", "rerank", "score"), told)
     return by_role(**{**chains, "split": split, "broaden": broaden, **more})
 
 

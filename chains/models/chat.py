@@ -154,7 +154,8 @@ class Chat:
             with calling(call):
                 reply = self._ask(prompt, asked, put, stopped)
                 if not stopped.is_set():
-                    billed = reply.input_tokens or self._count(rendered)
+                    sane = 0 < reply.input_tokens <= asked.context
+                    billed = reply.input_tokens if sane else self._count(rendered)
                     put(reply.finish(self.name, billed, prompt.max_tokens, asked.context))
                     self._learn(reply.input_tokens - needed)
                     if self._found is not None and not self._found.told:
