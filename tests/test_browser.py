@@ -230,7 +230,7 @@ def test_an_order_in_a_passage_that_is_obeyed_makes_the_browser_fetch_nothing(
     canary = Canary()
     tab.goto(f"{app.url}/library")
     file = make_pdf(tmp_path / "obelisk.pdf", [ORDER.format(canary=canary.address)])
-    tab.locator("input[type=file]").set_input_files([file])
+    tab.locator("[data-testid=stMain] input[type=file]").set_input_files([file])
     expect(tab.locator(".st-key-results")).to_contain_text("obelisk.pdf: added, 1 page")
     tab.get_by_role("link", name="Ask").click()
     ask(tab, "What is there to tell of the obelisk?")
