@@ -12,6 +12,7 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.error(f"--from {source}: there is no such file, or it cannot be read")
     # Progress bars and chatter of libraries are no part of our output; traces of questions are sent nowhere.
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
+    warnings.filterwarnings("ignore", module=r"pydantic")  # of a server's odd usage: what it means is told by us
     try:
         settings = load_settings({name: getattr(args, name, None) for name in OVERRIDES})
     except SettingsError as error:

@@ -321,7 +321,7 @@ def _run(
     thoughts = _behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if error is None or isinstance(error, CapReached):
-        error = _capped(meter.capped, sources, given)
+        error = _capped(meter.capped, sources, given if meter.calls + meter.kept else ())
     if sources and error is None and not reader.text:
         error = ModelFailed(model=meter.name, detail="its reply was empty")
     if error is None and (not sources or refusal.is_refusal(reader.text)):

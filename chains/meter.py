@@ -89,15 +89,19 @@ class Meter:
                         first = first or (monotonic() if piece else 0.0)
                     yield piece
         finally:
-            took = used or Usage(self._roughly(prompt))
+            took = used or (self._roughly(prompt, "".join(pieces)) if any(pieces) else Usage())
             self._ledger.end(need, took)
             with self._lock:
                 self.usage += took
 
-    def _roughly(self, prompt: Prompt) -> int:
-        """Tokens of a prompt whose call never finished: what was counted of it, and a guess at the rest."""
+    def _roughly(self, prompt: Prompt, came: str) -> Usage:
+        """A call that was broken off in its reply: what was counted of its prompt, and a guess at the rest.
+
+        One of which nothing came was refused, and is not billed.
+        """
         pieces = prompts.material(prompt)
-        return self._counts.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)
+        read = self._counts.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)
+        return Usage(read, -(-len(came) // 4))
 
     def _begin(self, prompt: Prompt) -> Usage:
         """What the call takes at most. Raises CapReached, and ModelFailed for one that was not announced."""

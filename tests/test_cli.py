@@ -122,7 +122,9 @@ def test_what_is_printed_has_the_keys_that_the_readme_tells(
     if arguments[0] == "compare":
         told |= {name: shared[name] for name in ("usage", "cost")}
         told["answers"][0] |= shared
-    if arguments[0] in ("ask", "summarize") and "--plan" not in arguments:
+    if "--plan" in arguments:
+        told |= {name: shared[name] for name in ("usage", "cost")}
+    elif arguments[0] in ("ask", "summarize"):
         told |= shared
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
     assert _keys(said) == _keys(told)
@@ -200,7 +202,7 @@ def test_ask_for_a_person_prints_the_answer_and_where_it_stands(filled: Run) -> 
     assert code == 0 and "王小明" in out and "[1] report.pdf, page 1: “" in out
     assert "· found" in err and "· " not in out  # steps are no part of the answer
     _, out, err = filled("ask", "公司2020年的营业收入是多少？")
-    assert "figures found on the cited pages" in out and "figures" not in err
+    assert "1 of 1 figure found on the cited pages" in out and "figure" not in err
 
 
 def test_a_sentence_without_a_source_and_a_near_quote_are_told_apart(
@@ -210,7 +212,7 @@ def test_a_sentence_without_a_source_and_a_near_quote_are_told_apart(
     monkeypatch.setattr("app.wiring.model", lambda *_: ScriptedModel(lambda p: said))
     question = ("When was the new lighthouse finished?", "--document", "harbour.PDF")
     one = value(filled("ask", *question, "--json"))
-    assert one["quotes"] == {"verified": 1, "near": 1, "total": 2}
+    assert one["quotes"] == {"verified": 1, "near": 1, "total": 2, "dropped": 0}
     assert [citation["match"] for citation in one["citations"]] == ["exact", "near"]
     at = said.index("The moon")
     assert one["unsourced"] == [{"text": "The moon is green.", "start": at, "end": len(said)}]
