@@ -124,7 +124,12 @@ def how_json(answer: Answer) -> dict[str, object]:
         "usage": usage,
         "cost": cost_json(answer.cost),
         "kept": answer.kept,
-        "quotes": {"verified": answer.verified, "near": answer.near, "total": len(answer.citations), "dropped": answer.dropped},
+        "quotes": {
+            "verified": answer.verified,
+            "near": answer.near,
+            "total": len(answer.citations),
+            "dropped": answer.dropped,
+        },
         "citations": [_citation_json(citation) for citation in answer.citations],
         "unsourced": [{"text": answer.text[start:end], "start": start, "end": end} for start, end in answer.unsourced],
         "figures": [_figure_json(figure) for figure in answer.figures],

@@ -151,7 +151,8 @@ def _below(answer: Answer, terminal: bool) -> Iterator[str]:
     yield from figures_line(answer)
     yield from unsourced_lines(answer)
     if answer.dropped:
-        yield f"{some(answer.dropped, 'mark')} led to no source and {'was' if answer.dropped == 1 else 'were'} taken out"
+        were = "was" if answer.dropped == 1 else "were"
+        yield f"{some(answer.dropped, 'mark')} led to no source and {were} taken out"
     if answer.citations:
         yield ""
     yield from citation_lines(answer, terminal)
