@@ -42,6 +42,12 @@ def total(prompt: Prompt, model: Model) -> int:
     return model.count(prompts.bare(prompt)) + sum(model.size(piece) + SEAM for piece in pieces)
 
 
+def within(prompt: Prompt, most: int, model: Model) -> bool:
+    """Whether the prompt has at most so many tokens. Nothing is counted where its bytes prove it."""
+    pieces = prompts.material(prompt)
+    return _first(pieces, most - model.count(prompts.bare(prompt)), model) == len(pieces)
+
+
 def room(prompt: Prompt, model: Model, reserve: int = 0) -> int:
     """Tokens left beside the prompt and its reply. Raises ContextTooSmall when there are none."""
     free = model.context - prompt.max_tokens - reserve - total(prompt, model)

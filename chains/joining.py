@@ -140,7 +140,7 @@ def finish(round: Round, notes: Sequence[str], model: Model) -> Iterator[Step | 
     chosen = list(notes)
     if not budget.fits(round.final(chosen), model):
         chosen = squeeze(round, chosen, model)
-    elif budget.total(round.final(chosen), model) > round.base + len(chosen) * round.each:
+    elif not budget.within(round.final(chosen), round.base + len(chosen) * round.each, model):
         chosen = squeeze(round, chosen, model, round.note)
     wrote, error = False, None
     try:
@@ -161,7 +161,7 @@ def _fitted(round: Round, group: Sequence[str], model: Model) -> list[str]:
     if len(group) < 2:
         return list(group)
     most = min(round.base + len(group) * round.each, model.context - round.join(()).max_tokens)
-    if budget.total(round.join(group), model) <= most:
+    if budget.within(round.join(group), most, model):
         return list(group)
     return squeeze(round, group, model, round.note)
 

@@ -155,7 +155,7 @@ class Chat:
                 reply = self._ask(prompt, asked, put, stopped)
                 if not stopped.is_set():
                     sane = 0 < reply.input_tokens <= asked.context
-                    billed = reply.input_tokens if sane else self._count(rendered)
+                    billed = reply.input_tokens if sane else budget.total(prompt, self)  # mostly counted before
                     put(reply.finish(self.name, billed, prompt.max_tokens, asked.context))
                     self._learn(reply.input_tokens - needed)
                     if self._found is not None and not self._found.told:
