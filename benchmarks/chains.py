@@ -77,6 +77,7 @@ class Process:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--counting", action="store_true", help="only count tokens; time nothing")
     parser.add_argument("--sources", default="8,32,128", help="how many sources, a comma between two (8,32,128)")
     parser.add_argument("--latency", type=float, default=0.2, metavar="SECONDS", help="of a call (default: 0.2)")
     parser.add_argument("--room", type=int, default=8, help="calls that the server takes at once (default: 8)")
@@ -92,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     texts = _texts(max(sizes))
     try:
         with _stacks(args, texts) as (server, stacks):
-            timed = [row for n in sizes for chain in NAMES for row in _turns(server, stacks, chain, n, args)]
+            times = [] if args.counting else [(n, chain) for n in sizes for chain in NAMES]
+            timed = [row for n, chain in times for row in _turns(server, stacks, chain, n, args)]
             counted = [row for task in ("question", "summary") for row in _counting(server, stacks, task, sizes[-1])]
     except Failed as error:
         print(error, file=sys.stderr)

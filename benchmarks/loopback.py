@@ -28,18 +28,21 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_SOURCE = re.compile(r'<source n="(\d+)"|\[(\d+)')
 # A beginning and an end that every chain takes for an answer, LangChain's reader of scores too.
-_BEGUN, _ENDED = "The lake of the report is blue, and in winter it is cold and still [1].", "\nScore: 80"
+_BEGUN, _ENDED = "The lake of the report is blue, and in winter it is cold and still [{n}].", "\nScore: 80"
 
 
 def tokens(text: str) -> int:
     return len(_TOKEN.findall(text))
 
 
-def reply(words: int) -> list[str]:
-    """The pieces of a reply of about so many tokens."""
-    text = _BEGUN + " It is deep and clear." * max(0, (words - tokens(_BEGUN + _ENDED)) // 6) + _ENDED
-    return re.findall(r"\s*\S+", text)
+def reply(words: int, asked: str) -> list[str]:
+    """The pieces of a reply of about so many tokens, which cites the first source of what was asked."""
+    found = _SOURCE.search(asked)
+    begun = _BEGUN.format(n=(found[1] or found[2]) if found else 1)
+    text = begun + " It is deep and clear." * max(0, (words - tokens(begun + _ENDED)) // 6) + _ENDED
+    return re.findall(r"\s*(?:\w+|[^\w\s])", text)
 
 
 class Loopback:
@@ -80,7 +83,8 @@ class Loopback:
         await _send(send, 404 if found is None else 200, json.dumps(found or {}).encode())
 
     async def _chat(self, begin: float, asked: Mapping[str, Any], send: Send) -> None:
-        pieces = reply(self._settings["words"])
+        # The last message: the first may tell how a mark is written.
+        pieces = reply(self._settings["words"], str(asked["messages"][-1]["content"]))
         most = asked.get("max_tokens") or asked.get("max_completion_tokens") or len(pieces)
         why, pieces = ("length" if len(pieces) > most else "stop"), pieces[:most]
         async with self._room:

@@ -3,7 +3,7 @@
 A prompt fits when its tokens and those of its longest reply together are no more than the model's context. What there
 is to read is counted piece by piece, so that no text is counted again because it stands in another prompt: the prompt
 without it is counted whole, its template included, and SEAM is added for each piece. Where the bytes alone prove that
-all fits, nothing is counted.
+all fits, nothing is counted; and nothing that a model wrote, where it said itself how long that is.
 """
 
 import re
@@ -13,7 +13,7 @@ from dataclasses import replace
 from chains import prompts
 from chains.errors import ContextTooSmall
 from chains.models.base import Model
-from chains.prompts import Prompt, Source
+from chains.prompts import Prompt, Source, Written
 from ingest.document import Span
 from ingest.sentences import sentences
 
@@ -39,7 +39,22 @@ def fits(prompt: Prompt, model: Model, reserve: int = 0) -> bool:
 def total(prompt: Prompt, model: Model) -> int:
     """Tokens of the prompt, at most."""
     pieces = prompts.material(prompt)
-    return model.count(prompts.bare(prompt)) + sum(model.size(piece) + SEAM for piece in pieces)
+    return model.count(prompts.bare(prompt)) + sum(_size(piece, model) + SEAM for piece in pieces)
+
+
+def together(several: Sequence[Prompt], model: Model) -> int:
+    """Tokens of all these prompts, at most: what there is to read in them is counted at once."""
+    instructions = sum(model.count(prompts.bare(prompt)) for prompt in several)
+    pieces = [piece for prompt in several for piece in prompts.material(prompt)]
+    return instructions + (model.size(*pieces) if pieces else 0) + SEAM * len(pieces)
+
+
+def longest(several: Sequence[Prompt], model: Model) -> int:
+    """Tokens of the longest of these prompts, at most. Nothing that there is to read is counted for that."""
+    sizes = [sum(model.at_most(piece) + SEAM for piece in prompts.material(prompt)) for prompt in several]
+    return max(
+        (model.count(prompts.bare(prompt)) + size for prompt, size in zip(several, sizes, strict=True)), default=0
+    )
 
 
 def within(prompt: Prompt, most: int, model: Model) -> bool:
@@ -73,10 +88,22 @@ def _first(pieces: Sequence[str], free: int, model: Model) -> int:
     if sum(model.at_most(piece) + _JOINT for piece in pieces) <= free:
         return len(pieces)
     for k, piece in enumerate(pieces):
-        free -= model.size(piece) + SEAM
+        free -= _size(piece, model) + SEAM
         if free < 0:
             return k
     return len(pieces)
+
+
+def _size(piece: str, model: Model) -> int:
+    """Tokens of a piece by itself, at most: exact, but for what a model wrote."""
+    if isinstance(piece, Written):
+        return piece.tokens + model.size(piece.frame) + SEAM
+    return model.size(piece)
+
+
+def written(text: str, tokens: int) -> str:
+    """What a model wrote, with its own count, where that can be true."""
+    return Written(text, tokens) if len(text) <= tokens * _DENSEST else text
 
 
 def most(n: int, build: Callable[[int], Prompt], model: Model, reserve: int = 0) -> int:
@@ -118,7 +145,7 @@ def shorten(text: str, most: int, model: Model) -> str:
     """
     reach = min(len(text), max(0, most) * _DENSEST)
     if reach == len(text) and model.size(text) <= most:
-        return text
+        return str(text)
     ends = [end for _, end in sentences(text[:reach]) if end < reach or reach == len(text)]
     cut = _cut(text, ends, most, model)
     if cut:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
+from chains import budget
 from chains.errors import (
     CapReached,
     KeyMissing,
@@ -20,7 +21,7 @@ from chains.errors import (
     UnknownModel,
 )
 from chains.events import Token
-from chains.models.base import Model
+from chains.models.base import Finish, Model
 from chains.prompts import Prompt
 
 J = TypeVar("J")
@@ -38,7 +39,7 @@ STOP_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole reply. `cut`: it ended at max_tokens."""
+    """A whole reply, with its writer's own count of it where that can be believed. `cut`: it ended at max_tokens."""
 
     text: str
     cut: bool = False
@@ -69,16 +70,19 @@ def tokens(model: Model, prompt: Prompt) -> Iterator[Token]:
 def read(model: Model, prompt: Prompt, stop: threading.Event | None = None) -> Reply:
     """One whole reply; what had come by then where `stop` was set. Raises ModelError."""
     pieces: list[str] = []
-    cut = False
+    finish: Finish | None = None
     with closed(model.stream(prompt)) as stream:
         for piece in stream:
             if isinstance(piece, str):
                 pieces.append(piece)
             else:
-                cut = piece.reason == "length"
+                finish = piece
             if stop is not None and stop.is_set():
                 break
-    return Reply("".join(pieces).strip(), cut)
+    text = "".join(pieces).strip()
+    if finish is None:
+        return Reply(text)
+    return Reply(budget.written(text, finish.tokens), finish.reason == "length")
 
 
 def read_all(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Reply | ModelError]]:

@@ -85,11 +85,14 @@ class MarkReader:
         self.text = ""  # all clean text let out so far
         self.claims: list[Claim] = []
         self.dropped = 0
+        self.unseen = 0  # characters without width that were left out
 
     def feed(self, piece: str) -> str:
         """The clean text that is certain now."""
         before = len(self.text)
-        self._held += _UNSEEN.sub("", piece)
+        seen, gone = _UNSEEN.subn("", piece)
+        self._held += seen
+        self.unseen += gone
         while self._held:
             match = re.search(r"\s*[\[【]|\s+$", self._held)
             if match is None:

@@ -194,8 +194,8 @@ class _Shared:
     def count(self, prompt: Prompt) -> int:
         return self._model.count(prompt)
 
-    def size(self, text: str) -> int:
-        return self._model.size(text)
+    def size(self, *texts: str) -> int:
+        return self._model.size(*texts)
 
     def at_most(self, text: str) -> int:
         return self._model.at_most(text)

@@ -74,8 +74,8 @@ class Guided:
     def count(self, prompt: Prompt) -> int:
         return self._model.count(self._guided(prompt))
 
-    def size(self, text: str) -> int:
-        return self._model.size(text)
+    def size(self, *texts: str) -> int:
+        return self._model.size(*texts)
 
     def at_most(self, text: str) -> int:
         return self._model.at_most(text)

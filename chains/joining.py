@@ -18,6 +18,7 @@ from chains.refusal import is_nothing, is_refusal
 from chains.tasks import Task
 
 LEAST_TOKENS = 24  # of a note that is still worth having
+MARK = 2 * budget.SEAM + 6  # of a note, that are left for the mark that a reply may lack, and for one left out
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,14 @@ def too_small(free: int, tags: int, model: Model) -> ContextTooSmall:
 
 
 def maps(task: Task, sources: Sequence[Source], note: int, model: Model) -> list[Prompt]:
-    """The calls that read one source each; a source is shortened where it does not fit even alone."""
+    """The calls that read one source each; a source is shortened where it does not fit even alone.
+
+    `note`: tokens of what comes of a reply.
+    """
+    reply = max(note - MARK, note // 2)
 
     def build(chosen: Sequence[Source]) -> Prompt:
-        return Prompt("map", task.kind, task.question, task.language, note, sources=tuple(chosen))
+        return Prompt("map", task.kind, task.question, task.language, reply, sources=tuple(chosen))
 
     return [build(budget.fit(build, [source], model)) for source in sources]
 

@@ -13,7 +13,7 @@ from chains.errors import ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
 from chains.notes import marked
-from chains.plan import Plan, Stage, size
+from chains.plan import Plan, Stage
 from chains.prompts import Prompt, Source
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal
 from chains.tasks import Task
@@ -66,8 +66,9 @@ def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
     if task.rerank == "answer":
         return Plan((weighing,))
     answer = _answer(task, model)
-    longest = max((size(replace(answer, sources=prompt.sources), model) for prompt in prompts), default=0)
-    return Plan((weighing, Stage(1, longest, answer.max_tokens)))
+    longest = budget.longest([replace(answer, sources=prompt.sources) for prompt in prompts], model)
+    most = model.context - answer.max_tokens  # it is made to fit
+    return Plan((weighing, Stage(1, min(longest, most), answer.max_tokens)))
 
 
 def _prompts(task: Task, sources: Sequence[Source], model: Model) -> list[Prompt]:

@@ -27,10 +27,10 @@ class Memory:
     def get(self, prompt: Prompt) -> Kept | None:
         return self._replies.get(self._key(prompt))
 
-    def put(self, prompt: Prompt, text: str, cut: bool) -> None:
+    def put(self, prompt: Prompt, reply: Kept) -> None:
         """Keeps a whole reply; an empty one is worth another try."""
-        if text.strip():
-            self._replies.put(self._key(prompt), self._scope, Kept(text, cut), self._documents)
+        if reply.text.strip():
+            self._replies.put(self._key(prompt), self._scope, reply, self._documents)
 
     def _key(self, prompt: Prompt) -> bytes:
         told = render(prompt)

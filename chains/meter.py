@@ -13,6 +13,7 @@ from chains.plan import Stage, total
 from chains.prompts import Prompt
 from chains.speed import Speeds
 from chains.spending import Ledger
+from ingest.replies import Kept
 
 
 class Meter:
@@ -56,14 +57,19 @@ class Meter:
             found = self._counts[prompt] = self._model.count(prompt)
         return found
 
-    def size(self, text: str) -> int:
-        found = self._sizes.get(text)
-        if found is None:
-            found = self._sizes[text] = self._model.size(text)
-        return found
+    def size(self, *texts: str) -> int:
+        if len(texts) > 1 and self._ledger.caps:  # each will have to be known, before its call
+            return sum(map(self.size, texts))
+        known = [self._sizes.get(text) for text in texts]
+        new = [text for text, size in zip(texts, known, strict=True) if size is None]
+        counted = self._model.size(*new) if new else 0
+        if len(texts) == len(new) == 1:
+            self._sizes[texts[0]] = counted
+        return counted + sum(size for size in known if size is not None)
 
     def at_most(self, text: str) -> int:
-        return self._model.at_most(text)
+        found = self._sizes.get(text)
+        return self._model.at_most(text) if found is None else found
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         known = self.memory.get(prompt) if self.memory is not None else None
@@ -72,7 +78,7 @@ class Meter:
                 self.kept += 1
                 self._reading += prompt.role == "map"
             yield known.text
-            yield Finish("length" if known.cut else "stop", Usage())
+            yield Finish("length" if known.cut else "stop", Usage(), known.tokens)
             return
         need = self._begin(prompt)
         used: Usage | None = None
@@ -132,4 +138,4 @@ class Meter:
             used = finish.usage
             self._speeds.add(self.name, used.input_tokens, first - began, used.output_tokens, monotonic() - first)
         if self.memory is not None:
-            self.memory.put(prompt, text, finish.reason == "length")
+            self.memory.put(prompt, Kept(text, finish.reason == "length", finish.tokens))

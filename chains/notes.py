@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from chains import budget, citations
 from chains.models.base import Model
+from chains.prompts import Written
 
 _ANY = range(1, 10_000)  # a note's marks were read before: all of them lead to given sources
 
@@ -11,18 +12,32 @@ _ANY = range(1, 10_000)  # a note's marks were read before: all of them lead to 
 def own(text: str, given: Collection[int]) -> str:
     """The text with only the marks to sources that its writer was given, each with the words that it quotes."""
     reader = citations.read(text, given)
-    parts, at = [], 0
+    parts, marks, at = [], list[str](), 0
     for claim in reader.claims:
         parts.append(reader.text[at : claim.at])
-        parts.append(citations.mark(claim.n, claim.words))
+        marks.append(citations.mark(claim.n, claim.words))
+        parts.append(marks[-1])
         at = claim.at + len(f"[{claim.n}]")
-    return "".join([*parts, reader.text[at:]])
+    kept = "".join([*parts, reader.text[at:]])
+    new = [mark for mark in set(marks) for _ in range(marks.count(mark) - text.count(mark))]
+    return _changed(kept, text, new, reader.dropped + reader.unseen)
 
 
 def marked(text: str, n: int) -> str:
     """What was written from source n alone: marks to it only, and one at the end where there is none."""
     text = own(text, {n})
-    return text if marks(text, {n}) else f"{text} [{n}]"
+    mark = f" [{n}]"
+    return text if marks(text, {n}) else _changed(text + mark, text, [mark], 0)
+
+
+def _changed(text: str, before: str, new: Collection[str], gone: int) -> str:
+    """The text with what is known of its length: of what it was before, with these marks put in, and so many left out.
+
+    Where something is put in or left out, a tokenizer may cut what stands around it otherwise.
+    """
+    if not isinstance(before, Written):
+        return text
+    return Written(text, before.tokens + sum(len(mark.encode()) + budget.SEAM for mark in new) + gone * budget.SEAM)
 
 
 def marks(text: str, given: Collection[int]) -> set[int]:

@@ -21,7 +21,8 @@ class Stage:
     def of(cls, prompts: Iterable[Prompt], model: Model) -> "Stage":
         """These calls. They are counted here; a Meter counts no text twice."""
         chosen = list(prompts)
-        return cls(len(chosen), sum(size(p, model) for p in chosen), sum(p.max_tokens for p in chosen))
+        room = sum(max(0, model.context - p.max_tokens) for p in chosen)  # each is made to fit
+        return cls(len(chosen), min(budget.together(chosen, model), room), sum(p.max_tokens for p in chosen))
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,6 @@ class Plan:
         return Usage(
             sum(stage.input_tokens for stage in self.stages), sum(stage.output_tokens for stage in self.stages)
         )
-
-
-def size(prompt: Prompt, model: Model) -> int:
-    """Tokens of a prompt that is made to fit: never more than the window has beside the reply."""
-    return min(budget.total(prompt, model), max(0, model.context - prompt.max_tokens))
 
 
 def total(stages: Sequence[Stage]) -> Usage:

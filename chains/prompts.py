@@ -53,6 +53,22 @@ class Example:
     note: str = ""  # what to see in it
 
 
+class Written(str):
+    """What a model wrote, with the tokens that it has at most, by the count of the model that wrote it.
+
+    It goes on into other prompts, and need not be counted for that. Whatever is done to it gives a plain str, of which
+    nothing is known.
+    """
+
+    tokens: int
+    frame: str  # what was put around it: the text between these tags is known, the tags are not
+
+    def __new__(cls, text: str, tokens: int, frame: str = "") -> "Written":
+        self = super().__new__(cls, text)
+        self.tokens, self.frame = tokens, frame
+        return self
+
+
 @dataclass(frozen=True)
 class Prompt:
     role: Role

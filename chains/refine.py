@@ -63,14 +63,12 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
 
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
     """One call a batch; the batches are known beforehand. All but the first read a draft as well."""
-    stages: list[Stage] = []
     role = _longer(task, model)
-    for batch in _batches(task, sources, model):
-        prompt = _build(role, task, batch, "", model)
-        most = model.context - prompt.max_tokens
-        draft = _beside(task, model) if stages else 0
-        stages.append(Stage(1, min(most, budget.total(prompt, model) + draft), prompt.max_tokens))
-    return Plan(tuple(stages))
+    prompts = [_build(role, task, batch, "", model) for batch in _batches(task, sources, model)]
+    n, reply = len(prompts), prompts[0].max_tokens
+    most = n * (model.context - reply)  # each is made to fit
+    tokens = min(most, budget.together(prompts, model) + (n - 1) * _beside(task, model))
+    return Plan(tuple(Stage(1, tokens * (i + 1) // n - tokens * i // n, reply) for i in range(n)))
 
 
 def _build(role: Role, task: Task, chosen: Sequence[Source], draft: str, model: Model) -> Prompt:

@@ -8,7 +8,7 @@ nothing in a document can end its source and speak as the program.
 import re
 
 from chains import citations, refusal, scores
-from chains.prompts import Example, Language, Prompt, Rendered, Source
+from chains.prompts import Example, Language, Prompt, Rendered, Source, Written
 
 # Words (Chinese: characters) that a token holds, on the low side, so that a reply ends before it is cut.
 _A_TOKEN = {"en": 0.6, "zh": 0.7}
@@ -162,10 +162,18 @@ def render(prompt: Prompt, structured: bool = False) -> Rendered:
 def material(prompt: Prompt) -> list[str]:
     """Its sources, notes and draft, each between its tags."""
     parts = [_source(source) for source in prompt.sources]
-    parts += [f"<note>\n{_inside(note)}\n</note>" for note in prompt.notes]
+    parts += [_framed(note, "note") for note in prompt.notes]
     if prompt.draft:
-        parts.append(f"<draft>\n{_inside(prompt.draft)}\n</draft>")
+        parts.append(_framed(prompt.draft, "draft"))
     return parts
+
+
+def _framed(text: str, tag: str) -> str:
+    inside = _inside(text)
+    piece = f"<{tag}>\n{inside}\n</{tag}>"
+    if isinstance(text, Written) and inside == text:
+        return Written(piece, text.tokens, f"<{tag}>\n\n</{tag}>")
+    return piece
 
 
 def _system(prompt: Prompt, structured: bool) -> list[str]:

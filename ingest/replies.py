@@ -20,23 +20,26 @@ _A_DAY = 86_400.0  # seconds
 _OLDEST = 30 * _A_DAY  # since a reply was last used
 _BUSY_SECONDS = 30.0
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS replies (
-    key BLOB PRIMARY KEY, scope BLOB NOT NULL, used REAL NOT NULL, cut INTEGER NOT NULL, text TEXT NOT NULL
+DROP TABLE IF EXISTS replies; -- of an earlier shape, in which nobody finds anything any more
+CREATE TABLE IF NOT EXISTS kept (
+    key BLOB PRIMARY KEY, scope BLOB NOT NULL, used REAL NOT NULL, cut INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    text TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS owners (key BLOB NOT NULL, document TEXT NOT NULL, PRIMARY KEY (key, document));
-CREATE INDEX IF NOT EXISTS replies_scope ON replies (scope);
+CREATE INDEX IF NOT EXISTS kept_scope ON kept (scope);
 CREATE INDEX IF NOT EXISTS owners_document ON owners (document);
 """
-_OF_DOCUMENT = "DELETE FROM replies WHERE key IN (SELECT key FROM owners WHERE document = ?)"
-_UNOWNED = "DELETE FROM owners WHERE key NOT IN (SELECT key FROM replies)"
+_OF_DOCUMENT = "DELETE FROM kept WHERE key IN (SELECT key FROM owners WHERE document = ?)"
+_UNOWNED = "DELETE FROM owners WHERE key NOT IN (SELECT key FROM kept)"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A whole reply. `cut`: it ended at its longest."""
+    """A whole reply. `cut`: it ended at its longest. `tokens`: of it, by its writer's own count; 0: not known."""
 
     text: str
     cut: bool
+    tokens: int = 0
 
 
 class Replies:
@@ -54,20 +57,19 @@ class Replies:
         if not self._file.exists():
             return None
         with harmless(self._file), self._opened() as db:
-            row = db.execute("SELECT text, cut FROM replies WHERE key = ?", (key,)).fetchone()
+            row = db.execute("SELECT text, cut, tokens FROM kept WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 now = time.time()  # to the day: a write for each reply would make going on slow
-                db.execute("UPDATE replies SET used = ? WHERE key = ? AND used < ?", (now, key, now - _A_DAY))
-                return Kept(str(row[0]), bool(row[1]))
+                db.execute("UPDATE kept SET used = ? WHERE key = ? AND used < ?", (now, key, now - _A_DAY))
+                return Kept(str(row[0]), bool(row[1]), int(row[2]))
         return None
 
     def put(self, key: bytes, scope: bytes, kept: Kept, documents: Collection[str]) -> None:
         """Keeps a reply that was written from these documents."""
         with harmless(self._file), self._opened() as db:
             text = kept.text.encode("utf-8", "replace").decode()
-            db.execute(
-                "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", (key, scope, time.time(), kept.cut, text)
-            )
+            row = (key, scope, time.time(), kept.cut, kept.tokens, text)
+            db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)", row)
             db.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?)", ((key, document) for document in documents))
         # Written first and looked at afterwards: a removal either sees this row, or is seen here.
         for document in documents:
@@ -80,14 +82,14 @@ class Replies:
         found = 0
         if self._file.exists():
             with harmless(self._file), self._opened() as db:
-                (found,) = db.execute("SELECT count(*) FROM replies WHERE scope = ?", (scope,)).fetchone()
+                (found,) = db.execute("SELECT count(*) FROM kept WHERE scope = ?", (scope,)).fetchone()
         return found
 
     def drop(self, scope: bytes) -> None:
         """Forgets a piece of work, so that it is really done again."""
         if self._file.exists():
             with harmless(self._file), self._opened() as db:
-                db.execute("DELETE FROM replies WHERE scope = ?", (scope,))
+                db.execute("DELETE FROM kept WHERE scope = ?", (scope,))
                 db.execute(_UNOWNED)
 
     def of(self, document: str) -> int:
@@ -109,15 +111,15 @@ class Replies:
         if not self._file.exists():
             return
         with harmless(self._file), self._opened() as db:
-            db.execute("DELETE FROM replies WHERE used < ?", (time.time() - _OLDEST,))
+            db.execute("DELETE FROM kept WHERE used < ?", (time.time() - _OLDEST,))
             if documents is not None:
                 owners = {str(owner) for (owner,) in db.execute("SELECT DISTINCT document FROM owners")}
                 for stranger in owners.difference(documents):
                     db.execute(_OF_DOCUMENT, (stranger,))
-            (size,) = db.execute("SELECT coalesce(sum(length(text)), 0) FROM replies").fetchone()
+            (size,) = db.execute("SELECT coalesce(sum(length(text)), 0) FROM kept").fetchone()
             if size > self._most:
-                for key, length in db.execute("SELECT key, length(text) FROM replies ORDER BY used, key").fetchall():
-                    db.execute("DELETE FROM replies WHERE key = ?", (key,))
+                for key, length in db.execute("SELECT key, length(text) FROM kept ORDER BY used, key").fetchall():
+                    db.execute("DELETE FROM kept WHERE key = ?", (key,))
                     size -= length
                     if size <= self._most:
                         break

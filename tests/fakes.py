@@ -114,8 +114,8 @@ class ScriptedModel:
         self.counted += count
         return count
 
-    def size(self, text: str) -> int:
-        count = len(_TOKEN.findall(text))
+    def size(self, *texts: str) -> int:
+        count = sum(len(_TOKEN.findall(text)) for text in texts)
         self.counted += count
         return count
 

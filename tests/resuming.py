@@ -57,8 +57,8 @@ class Logged:
                 if isinstance(piece, Finish):  # whoever reads it has kept the reply by now
                     self._write({"done": name})
 
-    def size(self, text: str) -> int:
-        return self._model.size(text)
+    def size(self, *texts: str) -> int:
+        return self._model.size(*texts)
 
     def at_most(self, text: str) -> int:
         return self._model.at_most(text)

@@ -15,10 +15,10 @@ def replies(tmp_path: Path) -> Replies:
 
 
 def test_a_reply_comes_back_as_it_was_and_goes_with_any_of_its_documents(replies: Replies, tmp_path: Path) -> None:
-    replies.put(b"1", b"work", Kept("It is so \ud800 [1].", True), ["a", "b"])
+    replies.put(b"1", b"work", Kept("It is so \ud800 [1].", True, 5), ["a", "b"])
     replies.put(b"2", b"work", Kept("secret words", False), ["b"])
     replies.put(b"3", b"other", Kept("x", False), ["c"])
-    assert replies.get(b"1") == Kept("It is so ? [1].", True) and replies.get(b"9") is None
+    assert replies.get(b"1") == Kept("It is so ? [1].", True, 5) and replies.get(b"9") is None
     assert replies.count(b"work") == 2 and replies.of("b") == 2
     replies.forget("b")
     assert [replies.get(key) for key in (b"1", b"2")] == [None, None] and replies.get(b"3") is not None
@@ -42,7 +42,7 @@ def test_what_is_old_too_much_or_a_strangers_is_dropped(tmp_path: Path) -> None:
     replies.tidy(["a"])
     assert replies.get(b"s") is None and replies.of("stranger") == 0 and replies.get(b"\x03") is not None
     with sqlite3.connect(tmp_path / FILE) as db:
-        db.execute("UPDATE replies SET used = used - 31 * 86400 WHERE key = ?", (b"\x02",))
+        db.execute("UPDATE kept SET used = used - 31 * 86400 WHERE key = ?", (b"\x02",))
     replies.tidy()
     assert replies.get(b"\x02") is None and replies.get(b"\x03") is not None
 
@@ -62,3 +62,14 @@ def test_a_broken_or_busy_file_stops_nothing_but_a_removal(
         replies.forget("a")
     writer.close()
     assert replies.get(b"1") == Kept("x", False)
+
+
+def test_what_an_earlier_version_kept_is_gone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, scope BLOB, used REAL, cut INTEGER, text TEXT)")
+        db.execute("INSERT INTO replies VALUES (x'01', x'02', 0, 0, 'Blue water.')")
+    db.close()
+    replies = Replies(tmp_path, lambda document: True)
+    replies.put(b"1", b"work", Kept("x", False, 1), ["a"])
+    assert replies.get(b"1") == Kept("x", False, 1)
+    assert b"Blue water" not in (tmp_path / FILE).read_bytes()

@@ -24,6 +24,12 @@ class Finish:
 
     reason: Literal["stop", "length"]
     usage: Usage
+    written: int = 0  # tokens of a reply that was there before, which costs nothing now
+
+    @property
+    def tokens(self) -> int:
+        """Of the reply, at most, by its writer's own count."""
+        return self.written or self.usage.output_tokens
 
 
 class Model(Protocol):
@@ -44,8 +50,10 @@ class Model(Protocol):
     def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt: exact by its own tokenizer, or an estimate that never undercounts."""
 
-    def size(self, text: str) -> int:
-        """Tokens of a piece of a prompt, counted by itself: exact by its own tokenizer, or a bound."""
+    def size(self, *texts: str) -> int:
+        """Tokens of a piece of a prompt, counted by itself: exact by its own tokenizer, or a bound. Of several, a bound
+        of all together, found in as few questions as can be.
+        """
 
     def at_most(self, text: str) -> int:
         """At least `size(text)`, proven for every text, and without asking anybody."""

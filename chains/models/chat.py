@@ -5,7 +5,7 @@ import json
 import random
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +40,7 @@ _LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
 _GRACE = 5.0  # seconds beyond the client's own limit
 _TEMPLATE = 1 / 4  # of the window, at most, that a template takes beyond the estimate
 _NAMED = 12  # models in a hint
+_LUMP = 100_000  # characters that a server is asked to count at once
 _THINKS = re.compile(r"^(o\d|gpt-5(?!.*chat))")  # OpenAI's, which count their thinking as part of the reply
 _THINKING = 4096  # tokens that they get for it
 _OPTIONAL = ("temperature", "stream_options", "reasoning_effort")  # parameters that a server may do without
@@ -122,8 +123,10 @@ class Chat:
         schema = self._schema(prompt, self._without)
         return self._count(prompts.render(prompt, structured=schema is not None)) + _length(schema)
 
-    def size(self, text: str) -> int:
-        return (self._server.size(text) if self._server else 0) or bound(text)
+    def size(self, *texts: str) -> int:
+        if len(texts) == 1:
+            return (self._server.size(texts[0]) if self._server else 0) or bound(texts[0])
+        return sum(self.size(lump) + budget.SEAM * parts for lump, parts in _lumps(texts))
 
     def at_most(self, text: str) -> int:
         return bound(text)
@@ -297,6 +300,18 @@ class Chat:
 
 def _messages(rendered: Rendered) -> list[tuple[str, str]]:
     return [(role, text) for role, text in (("system", rendered.system), ("human", rendered.user)) if text]
+
+
+def _lumps(texts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """The texts joined to few, each with how many it is made of."""
+    lump: list[str] = []
+    for text in texts:
+        if lump and sum(map(len, lump)) + len(text) > _LUMP:
+            yield "\n\n".join(lump), len(lump)
+            lump = []
+        lump.append(text)
+    if lump:
+        yield "\n\n".join(lump), len(lump)
 
 
 def _length(schema: Schema | None) -> int:

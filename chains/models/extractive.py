@@ -60,8 +60,8 @@ class Extractive:
         texts += [part for turn in prompt.history for part in (turn.question, turn.answer)]
         return sum(_count(text) for text in texts)
 
-    def size(self, text: str) -> int:
-        return _count(text)
+    def size(self, *texts: str) -> int:
+        return sum(map(_count, texts))
 
     def at_most(self, text: str) -> int:
         return _count(text)

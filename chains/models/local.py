@@ -63,9 +63,9 @@ class Local:
         """Exactly the tokens that the model gets."""
         return len(self._tokens(prompt)[0])
 
-    def size(self, text: str) -> int:
+    def size(self, *texts: str) -> int:
         self._open()
-        return len(self._tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"])
+        return sum(len(self._tokenizer(self._harmless(text), add_special_tokens=False)["input_ids"]) for text in texts)
 
     def at_most(self, text: str) -> int:
         self._open()
