@@ -4,10 +4,9 @@
 
 STACK: ours, langchain (its deprecated chains, with its own defaults) or bare (a client with nothing around it, which
 shows what the server and the machine can do). The first line of the input is {"url", "texts", "room"}; each further
-one is a job {"chain", "sources", "task", "window", "app", "fresh"} and is answered by {"wall", "token", "counted",
-"there"}: seconds, when the first of the answer's text came to its reader (monotonic clock), and, of the stack's own
-counting in this process, tokens counted and tokens given. Importing the libraries and opening the model come before
-the clock.
+one is a job {"chain", "sources", "task", "window", "app", "fresh"} and is answered by {"wall", "shown", "counted",
+"there"}: seconds, when each piece of text came to its reader (monotonic clock), and, of the stack's own counting in
+this process, tokens counted and tokens given. Importing the libraries and opening the model come before the clock.
 """
 
 import contextlib
@@ -55,10 +54,10 @@ def ours(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
         """The same one for all that is timed. Where counting is counted a new one: it remembers what it counted."""
         return (fresh if job.get("fresh") else kept)(job["window"])
 
-    def question(job: Job) -> float:
-        """When the first of the text came: from the chain, or with "app" from the job that the screen follows."""
+    def question(job: Job) -> list[float]:
+        """When each piece of text came: from the chain, or with "app" from the job that the screen follows."""
         given, model = asked(_QUESTION, _QUESTION, passages[: job["sources"]], "en"), opened(job)
-        come = 0.0
+        come: list[float] = []
         if job.get("app"):
             background = Background(lambda: answer_from(given, model, job["chain"]))
             batches = background.follow()
@@ -68,21 +67,21 @@ def ours(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
             for event in batch:
                 if isinstance(event, Answer) and event.error:
                     raise event.error
-                if not come and isinstance(event, Token | Trial) and event.text.strip():
-                    come = time.monotonic()
+                if isinstance(event, Token | Trial) and event.text.strip():
+                    come.append(time.monotonic())
         return come
 
-    def summary(job: Job) -> float:
+    def summary(job: Job) -> list[float]:
         task, meter, n = Task("summary", "Report", "en"), Meter(opened(job)), job["sources"]
         sources = parts(passages[:n], pages[:n], task, meter)
         meter.bound = CHAINS[job["chain"]].calls(task, sources, meter)
-        come = 0.0
+        come: list[float] = []
         for event in CHAINS[job["chain"]].run(task, sources, meter):
-            if not come and not isinstance(event, Step) and event.text.strip():
-                come = time.monotonic()
+            if not isinstance(event, Step) and event.text.strip():
+                come.append(time.monotonic())
         return come
 
-    return lambda job: {"token": (summary if job["task"] == "summary" else question)(job)}
+    return lambda job: {"shown": (summary if job["task"] == "summary" else question)(job)}
 
 
 def langchain(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
@@ -115,7 +114,7 @@ def langchain(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
             made[kind] = load(model, chain_type=job["chain"])
         given = {"input_documents": documents[: job["sources"]]}
         made[kind].invoke(given if job["task"] == "summary" else {**given, "question": _QUESTION})
-        return {"token": time.monotonic(), "counted": counted}  # nothing comes before all of it
+        return {"shown": [time.monotonic()], "counted": counted}  # nothing comes before all of it
 
     return ask
 
@@ -137,7 +136,7 @@ def bare(url: str, texts: list[str], room: int) -> Callable[[Job], Told]:
 
     def ask(job: Job) -> Told:
         list(pool.map(call, texts[: job["sources"]]))
-        return {"token": call("notes")}
+        return {"shown": [call("notes")]}
 
     return ask
 

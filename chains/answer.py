@@ -197,7 +197,8 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
             calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain in _NOTING)
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
-    reader = citations.read(text, given)
+    drafts = [event.text for event in events if isinstance(event, Step) and event.name == "drafted"]
+    reader = citations.read(text if text.strip() or not drafts else drafts[-1], given)
     found = citations.cite(reader, sources)
     reasoned = [event for event in events if isinstance(event, Step) and event.name == "reasoned" and event.text]
     return Answer(
@@ -306,6 +307,8 @@ def _run(
                     if isinstance(event, Trial):
                         yield Trial(trial.feed(event.text))
                         continue
+                    if event.name in ("read", "drafted", "kept", "lost"):
+                        trial = citations.MarkReader(given)
                     given.update(source.n for source in event.sources)
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text
                     yield _so_far(replace(event, text=shown), meter, spending)

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -68,17 +68,30 @@ def tokens(model: Model, prompt: Prompt) -> Iterator[Token]:
 
 
 def read(model: Model, prompt: Prompt, stop: threading.Event | None = None) -> Reply:
-    """One whole reply; what had come by then where `stop` was set. Raises ModelError."""
+    """One whole reply; an empty one where `stop` was set. Raises ModelError."""
+    pieces = watched(model, prompt, str)
+    with closed(pieces):
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                reply: Reply = end.value
+                return reply
+            if stop is not None and stop.is_set():
+                return Reply("")
+
+
+def watched(model: Model, prompt: Prompt, shown: Callable[[str], T]) -> Generator[T, None, Reply]:
+    """The pieces of one reply as they come, `shown`; returns it whole. Raises ModelError."""
     pieces: list[str] = []
     finish: Finish | None = None
     with closed(model.stream(prompt)) as stream:
         for piece in stream:
             if isinstance(piece, str):
                 pieces.append(piece)
+                yield shown(piece)
             else:
                 finish = piece
-            if stop is not None and stop.is_set():
-                break
     text = "".join(pieces).strip()
     if finish is None:
         return Reply(text)

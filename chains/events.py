@@ -59,7 +59,8 @@ class Token:
 @dataclass(frozen=True)
 class Trial:
     """The next piece of a text that is not yet known to be better than the draft there is. It is shown at once and is
-    no part of the answer: the next Token with a text takes the place of all pieces, whether the reply won or the draft.
+    no part of the answer: a Step "read", "drafted", "kept" or "lost" ends it, and what stands then is the last draft;
+    the first Token with a text takes the place of both.
     """
 
     text: str

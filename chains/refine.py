@@ -40,7 +40,7 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
             yield from _last(prompt, draft, given, model, len(batches)) if draft else calls.tokens(model, prompt)
             return
         try:
-            reply = own(calls.read(model, prompt).text, given)
+            reply = own((yield from calls.watched(model, prompt, Trial)).text, given)
         except ModelError as error:
             if isinstance(error, calls.HOPELESS):
                 if draft:  # what was paid for is given as it is

@@ -184,7 +184,8 @@ def test_closing_the_events_ends_the_models_work(library: Library, chain: str) -
     events.close()  # type: ignore[attr-defined]
     assert model.running == 0
     answer = cut_short(seen, "Which lake is green?", chain, model.name, 1.5)
-    assert answer.stopped and answer.text == text(seen) and answer.sources and not answer.refused
+    drafts = ["", *(step.text for step in steps(seen, "drafted"))]
+    assert answer.stopped and answer.text == (text(seen) or drafts[-1]) and answer.sources and not answer.refused
     assert answer.seconds == 1.5 and answer.calls <= model.calls
 
 

@@ -4,10 +4,11 @@ from itertools import pairwise
 
 import pytest
 
+from app.writing import CURSOR, Writing
 from chains import citations, refine
-from chains.answer import CHAINS, answer_from, asked
+from chains.answer import CHAINS, answer_from, asked, cut_short
 from chains.errors import StreamCut
-from chains.events import Answer, Event, Token, Trial
+from chains.events import Answer, Event, Step, Token
 from chains.refusal import NOT_FOUND, UNCHANGED
 from tests.fakes import ScriptedModel
 from tests.sources import CUT, QUESTION, SUMMARY, by_role, run, seen, sources, steps, text, told, words
@@ -110,15 +111,42 @@ def _answered(model: ScriptedModel) -> Answer:
 
 
 def _shown(model: ScriptedModel) -> list[str]:
-    """What the screen has after each event that changes it, without white space at its end."""
-    text = trial = ""
+    """What of the last reply is on the screen, after each event that changes it, without white space at its end."""
+    writing = Writing()
     shown: list[str] = []
-    for event in _events(model):
-        text += event.text if isinstance(event, Token) else ""
-        trial += event.text if isinstance(event, Trial) else ""
-        if (now := (text or trial).rstrip()) and (not shown or shown[-1] != now):
+    events = _events(model)
+    first = next(n for n, event in enumerate(events) if isinstance(event, Step) and event.name == "drafted")
+    for event in events[first:]:
+        writing.add(event)
+        now = writing.shown.partition(CURSOR)[0].rstrip()
+        if now and (not shown or shown[-1] != now):
             shown.append(now)
     return shown
+
+
+def test_every_draft_is_shown_from_its_first_word_and_the_former_stands_until_then() -> None:
+    replies = iter(["It is green [2].", UNCHANGED["en"], "It is green [2] and deep [3]."])
+    model = ScriptedModel(by_role(answer="It is blue and cold [1].", refine=lambda p: next(replies)), context=1400)
+    writing, shown = Writing(), list[str]()
+    passages = [source.passage for source in sources(*[words(600)] * 4)]
+    for event in answer_from(asked(QUESTION.question, QUESTION.question, passages, "en"), model, "refine"):
+        writing.add(event)
+        if writing.shown and writing.shown not in shown[-1:]:
+            shown.append(writing.shown)
+    first, draft = f"It{CURSOR}", f"{CURSOR}It is blue and cold [1]."
+    assert shown[0] == first and draft in shown, "the first draft as it comes, and then as it is"
+    assert shown[shown.index(draft) + 1] == f"It{CURSOR} is blue and cold [1].", "the new one writes over it"
+    assert f"NO{CURSOR} is green [2]." in shown and shown[-1] == f"It is green [2] and deep [3].{CURSOR}"
+
+
+def test_a_draft_is_what_a_stopped_answer_has() -> None:
+    model = ScriptedModel(by_role(answer="It is blue [1].", refine="It is green [2]."), context=1400)
+    events = _events(model)
+    at = next(n for n, event in enumerate(events) if isinstance(event, Step) and event.name == "drafted")
+    stopped = cut_short(events[: at + 1], QUESTION.question, "refine", "scripted", 1.0)
+    assert stopped.text == "It is blue [1]." and [c.n for c in stopped.citations] == [1] and stopped.calls == 1
+
+
 # ---- enough is enough
 
 IDLE = [UNCHANGED["en"], "It is blue [1].", 'It  is blue [1: "water"].', "I don't know.", NOT_FOUND["en"]]

@@ -14,8 +14,9 @@ from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
 from app.views import safe
+from app.writing import Writing
 from chains.answer import CHAINS
-from chains.events import Answer, Citation, Step, Token, Trial
+from chains.events import Answer, Citation, Step
 from chains.prompts import Source
 from ingest.fold import find
 
@@ -67,7 +68,7 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
     with spot:
         status = st.status(words("ask.starting"), type="compact")
         body = st.empty()
-    text = trial = level = ""
+    writing, level = Writing(), ""
     for new in job.follow():
         for event in new:
             if isinstance(event, Step):
@@ -76,12 +77,9 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                 status.update(label=f"{level} · {line}" if level and event.name in ("read", "joined") else line)
                 with status:
                     st.caption(line)
-            elif isinstance(event, Token):
-                text += event.text
-            elif isinstance(event, Trial):
-                trial += event.text
-        if shown := text or trial:
-            body.markdown(safe.answer(shown, lambda n, at: "#cite-") + " ▍")
+            writing.add(event)
+        if shown := writing.shown:
+            body.markdown(safe.answer(shown, lambda n, at: "#cite-"))
         else:
             body.empty()  # a place where a stop takes effect
 

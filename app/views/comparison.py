@@ -12,9 +12,10 @@ from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
 from app.views import answer, safe
+from app.writing import Writing
 from chains.agreement import Agreement, CitedPage, agreement
 from chains.compare import NAMES, Of
-from chains.events import Answer, Step, Token, Trial
+from chains.events import Answer, Step
 
 
 def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator | None:
@@ -51,20 +52,17 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                 _head(words, name)
                 places[name] = (st.empty(), st.empty())
     line = words("ask.starting")
-    texts: dict[str, str] = dict.fromkeys(NAMES, "")
-    trials = dict(texts)
+    writing = {name: Writing() for name in NAMES}
     for new in job.follow():
         for event in new:
             if isinstance(event, Step):
                 line = answer.step_line(words, event)
-            elif isinstance(event, Of) and isinstance(event.event, Step):
-                places[event.chain][0].caption(answer.step_line(words, event.event))
-            elif isinstance(event, Of) and isinstance(event.event, Token):
-                texts[event.chain] += event.event.text
-            elif isinstance(event, Of) and isinstance(event.event, Trial):
-                trials[event.chain] += event.event.text
+            elif isinstance(event, Of):
+                writing[event.chain].add(event.event)
+                if isinstance(event.event, Step):
+                    places[event.chain][0].caption(answer.step_line(words, event.event))
         for name in {event.chain for event in new if isinstance(event, Of)}:
-            if shown := texts[name] or trials[name]:
+            if shown := writing[name].shown:
                 places[name][1].markdown(safe.answer(shown, lambda n, at: "#cite-"))
         common.caption(line)  # in every turn: a place where a stop takes effect
 
