@@ -111,7 +111,7 @@ class Desk:
 
         def run() -> Iterator[Estimates]:
             model = opened.open(settings, where, library.embedder)
-            terms = wiring.spending(settings, library, model.name, known)
+            terms = wiring.spending(settings, library, model.name, known, api_base=where.api_base)
             yield Estimates(plans(record.id, library, model, language=language, spending=terms), terms.price)
 
         return Job(run)
@@ -149,7 +149,8 @@ class Desk:
 
         def run() -> Iterator[Told]:
             model = opened.open(settings, where, library.embedder)
-            spending = replace(wiring.spending(settings, library, model.name, known, again), caps=entry.caps)
+            terms = wiring.spending(settings, library, model.name, known, again, where.api_base)
+            spending = replace(terms, caps=entry.caps)
             if entry.kind == "summary":
                 return summarize(
                     entry.documents[0] if entry.documents else "",

@@ -5,6 +5,7 @@ from pathlib import Path
 from app import pricing
 from chains import examples
 from chains.models import open_model
+from chains.models.address import place
 from chains.models.base import Model
 from chains.prompts import Example
 from chains.reader.base import Reader
@@ -95,12 +96,17 @@ def caps(settings: Settings) -> Caps:
     return Caps(settings.max_calls, settings.max_tokens, settings.max_seconds, settings.max_cost)
 
 
-def spending(settings: Settings, library: Library, model: str, known: Speeds, again: bool = False) -> Spending:
+def spending(
+    settings: Settings, library: Library, model: str, known: Speeds, again: bool = False, api_base: str | None = None
+) -> Spending:
     """What an answer of this model may take, and what is known of it. Raises PricesBroken.
+
+    `api_base`: where it is asked, None for where the settings say.
 
     The extractive model's replies are not kept: they cost nothing, and depend on more than the words that it is told.
     """
     price = pricing.price(model, pricing.read(pricing.place(settings.data)))
     replies = library.replies if model != "extractive" else None
-    variant = f"{settings.local_bits} {settings.lora}" if model.startswith("local:") else ""
+    server = settings.api_base if api_base is None else api_base
+    variant = f"{settings.local_bits} {settings.lora}" if model.startswith("local:") else place(server)
     return Spending(caps(settings), price, known, replies, again, variant)

@@ -74,7 +74,7 @@ class Spending:
     speeds: "Speeds | None" = None
     replies: "Replies | None" = None  # where finished replies are kept; None: nowhere
     again: bool = False  # whether what is kept is dropped first, so that the model is really asked
-    variant: str = ""  # what makes the model another one under the same name: its bits, its adapter
+    variant: str = ""  # what makes the model another one under the same name: its server; its bits, its adapter
 
 
 FREELY = Spending()

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from app import wiring
+from chains.models.address import place
+from chains.speed import Speeds
 from ingest.errors import StorageFailed
+from ingest.library import Library
 from ingest.replies import FILE, Kept, Replies
+from settings import Settings
+from tests.fakes import HashingEmbedder
 
 
 @pytest.fixture
@@ -73,3 +79,17 @@ def test_what_an_earlier_version_kept_is_gone(tmp_path: Path) -> None:
     replies.put(b"1", b"work", Kept("x", False, 1), ["a"])
     assert replies.get(b"1") == Kept("x", False, 1)
     assert b"Blue water" not in (tmp_path / FILE).read_bytes()
+
+
+def test_two_servers_that_call_a_model_by_the_same_name_share_no_replies(tmp_path: Path) -> None:
+    """And what may be a secret in an address names nothing."""
+
+    def variant(settings: str, asked: str | None = None) -> str:
+        with Library(tmp_path / "library", HashingEmbedder()) as library:
+            known = Settings(data=tmp_path, model="openai:m", api_base=settings)
+            return wiring.spending(known, library, "openai:m", Speeds(tmp_path / "s"), api_base=asked).variant
+
+    one = variant("http://localhost:8000/v1")
+    assert one == variant("http://localhost:8000/v1/") == place("http://you:secret@LOCALHOST:8000/v1?key=secret")
+    assert len({one, variant("http://localhost:8001/v1"), variant("http://localhost:8000/v2"), variant("")}) == 4
+    assert variant("http://elsewhere/v1", "localhost:8000/v1") == one

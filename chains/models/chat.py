@@ -21,7 +21,7 @@ from chains.errors import (
     ModelUnreachable,
     UnknownModel,
 )
-from chains.models import providers, trouble
+from chains.models import address, providers, trouble
 from chains.models.base import Finish
 from chains.models.estimate import bound, bound_messages
 from chains.models.pump import Put, pump
@@ -60,7 +60,7 @@ class Chat:
         self.name = spec
         self.parallel = parallel or PARALLEL
         provider, _, self._model = spec.partition(":")
-        base, key = _address(base.strip()), key.strip()
+        base, key = address.full(base.strip()), key.strip()
         if not (key.isascii() and key.isprintable()):  # no header can hold it
             raise KeyRefused(url=base or provider)
         self._key, self._seconds, self._setting = SecretStr(key), seconds, context
@@ -317,11 +317,3 @@ def _lumps(texts: Iterable[str]) -> Iterator[tuple[str, int]]:
 def _length(schema: Schema | None) -> int:
     """Tokens that a schema can take at most: some servers put it into the prompt."""
     return bound(json.dumps(scores.SCHEMAS[schema])) if schema else 0
-
-
-def _address(base: str) -> str:
-    """With its scheme: "localhost:11434/v1" is plain http, anything but this machine is https."""
-    if not base or "://" in base:
-        return base
-    host = urlsplit(f"//{base}").hostname or ""
-    return f"{'http' if host in ('localhost', '::1') or host.startswith('127.') else 'https'}://{base}"
