@@ -68,7 +68,7 @@ def plan_text(plan: Plan, calls: int = 0) -> str:
         "time not known yet" if plan.seconds is None else f"about {seconds_text(plan.seconds)}",
         "price not known" if plan.cost is None else cost_text(plan.cost),
     ]
-    parts += [f"{plan.kept} of the calls already there"] if plan.kept else []
+    parts += [f"{some(plan.kept, 'more call')} already there"] if plan.kept else []
     return "at most " + ", ".join(parts)
 
 

@@ -24,7 +24,7 @@ def plan_line(words: Words, plan: Plan, calls: int = 0) -> str:
     line += words("plan.tokens", input=f"{used.input_tokens:,}", output=f"{used.output_tokens:,}")
     line += words("plan.seconds.unknown") if plan.seconds is None else f" · {seconds_text(words, plan.seconds)}"
     line += f" · {cost_text(words, plan.cost)}"
-    return line + (words("plan.kept", n=plan.kept) if plan.kept else "")
+    return line + (words.count("plan.kept", plan.kept) if plan.kept else "")
 
 
 def seconds_text(words: Words, seconds: float) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from time import monotonic
 
 from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff
+from chains.announce import announced
 from chains.calls import closed
 from chains.errors import CapReached, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
@@ -24,8 +25,8 @@ from chains.spending import FREELY, Cost, Ledger, Spending
 from chains.tasks import RERANK, Rerank, Task
 from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
-from chains.whole import announced, whole
 from chains.whole import documents as documents_of
+from chains.whole import whole
 from ingest.document import Passage
 from ingest.errors import PagewiseError
 from ingest.library import Library
@@ -167,8 +168,10 @@ def plans(
     found: dict[str, Plan | PagewiseError] = {}
     for name in chains or [name for name, chain in CHAINS.items() if "summary" in chain.tasks]:
         try:
-            plan = _chain(name, "summary").plan(book.task, book.sources, meter)
-            found[name] = announced(plan, name, book.task, book.sources, model, spending)
+            chain = _chain(name, "summary")
+            plan = chain.plan(book.task, book.sources, meter)
+            memory = _memory(chain, book.task, book.sources, plan, meter, spending, new=False)
+            found[name] = announced(plan, chain.run, book.task, book.sources, meter, PLAIN, memory, spending)
         except PagewiseError as error:
             found[name] = error
     return found
@@ -288,11 +291,11 @@ def _run(
         try:
             guided = Guided(meter, task.question, ways)
             bare = guided.allowed(chain.plan(task, sources, guided))
-            plan = announced(bare, chain.name, task, sources, meter, spending)
-            meter.bound = meter.calls + plan.calls
+            meter.bound = meter.calls + bare.calls
             meter.closing = partial(_closing, chain, task, guided)
-            meter.memory = _memory(chain, task, sources, plan, meter, spending)
-            yield Step("planned", total=meter.bound, plan=plan)
+            meter.memory = _memory(chain, task, sources, bare, meter, spending)
+            plan = announced(bare, chain.run, task, sources, meter, ways, meter.memory, spending)
+            yield Step("planned", total=meter.calls + plan.calls, plan=plan)
             with closed(chain.run(task, sources, guided)) as events:
                 for event in events:
                     for step in guided.told():
@@ -361,14 +364,20 @@ def _closing(chain: Chain, task: Task, model: Model, read: int) -> Sequence[Stag
 
 
 def _memory(
-    chain: Chain, task: Task, sources: Sequence[Source], plan: Plan, model: Model, spending: Spending
+    chain: Chain, task: Task, sources: Sequence[Source], plan: Plan, model: Model, spending: Spending, new: bool = True
 ) -> Memory | None:
-    """Where the replies of work of several calls are kept; a single call has nothing to be resumed."""
+    """Where the replies of work of several calls are kept; a single call has nothing to be resumed.
+
+    `new`: the work begins now, so that what is too old, or not wanted any more, is dropped.
+    """
     if spending.replies is None or plan.calls < 2:
         return None
     owners = documents_of(sources)
     name = work(chain.name, task, model.name, spending.variant, owners)
-    spending.replies.tidy()
+    if new:
+        spending.replies.tidy()
+    if spending.again and not new:
+        return None
     if spending.again:
         spending.replies.drop(name)
     return Memory(spending.replies, name, owners)

@@ -24,6 +24,11 @@ class Memory:
         self._scope = scope
         self._documents = tuple(documents)
 
+    @property
+    def any(self) -> bool:
+        """Whether there may be one."""
+        return self._replies.count(self._scope) > 0
+
     def get(self, prompt: Prompt) -> Kept | None:
         return self._replies.get(self._key(prompt))
 

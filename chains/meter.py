@@ -138,4 +138,5 @@ class Meter:
             used = finish.usage
             self._speeds.add(self.name, used.input_tokens, first - began, used.output_tokens, monotonic() - first)
         if self.memory is not None:
-            self.memory.put(prompt, Kept(text, finish.reason == "length", finish.tokens))
+            kept = Kept(text, finish.reason == "length", finish.tokens, finish.usage.input_tokens)
+            self.memory.put(prompt, kept)

@@ -32,7 +32,7 @@ class Plan:
     stages: tuple[Stage, ...]
     seconds: float | None = None  # at the speed that was measured before; None: there was no call yet
     cost: Cost | None = None  # None: the price is not known
-    kept: int = field(default=0, compare=False)  # replies of an earlier start that are still there
+    kept: int = field(default=0, compare=False)  # replies of an earlier start, which these calls are without
 
     @property
     def calls(self) -> int:

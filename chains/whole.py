@@ -1,15 +1,12 @@
-"""A whole document as a task and its sources, and what each chain would take to sum it up."""
+"""A whole document as a task and its sources."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chains.errors import ContextTooSmall
-from chains.memory import scope
 from chains.models.base import Model
 from chains.parts import parts
-from chains.plan import Plan
 from chains.prompts import Language, Source
-from chains.spending import Spending
 from chains.tasks import Task
 from ingest.document import Record
 from ingest.errors import UnknownDocument
@@ -42,18 +39,3 @@ def whole(document: str, library: Library, model: Model, language: Language | No
 def documents(sources: Sequence[Source]) -> list[str]:
     """The ids of the documents that the sources are from."""
     return sorted({source.passage.document for source in sources})
-
-
-def announced(plan: Plan, chain: str, task: Task, sources: Sequence[Source], model: Model, spending: Spending) -> Plan:
-    """The plan with the seconds and the money that it takes at most, where these are known, and what is there of it."""
-    speed = spending.speeds.of(model.name) if spending.speeds else None
-    price = spending.price
-    kept = 0
-    if spending.replies is not None and not spending.again and plan.calls > 1:
-        kept = spending.replies.count(scope(chain, task, model.name, spending.variant, documents(sources)))
-    return replace(
-        plan,
-        seconds=speed.seconds(plan.stages, model.parallel) if speed else None,
-        cost=price.cost(plan.usage) if price else None,
-        kept=min(kept, plan.calls),
-    )

@@ -23,7 +23,7 @@ _SCHEMA = """
 DROP TABLE IF EXISTS replies; -- of an earlier shape, in which nobody finds anything any more
 CREATE TABLE IF NOT EXISTS kept (
     key BLOB PRIMARY KEY, scope BLOB NOT NULL, used REAL NOT NULL, cut INTEGER NOT NULL, tokens INTEGER NOT NULL,
-    text TEXT NOT NULL
+    read INTEGER NOT NULL, text TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS owners (key BLOB NOT NULL, document TEXT NOT NULL, PRIMARY KEY (key, document));
 CREATE INDEX IF NOT EXISTS kept_scope ON kept (scope);
@@ -35,11 +35,12 @@ _UNOWNED = "DELETE FROM owners WHERE key NOT IN (SELECT key FROM kept)"
 
 @dataclass(frozen=True)
 class Kept:
-    """A whole reply. `cut`: it ended at its longest. `tokens`: of it, by its writer's own count; 0: not known."""
+    """A whole reply. `cut`: it ended at its longest. Tokens by its writer's own count, 0: not known."""
 
     text: str
     cut: bool
-    tokens: int = 0
+    tokens: int = 0  # of it
+    read: int = 0  # of what it was told
 
 
 class Replies:
@@ -57,19 +58,19 @@ class Replies:
         if not self._file.exists():
             return None
         with harmless(self._file), self._opened() as db:
-            row = db.execute("SELECT text, cut, tokens FROM kept WHERE key = ?", (key,)).fetchone()
+            row = db.execute("SELECT text, cut, tokens, read FROM kept WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 now = time.time()  # to the day: a write for each reply would make going on slow
                 db.execute("UPDATE kept SET used = ? WHERE key = ? AND used < ?", (now, key, now - _A_DAY))
-                return Kept(str(row[0]), bool(row[1]), int(row[2]))
+                return Kept(str(row[0]), bool(row[1]), int(row[2]), int(row[3]))
         return None
 
     def put(self, key: bytes, scope: bytes, kept: Kept, documents: Collection[str]) -> None:
         """Keeps a reply that was written from these documents."""
         with harmless(self._file), self._opened() as db:
             text = kept.text.encode("utf-8", "replace").decode()
-            row = (key, scope, time.time(), kept.cut, kept.tokens, text)
-            db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)", row)
+            row = (key, scope, time.time(), kept.cut, kept.tokens, kept.read, text)
+            db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             db.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?)", ((key, document) for document in documents))
         # Written first and looked at afterwards: a removal either sees this row, or is seen here.
         for document in documents:

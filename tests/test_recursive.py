@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.answer import CHAINS, plans, summarize
+from chains.answer import CHAINS, ask, plans, summarize
 from chains.errors import CallsSpent, CapReached, ModelUnreachable, MoneySpent, PriceUnknown, StreamCut, TokensSpent
 from chains.events import Answer, Event, Step
+from chains.models.base import Usage
 from chains.plan import Plan
 from chains.prompts import Prompt
 from chains.refusal import NOTHING
 from chains.spending import Caps, Price, Spending
+from chains.ways import PLAIN, Ways
 from ingest.document import Document, Page
 from ingest.library import Library
 from ingest.split import split
@@ -38,6 +40,8 @@ NOVEL = Document(
 
 def condensed(prompt: Prompt) -> str:
     """What a model does that sums up: of each note or source a sentence with its mark."""
+    if prompt.role in ("answer", "refine"):
+        return told(prompt)
     if prompt.role == "map":
         return f'The traveller goes on [{prompt.sources[0].n}: "the traveller met"].'
     return " ".join(note.split("]")[0] + "]." for note in prompt.notes)
@@ -160,6 +164,46 @@ def test_what_was_finished_is_not_asked_again(library: Library) -> None:
     anew = small()
     assert answer_of(summed(library, anew, Spending(replies=library.replies, again=True))).kept == 0
     assert anew.calls == again.kept
+
+
+@pytest.mark.parametrize("chain", ["recursive", "map_reduce", "refine"])
+@pytest.mark.parametrize("broken", [2, 31, 68])
+def test_what_is_announced_is_what_is_left(library: Library, chain: str, broken: int) -> None:
+    spending = Spending(replies=library.replies, price=Price(1, 2, "USD"))
+    summed(library, small(parallel=1, fails={n: CUT for n in range(broken, 999)}), spending, chain)
+    model = small()
+    plan = plans(NOVEL.id, library, model, chains=[chain], spending=spending)[chain]
+    events = summed(library, model, spending, chain)
+    answer = answer_of(events)
+    assert isinstance(plan, Plan) and steps(events, "planned")[0].plan == plan
+    assert answer.error is None and 0 < plan.kept <= answer.kept and answer.calls <= plan.calls
+    assert answer.usage.input_tokens <= plan.usage.input_tokens
+    assert answer.usage.output_tokens <= plan.usage.output_tokens
+    whole = plans(NOVEL.id, library, model, chains=[chain], spending=Spending(again=True))[chain]
+    assert isinstance(whole, Plan) and plan.calls + plan.kept == whole.calls
+    assert plan.usage.input_tokens < whole.usage.input_tokens and whole.kept == 0
+
+    done = plans(NOVEL.id, library, model, chains=[chain], spending=spending)[chain]
+    assert isinstance(done, Plan) and (done.calls, done.usage, done.kept) == (0, Usage(), answer.calls + answer.kept)
+    assert done.cost is not None and done.cost.amount == 0 and not small().calls
+    again = summed(library, small(), spending, chain)
+    assert steps(again, "planned")[0].total == 0 and answer_of(again).text == answer.text
+
+
+@pytest.mark.parametrize("chain", ["map_reduce", "refine"])
+def test_what_was_replied_in_another_way_is_not_said_to_be_there(library: Library, chain: str) -> None:
+    spending = Spending(replies=library.replies)
+
+    def planned(ways: Ways) -> tuple[Plan, Answer]:
+        events = list(ask("Who met the traveller?", library, small(), chain=chain, ways=ways, spending=spending))
+        plan = steps(events, "planned")[0].plan
+        assert plan is not None
+        return plan, answer_of(events)
+
+    first = planned(PLAIN)[1]
+    plan, answer = planned(Ways(think=True))
+    assert plan.kept == answer.kept < first.calls, "notes are taken alike, the answer is not"
+    assert planned(PLAIN)[0].calls == 0 and planned(Ways(think=True))[0].calls == 0
 
 
 def test_another_chain_or_model_or_language_has_its_own_replies(library: Library) -> None:

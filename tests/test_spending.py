@@ -94,7 +94,7 @@ def test_a_plan_in_words_says_what_is_not_known() -> None:
         "at most 277 model calls, 402,000 tokens in and 80,700 out, time not known yet, price not known"
     )
     known = Plan(plan.stages, 4000.0, Cost(1.5, "USD"), 12)
-    assert plan_text(known).endswith("about 67 min, 1.50 USD, 12 of the calls already there")
+    assert plan_text(known).endswith("about 67 min, 1.50 USD, 12 more calls already there")
     assert [seconds_text(s) for s in (0.4, 12, 7800)] == ["0.4 s", "12 s", "2 h 10 min"]
 
 
