@@ -48,6 +48,7 @@ class Chain:
     plan: Callable[[Task, Sequence[Source], Model], Plan]
     tasks: frozenset[str]
     closing: Callable[[Task, int, Model], Sequence[Stage]] = lambda task, read, model: ()
+    after: bool = False  # whether it is all that its plan has after the first stage, however much was read
 
     def calls(self, task: Task, sources: Sequence[Source], model: Model) -> int:
         """At most so many calls."""
@@ -75,7 +76,7 @@ CHAINS: Mapping[str, Chain] = {
     "stuff": Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),
     "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH, map_reduce.closing),
     "refine": Chain("refine", refine.refine, refine.at_most, _BOTH),
-    "map_rerank": Chain("map_rerank", map_rerank.map_rerank, map_rerank.at_most, frozenset({"question"})),
+    "map_rerank": Chain("map_rerank", map_rerank.map_rerank, map_rerank.at_most, frozenset({"question"}), after=True),
     "recursive": Chain("recursive", recursive.recursive, recursive.at_most, frozenset({"summary"}), recursive.closing),
 }
 
@@ -292,7 +293,7 @@ def _run(
             guided = Guided(meter, task.question, ways)
             bare = guided.allowed(chain.plan(task, sources, guided))
             meter.bound = meter.calls + bare.calls
-            meter.closing = partial(_closing, chain, task, guided)
+            meter.closing = partial(_closing, chain, task, bare, guided)
             meter.memory = _memory(chain, task, sources, bare, meter, spending)
             plan = announced(bare, chain.run, task, sources, meter, ways, meter.memory, spending)
             yield Step("planned", total=meter.calls + plan.calls, plan=plan)
@@ -359,8 +360,8 @@ def _cost(meter: Meter, spending: Spending) -> Cost | None:
     return spending.price.cost(meter.usage) if spending.price else None
 
 
-def _closing(chain: Chain, task: Task, model: Model, read: int) -> Sequence[Stage]:
-    return chain.closing(task, read, model)
+def _closing(chain: Chain, task: Task, plan: Plan, model: Model, read: int) -> Sequence[Stage]:
+    return plan.stages[1:] if chain.after else chain.closing(task, read, model)
 
 
 def _memory(

@@ -78,8 +78,8 @@ def compare(
 
     The arguments are those of `ask`. Chains run at once where the model takes several calls at once (all together no
     more than it takes), else one after the other. What goes wrong in a chain is its Answer's `error` and costs the
-    others nothing; a library's error is raised before any chain begins. Caps are for all chains together. Closing it
-    stops the model's work.
+    others nothing; a library's error is raised before any chain begins. Caps are for all chains together: each gets its
+    share of what is left, and what one leaves goes to those after it. Closing it stops the model's work.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
     ledger = Ledger(model.name, spending.caps, spending.price)
@@ -160,14 +160,20 @@ def _chains(given: Asked, model: Model, spending: Spending, ledger: Ledger) -> I
     """The events of all chains as they come. Closing it stops the chains."""
     shared = _Shared(model)
 
+    shares = dict(zip(NAMES, ledger.parted(len(NAMES), model.parallel), strict=True))
+
     def chain(name: str, stop: threading.Event, put: Callable[[Of], None]) -> None:
-        began = monotonic()
-        with closed(answer_from(given, shared, name, spending, ledger)) as events:
-            for event in events:
-                if stop.is_set():
-                    return
-                if not (isinstance(event, Step) and event.name == "searched"):  # said once, for all
-                    put(Of(name, event, monotonic() - began))
+        began, share = monotonic(), shares[name]
+        share.start()
+        try:
+            with closed(answer_from(given, shared, name, spending, share)) as events:
+                for event in events:
+                    if stop.is_set():
+                        return
+                    if not (isinstance(event, Step) and event.name == "searched"):  # said once, for all
+                        put(Of(name, event, monotonic() - began))
+        finally:
+            share.done()
 
     yield from side_by_side(NAMES, model.parallel, chain)
 

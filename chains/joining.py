@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chains import budget, calls
-from chains.errors import ContextTooSmall, ModelError
+from chains.errors import CapReached, ContextTooSmall, ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
 from chains.notes import marked, marks, own, shortened
@@ -155,7 +155,8 @@ def finish(round: Round, notes: Sequence[str], model: Model) -> Iterator[Step | 
     except ModelError as broken:
         error = broken
     if error or not wrote:  # what was paid for is given as it is, behind what came of the answer
-        yield Step("lost", text=str(error or ""))
+        if not isinstance(error, CapReached):  # which is no reply, and told in the end
+            yield Step("lost", text=str(error or ""))
         yield Token(("\n\n" if wrote else "") + "\n\n".join(chosen))
     if error:
         raise error

@@ -15,6 +15,8 @@ from chains.speed import Speeds
 from chains.spending import Ledger
 from ingest.replies import Kept
 
+READING = ("map", "score")  # roles whose replies are of no use without a call that follows
+
 
 class Meter:
     """A Model around a model, for one question.
@@ -76,7 +78,7 @@ class Meter:
         if known is not None:
             with self._lock:
                 self.kept += 1
-                self._reading += prompt.role == "map"
+                self._reading += prompt.role in READING
             yield known.text
             yield Finish("length" if known.cut else "stop", Usage(), known.tokens)
             return
@@ -115,20 +117,20 @@ class Meter:
             if self.calls >= self.bound:
                 raise ModelFailed(model=self.name, detail=f"more than the {self.bound} calls that were announced")
             self.calls += 1
-            self._reading += prompt.role == "map"
+            self._reading += prompt.role in READING
             read = self._reading
         need = Usage()
         try:
             if self._ledger.caps:
                 need = Usage(budget.total(prompt, self), prompt.max_tokens)
-                later = self.closing(read) if prompt.role == "map" else ()
+                later = self.closing(read) if prompt.role in READING else ()
                 speed = self._speeds.of(self.name) if self._speeds else None
                 seconds = speed.seconds(later, self.parallel) if speed else 0.0
                 self._ledger.begin(need, sum(stage.calls for stage in later), total(later), seconds)
         except CapReached as error:
             with self._lock:
                 self.calls -= 1
-                self._reading -= prompt.role == "map"
+                self._reading -= prompt.role in READING
                 self.capped = error
             raise
         return need

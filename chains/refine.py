@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from chains import budget, calls, prompts
 from chains.citations import plain
-from chains.errors import ModelError
+from chains.errors import CapReached, ModelError
 from chains.events import Step, Token, Trial
 from chains.models.base import Model
 from chains.notes import marks, own
@@ -149,6 +149,9 @@ def _last(prompt: Prompt, draft: str, given: set[int], model: Model, n: int) -> 
                     yield Token(held)
                 else:
                     yield Trial(token.text)
+    except CapReached:
+        yield Token(draft)
+        raise
     except ModelError as error:
         yield Step("lost", text=str(error))
         if live:  # the screen has half of a new draft: what was whole is given after it

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from chains import compare as module
 from chains.agreement import agreement, figures, share, words
 from chains.compare import NAMES, Compared, Comparison, Of, compare, cut_short
-from chains.errors import ModelError
+from chains.errors import CallsSpent, ModelError, SecondsSpent, TokensSpent
 from chains.events import Answer, Citation, Step
 from chains.models.base import Finish, Usage
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.retrieve import retrieve
+from chains.spending import Caps, Ledger, Spending
 from ingest.document import Passage
 from ingest.errors import EmbedderError
 from ingest.library import Library
@@ -271,3 +272,58 @@ def test_the_library_is_left_alone(library: Library, tmp_path: Path) -> None:
     before = library.version()
     list(compare(QUESTION, library, ScriptedModel(told, parallel=4), k=2))
     assert library.version() == before
+
+
+# ---- caps
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize("cap", [8, 12])
+def test_a_cap_is_shared_fairly(library: Library, parallel: int, cap: int) -> None:
+    """No chain takes all of it: each has its answer, from what its share had room for."""
+    model = ScriptedModel(told, context=1200, parallel=parallel)
+    spending = Spending(Caps(calls=cap))
+    events = list(compare(QUESTION, library, model, k=4, spending=spending))
+    comparison = last(events)
+    assert comparison.calls == model.calls <= cap
+    assert all(answer.text and answer.calls for answer in comparison.answers)
+    by_name = {answer.chain: answer for answer in comparison.answers}
+    assert by_name["stuff"].error is None and isinstance(by_name["map_reduce"].error, CallsSpent)
+    assert "4 pages" in str(by_name["map_reduce"].error) and f"/{cap}" in str(by_name["map_reduce"].error)
+    assert "0 of 0" not in str(events)
+
+
+def test_what_one_leaves_goes_to_the_others() -> None:
+    shares = Ledger("m", Caps(calls=12, tokens=1200)).parted(3, 1)
+    need = Usage(90, 10)
+
+    def taken(part: Ledger) -> int:
+        for n in range(99):
+            try:
+                part.begin(need, 0, Usage(), 0.0)
+            except CallsSpent:
+                return n
+            part.end(need, need)
+        raise AssertionError("it has no end")
+
+    shares[0].start()
+    shares[0].begin(need, 0, Usage(), 0.0)
+    shares[0].end(need, need)
+    shares[0].done()
+    for part, most in zip(shares[1:], (5, 6), strict=True):
+        part.start()
+        assert taken(part) == most
+        part.done()
+    with pytest.raises(TokensSpent, match="cap of 600/1200 tokens"):
+        Ledger("m", Caps(tokens=1200)).parted(2, 2)[0].begin(Usage(600, 1), 0, Usage(), 0.0)
+
+
+def test_time_is_shared_by_those_that_come_one_after_the_other() -> None:
+    one, *others = Ledger("m", Caps(seconds=60)).parted(3, 1)
+    one.start()
+    one.begin(Usage(1, 1), 0, Usage(), 19.0)
+    with pytest.raises(SecondsSpent, match="20/60"):
+        one.begin(Usage(1, 1), 0, Usage(), 21.0)
+    one.done()
+    others[0].start()
+    others[0].begin(Usage(1, 1), 0, Usage(), 29.0)
