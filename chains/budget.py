@@ -102,8 +102,8 @@ def _size(piece: str, model: Model) -> int:
 
 
 def written(text: str, tokens: int) -> str:
-    """What a model wrote, with its own count, where that can be true."""
-    return Written(text, tokens) if len(text) <= tokens * _DENSEST else text
+    """What a model wrote, with its own count, where that can be true: a broken character is several to read."""
+    return Written(text, tokens) if len(text) <= tokens * _DENSEST and "\ufffd" not in text else text
 
 
 def most(n: int, build: Callable[[int], Prompt], model: Model, reserve: int = 0) -> int:

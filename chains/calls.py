@@ -95,7 +95,7 @@ def watched(model: Model, prompt: Prompt, shown: Callable[[str], T]) -> Generato
     text = "".join(pieces).strip()
     if finish is None:
         return Reply(text)
-    return Reply(budget.written(text, finish.tokens), finish.reason == "length")
+    return Reply(budget.written(text, finish.written), finish.reason == "length")
 
 
 def read_all(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Reply | ModelError]]:

@@ -140,5 +140,5 @@ class Meter:
             used = finish.usage
             self._speeds.add(self.name, used.input_tokens, first - began, used.output_tokens, monotonic() - first)
         if self.memory is not None:
-            kept = Kept(text, finish.reason == "length", finish.tokens, finish.usage.input_tokens)
+            kept = Kept(text, finish.reason == "length", finish.written, finish.usage.input_tokens)
             self.memory.put(prompt, kept)

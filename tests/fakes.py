@@ -144,7 +144,7 @@ class ScriptedModel:
                 written += len(_TOKEN.findall(piece))
                 if self.obeys and written > prompt.max_tokens:
                     done = True
-                    yield Finish("length", Usage(size, prompt.max_tokens))
+                    yield Finish("length", Usage(size, prompt.max_tokens), prompt.max_tokens)
                     return
                 if i and self._gate is not None:
                     self._gate.wait(20)
@@ -152,7 +152,7 @@ class ScriptedModel:
             done = True
             if call in self._fails:
                 raise self._fails[call]
-            yield Finish("stop", Usage(size, written))
+            yield Finish("stop", Usage(size, written), written)
         finally:
             with self._lock:
                 self.running -= 1

@@ -33,7 +33,7 @@ from ingest.load import Limits
 from ingest.pipeline import Upload, ingest
 from tests.fakes import HashingEmbedder
 
-CONTEXT = 4000
+CONTEXT, PARALLEL = 4000, 2
 
 
 class Logged:
@@ -89,7 +89,7 @@ def child(folder: Path, spec: str, url: str, log: Path) -> None:
     """One start: sums up the only document in the library."""
     with Library(folder, HashingEmbedder()) as library:
         (record,) = library.records()
-        model = Logged(open_model(spec, api_base=url, context=CONTEXT, parallel=2, seconds=30), log)
+        model = Logged(open_model(spec, api_base=url, context=CONTEXT, parallel=PARALLEL, seconds=30), log)
         spending = Spending(price=FREE, speeds=Speeds(folder / "speeds.json"), replies=library.replies)
         levels = []
         for event in summarize(record.id, library, model, chain="recursive", spending=spending):
@@ -169,7 +169,8 @@ def main() -> int:
         list(ingest([Upload(args.pdf.name, args.pdf)], library, Limits()))
     outcome = run(place / "library", spec, "", place / "log.jsonl", args.kills, args.every)
     print(json.dumps(vars(outcome)))
-    return int(bool(outcome.again or outcome.read_twice or outcome.finished > outcome.announced))
+    lost = outcome.cut > args.kills * PARALLEL  # calls that failed, beyond those that a kill cut off
+    return int(bool(outcome.again or outcome.read_twice or lost or outcome.finished > outcome.announced))
 
 
 if __name__ == "__main__":

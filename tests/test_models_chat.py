@@ -34,7 +34,7 @@ def test_streams_the_pieces_as_they_come_and_says_what_they_cost() -> None:
     with serving([said("The bridge ", "opened in 1884 [1].", bill=(200, 9))]) as server:
         *pieces, last = opened(server).stream(PROMPT)
     assert [piece for piece in pieces if piece] == ["The bridge ", "opened in 1884 [1]."]
-    assert last == Finish("stop", Usage(200, 9))
+    assert last == Finish("stop", Usage(200, 9), 9)
 
 
 def test_the_first_piece_is_here_before_the_last_is_made() -> None:

@@ -111,7 +111,7 @@ def test_a_gguf_behind_llama_cpp_from_the_first_question_to_the_last_token() -> 
         rendered = prompts.render(PROMPT)
         plain = len(rendered.system) + len(rendered.user)
         assert plain // 4 <= model.count(PROMPT) <= plain // 4 + 30
-        assert read(model) == ("The bridge opened in 1884 [1].", Finish("stop", Usage(321, 9)))
+        assert read(model) == ("The bridge opened in 1884 [1].", Finish("stop", Usage(321, 9), 9))
         with pytest.raises(ContextTooSmall, match="3000"):
             list(model.stream(Prompt("answer", "question", "long " * 3000, "en", 60)))
         assert len(server.chats) == 1

@@ -76,7 +76,7 @@ def test_another_provider_s_class_is_used_as_it_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "langchain_groq", module)
     model = open_model("groq:llama", api_key=KEY)
     assert model.context == 5000 and model.name == "groq:llama"
-    assert read(model) == ("60 words", Finish("length", Usage(5, 2)))
+    assert read(model) == ("60 words", Finish("length", Usage(5, 2), 2))
 
 
 @pytest.mark.parametrize(

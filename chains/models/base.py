@@ -24,12 +24,7 @@ class Finish:
 
     reason: Literal["stop", "length"]
     usage: Usage
-    written: int = 0  # tokens of a reply that was there before, which costs nothing now
-
-    @property
-    def tokens(self) -> int:
-        """Of the reply, at most, by its writer's own count."""
-        return self.written or self.usage.output_tokens
+    written: int = 0  # tokens of the reply, at most, by whoever would have to be asked to count it; 0: count it
 
 
 class Model(Protocol):

@@ -60,7 +60,8 @@ class Reply:
                 model=model,
                 detail=f"it used up the {max_tokens} tokens of the reply with thinking; switch its thinking off",
             )
-        return Finish(reason, Usage(self._input or needed, self._output or min(self._raw, max_tokens)))
+        used = Usage(self._input or needed, self._output or min(self._raw, max_tokens))
+        return Finish(reason, used, self._output)
 
     @property
     def input_tokens(self) -> int:
