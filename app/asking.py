@@ -6,11 +6,11 @@ from dataclasses import replace
 from app.conversations import Conversations, Entry, Problem
 from app.jobs import Job, Jobs
 from chains import compare
-from chains.answer import cut_short
 from chains.citations import plain
 from chains.compare import Compared, Comparison, Of
 from chains.events import Answer, Event, Step
 from chains.prompts import Turn
+from chains.stopped import cut_short
 from ingest.errors import PagewiseError
 
 Told = Event | Compared  # what a job tells: of one chain, or of all

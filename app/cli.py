@@ -181,6 +181,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from chains import answer as chains
     from chains.events import Answer
     from chains.retrieve import Scope
+    from chains.stopped import cut_short
     from chains.ways import Ways
 
     chain, second, plain = args.chain or settings.chain, reranker(settings), ways(settings)
@@ -209,7 +210,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             )
 
         def cut(line: Line) -> "Callable[[Sequence[Event], float], Answer]":
-            return lambda seen, seconds: chains.cut_short(seen, line.question, chain, mind.name, seconds)
+            return lambda seen, seconds: cut_short(seen, line.question, chain, mind.name, seconds)
 
         def one(line: Line) -> tuple[dict[str, object], int]:
             answer = _follow(events(line), lambda event: None, Answer, cut(line))
@@ -270,6 +271,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.wiring import library, model, speeds, spending
     from chains import answer as chains
     from chains.events import Answer
+    from chains.stopped import cut_short
 
     with library(settings) as lib:
         record = lib.find(args.document)
@@ -292,7 +294,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             events,
             screen.show,
             Answer,
-            lambda seen, seconds: chains.cut_short(seen, record.title, args.chain, mind.name, seconds),
+            lambda seen, seconds: cut_short(seen, record.title, args.chain, mind.name, seconds),
         )
         if args.json:
             write_json(out, summary_json(record.name, answer))

@@ -12,7 +12,7 @@ from chains.errors import CapReached, ModelFailed, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.guided import Guided
-from chains.look import CALLS, Looked, bound, look
+from chains.look import Looked, bound, look
 from chains.memory import Memory
 from chains.memory import scope as work
 from chains.meter import Meter
@@ -22,6 +22,7 @@ from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.spending import FREELY, Cost, Ledger, Spending
+from chains.stopped import behind
 from chains.tasks import RERANK, Rerank, Task
 from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
@@ -71,7 +72,6 @@ class Asked:
 
 
 _BOTH = frozenset({"question", "summary"})
-_NOTING = ("map_reduce", "recursive")  # those that make a call for each source they have read
 CHAINS: Mapping[str, Chain] = {
     "stuff": Chain("stuff", stuff.stuff, stuff.at_most, _BOTH),
     "map_reduce": Chain("map_reduce", map_reduce.map_reduce, map_reduce.at_most, _BOTH, map_reduce.closing),
@@ -178,54 +178,6 @@ def plans(
     return found
 
 
-def cut_short(events: Sequence[Event], question: str, chain: str, model: str, seconds: float) -> Answer:
-    """The stopped answer, from the events that had come before a caller closed the iterator.
-
-    Its calls and tokens are those whose outcome had been told; of the call that was cut off nothing is known then.
-    """
-    sources: tuple[Source, ...] = ()
-    given: set[int] = set()
-    searched, calls, writing, kept, last = "", 0, False, 0, Step("searched")
-    begun = chain != "map_rerank"  # the call that writes; where map_rerank scores first, there is a best source
-    for event in events:
-        if isinstance(event, Step):
-            last = event
-            kept = event.done if event.name == "resumed" else kept
-            given.update(source.n for source in event.sources if event.name != "searched")
-            if event.name == "searched":
-                sources = event.sources
-            elif event.name == "condensed":
-                searched = event.text
-            begun = begun or event.name == "best"
-            calls += event.name in CALLS
-            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain in _NOTING)
-        writing = writing or isinstance(event, Token)
-    text = "".join(event.text for event in events if isinstance(event, Token))
-    drafts = [event.text for event in events if isinstance(event, Step) and event.name == "drafted"]
-    reader = citations.read(text if text.strip() or not drafts else drafts[-1], given)
-    found = citations.cite(reader, sources)
-    reasoned = [event for event in events if isinstance(event, Step) and event.name == "reasoned" and event.text]
-    return Answer(
-        question=question,
-        text=reader.text,
-        citations=found,
-        sources=sources,
-        refused=False,
-        chain=chain,
-        model=model,
-        calls=max(0, calls + (writing and begun) - kept),
-        seconds=seconds,
-        usage=last.usage,
-        stopped=True,
-        searched=searched,
-        figures=figures(reader.text, question, found, sources),
-        unsourced=unsourced(reader.text, sources, whole=False),
-        reasoning=_behind(reasoned, {claim.n for claim in reader.claims}),
-        cost=last.cost,
-        kept=kept,
-    )
-
-
 def _chain(name: str, task: str) -> Chain:
     chain = CHAINS.get(name)
     if chain is None or task not in chain.tasks:
@@ -325,7 +277,7 @@ def _run(
             yield _so_far(Step("resumed", meter.kept, meter.bound), meter, spending)
     if rest := reader.close():
         yield Token(rest)
-    thoughts = _behind(reasoned, {claim.n for claim in reader.claims})
+    thoughts = behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if error is None or isinstance(error, CapReached):
         error = _capped(meter.capped, sources, given if meter.calls + meter.kept else ())
@@ -343,12 +295,6 @@ def _run(
     used, cost = meter.usage, _cost(meter, spending)
     took = monotonic() - started
     yield replace(answer, calls=meter.calls, seconds=took, usage=used, cost=cost, kept=meter.kept)
-
-
-def _behind(reasoned: Sequence[Step], cited: Collection[int]) -> tuple[str, ...]:
-    """Of what was reasoned in several calls, that of those whose sources the answer cites; all where it cites none."""
-    mine = [step for step in reasoned if not step.sources or any(source.n in cited for source in step.sources)]
-    return tuple(step.text for step in mine or reasoned)
 
 
 def _so_far(step: Step, meter: Meter, spending: Spending) -> Step:

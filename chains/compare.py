@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from time import monotonic
 
-from chains import answer
+from chains import answer, stopped
 from chains.agreement import Agreement, agreement
 from chains.answer import CHAINS, Asked, answer_from
 from chains.calls import closed, side_by_side
@@ -108,7 +108,7 @@ def cut_short(events: Sequence[Compared], question: str, model: str, seconds: fl
             answers.append(last)
             continue
         came = [sources, *(one.event for one in told)]
-        cut = answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
+        cut = stopped.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
         answers.append(replace(cut, searched=searched))
     return _whole(question, searched, answers, before, Usage(), seconds, None)
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from chains.answer import ask, cut_short, summarize
+from chains.answer import ask, summarize
 from chains.compare import NAMES as CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
+from chains.spending import Price, Spending
+from chains.stopped import cut_short
 from ingest.document import Document
 from ingest.errors import UnknownDocument
 from ingest.library import Library
@@ -287,3 +289,22 @@ def test_files_of_the_library_are_left_alone(library: Library, tmp_path: Path) -
     list(ask("Which lake is green?", library, ScriptedModel(told)))
     list(summarize(LAKES.id, library, ScriptedModel(told)))
     assert library.version() == before
+
+
+@pytest.mark.parametrize("chain", ["stuff", "refine", "map_rerank", "map_reduce"])
+def test_a_stopped_answer_counts_the_call_that_was_cut_off(library: Library, chain: str) -> None:
+    """About as much as it took; one that had not begun to write took nothing."""
+    spending = Spending(price=Price(1_000_000, 1_000_000, "USD"))
+    model = ScriptedModel(told)
+    events = list(ask("Which lake is green?", library, model, chain=chain, spending=spending))
+    whole, told_first = events[-1], next(n for n, event in enumerate(events) if isinstance(event, Token) and event.text)
+    assert isinstance(whole, Answer) and whole.cost is not None
+    end = max(n for n, event in enumerate(events) if isinstance(event, Token))
+    stopped = cut_short(events[: end + 1], "Which lake is green?", chain, model.name, 1.0)
+    assert 0.3 < stopped.usage.input_tokens / whole.usage.input_tokens < 3
+    assert 0.05 < stopped.usage.output_tokens / whole.usage.output_tokens < 3, "its quotes are not in the text"
+    assert stopped.calls == whole.calls and stopped.cost is not None
+    assert 0.3 < stopped.cost.amount / whole.cost.amount < 3
+    earlier = cut_short(events[:told_first], "Which lake is green?", chain, model.name, 1.0)
+    assert earlier.usage.output_tokens < stopped.usage.output_tokens
+    assert earlier.calls < stopped.calls or chain == "refine"

@@ -15,10 +15,10 @@ import pytest
 
 from app import cli
 from app.terminal import with_chain
-from chains.answer import cut_short
 from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token
 from chains.prompts import Prompt
+from chains.stopped import cut_short
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import HARBOUR, harbour_pdfs
 from tests.pdfs import PICTURE, encrypted_pdf, make_pdf

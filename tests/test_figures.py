@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.terminal import figures_line
-from chains.answer import cut_short
 from chains.citations import cite, read
 from chains.events import Event, Figure, Step, Token
 from chains.figures import figures
 from chains.prompts import Source
+from chains.stopped import cut_short
 from ingest.document import Chunk, Passage, Span
 from tests.sources import source
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.answer import Asked, answer_from, cut_short
+from chains.answer import Asked, answer_from
 from chains.compare import NAMES as CHAINS
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Step, Token
@@ -17,6 +17,7 @@ from chains.models.base import Finish
 from chains.models.thoughts import Thoughts
 from chains.prompts import Example, Prompt, render
 from chains.refusal import NOT_FOUND
+from chains.stopped import cut_short
 from chains.ways import PLAIN, Ways
 from tests.fakes import ScriptedModel
 from tests.sources import QUESTION, source, steps, text, told

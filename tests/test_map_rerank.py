@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from chains import budget
-from chains.answer import CHAINS, Asked, answer_from, cut_short
+from chains.answer import CHAINS, Asked, answer_from
 from chains.errors import ContextTooSmall, StreamCut
 from chains.events import Answer, Token
 from chains.prompts import Prompt
 from chains.refusal import NOT_FOUND, is_refusal
+from chains.stopped import cut_short
 from chains.tasks import Rerank, Task
 from tests.fakes import ScriptedModel
 from tests.sources import CUT, QUESTION, by_role, run, sources, steps, text, told, words

@@ -6,10 +6,11 @@ import pytest
 
 from app.writing import CURSOR, Writing
 from chains import citations, refine
-from chains.answer import CHAINS, answer_from, asked, cut_short
+from chains.answer import CHAINS, answer_from, asked
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Step, Token
 from chains.refusal import NOT_FOUND, UNCHANGED
+from chains.stopped import cut_short
 from tests.fakes import ScriptedModel
 from tests.sources import CUT, QUESTION, SUMMARY, by_role, run, seen, sources, steps, text, told, words
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains import ways
-from chains.answer import ask, cut_short
+from chains.answer import ask
 from chains.compare import NAMES as CHAINS
 from chains.compare import Comparison, Of, compare
 from chains.compare import cut_short as cut_comparison
@@ -20,6 +20,7 @@ from chains.look import beside, in_turn
 from chains.models.extractive import Extractive
 from chains.prompts import Prompt, Turn, render
 from chains.retrieve import retrieve
+from chains.stopped import cut_short
 from chains.ways import PLAIN, Ways
 from ingest.document import Passage
 from ingest.errors import EmbedderError
