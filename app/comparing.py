@@ -5,7 +5,7 @@ from typing import TextIO
 
 from app.costs import cost_json
 from app.output import how_json
-from app.terminal import citation_lines, figures_line, page_text, step_text, unsourced_lines
+from app.terminal import citation_lines, figures_line, notes_lines, page_text, step_text, unsourced_lines
 from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
@@ -83,10 +83,10 @@ class Board:
         self._said.add(answer.chain)
         if self._out is not None:
             self._out.write(f"{answer.chain}\n")
+            below = (*notes_lines(answer), *figures_line(answer), *unsourced_lines(answer))
             cited = citation_lines(answer, self._out.isatty())
             self._out.writelines(
-                f"  {visible(line)}".rstrip() + "\n"
-                for line in (*answer.text.split("\n"), *figures_line(answer), *unsourced_lines(answer), *cited)
+                f"  {visible(line)}".rstrip() + "\n" for line in (*answer.text.split("\n"), *below, *cited)
             )
             self._out.write("\n")
             self._out.flush()

@@ -113,8 +113,8 @@ def _figure_json(figure: Figure) -> dict[str, object]:
 
 
 def how_json(answer: Answer) -> dict[str, object]:
-    """What an answer and a summary say alike. `reasoning`, `stopped` and `error` stand there only where there is "
-    "such."""
+    """What an answer and a summary say alike. `reasoning`, `cut`, `language` (another one than was asked for),
+    `stopped` and `error` stand there only where there is such."""
     usage = {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens}
     return {
         "chain": answer.chain,
@@ -134,6 +134,8 @@ def how_json(answer: Answer) -> dict[str, object]:
         "unsourced": [{"text": answer.text[start:end], "start": start, "end": end} for start, end in answer.unsourced],
         "figures": [_figure_json(figure) for figure in answer.figures],
         **({"reasoning": list(answer.reasoning)} if answer.reasoning else {}),
+        **({"cut": True} if answer.cut else {}),
+        **({"language": answer.foreign} if answer.foreign else {}),
         **({"stopped": True} if answer.stopped else {}),
         **({"error": str(answer.error)} if answer.error else {}),
     }

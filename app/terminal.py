@@ -14,6 +14,7 @@ from ingest.fold import find
 from ingest.library import Receipt
 from ingest.plural import some
 
+LANGUAGES = {"en": "English", "zh": "Chinese"}
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
@@ -148,6 +149,7 @@ def with_chain(typed: Sequence[str], chain: str) -> str:
 
 
 def _below(answer: Answer, terminal: bool) -> Iterator[str]:
+    yield from notes_lines(answer)
     yield from figures_line(answer)
     yield from unsourced_lines(answer)
     if answer.dropped:
@@ -161,6 +163,14 @@ def _below(answer: Answer, terminal: bool) -> Iterator[str]:
         yield "The closest passages:"
         for source in answer.sources[:3]:
             yield from passage_lines(source.passage)
+
+
+def notes_lines(answer: Answer) -> Iterator[str]:
+    """What is odd about the reply as a whole."""
+    if answer.cut:
+        yield "The reply was cut: it reached the longest that it may be"
+    if answer.foreign:
+        yield f"The answer is in {LANGUAGES[answer.foreign]}, which was not asked for"
 
 
 def figures_line(answer: Answer) -> Iterator[str]:

@@ -8,7 +8,7 @@ from time import monotonic
 from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff
 from chains.announce import announced
 from chains.calls import closed
-from chains.errors import CapReached, ModelFailed, UnknownChain
+from chains.errors import CapReached, NoReply, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.guided import Guided
@@ -24,6 +24,7 @@ from chains.retrieve import ALL, Scope, retrieve
 from chains.spending import FREELY, Cost, Ledger, Spending
 from chains.stopped import behind
 from chains.tasks import RERANK, Rerank, Task
+from chains.tongue import written_in
 from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
 from chains.whole import documents as documents_of
@@ -282,7 +283,7 @@ def _run(
     if error is None or isinstance(error, CapReached):
         error = _capped(meter.capped, sources, given if meter.calls + meter.kept else ())
     if sources and error is None and not reader.text:
-        error = ModelFailed(model=meter.name, detail="its reply was empty")
+        error = NoReply(model=meter.name)
     if error is None and (not sources or refusal.is_refusal(reader.text)):
         answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
     else:
@@ -290,6 +291,8 @@ def _run(
         held = figures(reader.text, answer.question, found, sources)
         alone = unsourced(reader.text, sources, whole=error is None)
         answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
+        said = written_in(citations.plain(reader.text))
+        answer = replace(answer, cut=meter.was_cut(reader.text), foreign=said if said != task.language else None)
         if found:
             yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)
     used, cost = meter.usage, _cost(meter, spending)

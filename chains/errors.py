@@ -76,6 +76,16 @@ class MoneySpent(CapReached):
     remedy = "What was read is kept; go on with a higher cap (--max-cost or PAGEWISE_MAX_COST)."
 
 
+class NoReply(ModelFailed):
+    text = "The model {model!r} gave an empty reply."
+    remedy = "Ask again; if it goes on, choose another model."
+
+
+class OnlyThoughts(ModelFailed):
+    text = "The model {model!r} wrote {tokens} tokens of thinking and no answer."
+    remedy = "Switch its thinking off where its server can do that, or choose another model."
+
+
 class PackageMissing(ModelError):
     text = "The provider {provider!r} needs the package {package!r}."
     remedy = "Install it: `.venv/bin/pip install -c constraints.txt {package}`."

@@ -5,7 +5,7 @@ from typing import Literal
 
 from chains.models.base import Usage
 from chains.plan import Plan
-from chains.prompts import Source
+from chains.prompts import Language, Source
 from chains.spending import Cost
 from ingest.errors import PagewiseError
 
@@ -122,6 +122,8 @@ class Answer:
     reasoning: tuple[str, ...] = ()  # what the model reasoned on the way to it, a text a call; no part of the answer
     cost: Cost | None = None  # None: the model's price is not known
     kept: int = 0  # calls of an earlier start that did not have to be made again
+    cut: bool = False  # the model's reply ended at the longest that it may be, perhaps in the middle of a sentence
+    foreign: Language | None = None  # the language that it is in, where another one was asked for
 
     @property
     def verified(self) -> int:

@@ -6,6 +6,7 @@ from time import monotonic
 
 from chains import budget, prompts
 from chains.calls import closed
+from chains.citations import plain
 from chains.errors import CapReached, ModelFailed
 from chains.memory import Memory
 from chains.models.base import Finish, Model, Usage
@@ -15,6 +16,7 @@ from chains.speed import Speeds
 from chains.spending import Ledger
 from ingest.replies import Kept
 
+_END = 60  # characters by which the end of a reply is known again
 READING = ("map", "score")  # roles whose replies are of no use without a call that follows
 
 
@@ -40,6 +42,12 @@ class Meter:
         self.kept = 0  # replies that were there already
         self.usage = Usage()
         self.capped: CapReached | None = None
+        self._cut: list[str] = []  # replies that ended at the longest that they may be
+
+    def was_cut(self, text: str) -> bool:
+        """Whether the text, of an answer, ends where a reply was cut."""
+        end = plain(text).rstrip()[-_END:]
+        return any(end and plain(reply).rstrip().endswith(end) for reply in self._cut)
 
     @property
     def name(self) -> str:
@@ -79,6 +87,8 @@ class Meter:
             with self._lock:
                 self.kept += 1
                 self._reading += prompt.role in READING
+            if known.cut:
+                self._cut.append(known.text)
             yield known.text
             yield Finish("length" if known.cut else "stop", Usage(), known.tokens)
             return
@@ -136,6 +146,8 @@ class Meter:
         return need
 
     def _finished(self, prompt: Prompt, text: str, finish: Finish, began: float, first: float) -> None:
+        if finish.reason == "length":
+            self._cut.append(text)
         if self._speeds is not None and first:
             used = finish.usage
             self._speeds.add(self.name, used.input_tokens, first - began, used.output_tokens, monotonic() - first)

@@ -7,6 +7,7 @@ and write in English?" ask for none.
 import re
 
 from chains.prompts import Language
+from ingest.tokens import han_share
 
 _LANGUAGE = r"(?:simplified |mandarin )?(?P<{0}>chinese|mandarin|english|中文|英文)(?: language)?"
 _HAN_LANGUAGE = r"(?P<{0}>简体中文|中文|汉语|普通话|英文|英语|chinese|english)"
@@ -50,6 +51,8 @@ _ASKED = tuple(
         rf"[\s。.！!）)]*$",
     )
 )
+_LEAST = 20  # letters in which a language shows; a name or a number is in none
+_FEW, _MOST = 0.05, 0.5  # shares of Chinese among the letters, up to which and from which a text is one or the other
 _CHINESE = re.compile(r"chinese|mandarin|中|汉|普通", re.IGNORECASE)
 
 
@@ -69,3 +72,11 @@ def asked_for(question: str) -> tuple[str, Language | None]:
         language: Language = "zh" if _CHINESE.search("".join(groups.values())) else "en"
         return (rest if re.search(r"\w", rest) else ""), language
     return question, None
+
+
+def written_in(text: str) -> Language | None:
+    """The language of an answer; None where it is too short, or too mixed, to say."""
+    letters, share = sum(c.isalpha() for c in text), han_share(text)
+    if share >= _MOST and letters * 4 >= _LEAST:  # a Chinese character says as much as some letters
+        return "zh"
+    return "en" if share <= _FEW and letters >= _LEAST else None

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from app.output import how_json
+from app.terminal import notes_lines
 from chains.answer import ask, summarize
 from chains.compare import NAMES as CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
-from chains.prompts import Prompt, Turn
+from chains.prompts import Language, Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.spending import Price, Spending
 from chains.stopped import cut_short
@@ -308,3 +310,42 @@ def test_a_stopped_answer_counts_the_call_that_was_cut_off(library: Library, cha
     earlier = cut_short(events[:told_first], "Which lake is green?", chain, model.name, 1.0)
     assert earlier.usage.output_tokens < stopped.usage.output_tokens
     assert earlier.calls < stopped.calls or chain == "refine"
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_reply_that_was_cut_is_said_to_be_cut(library: Library, chain: str) -> None:
+    """By whichever call the answer was written; that notes were cut is no matter."""
+
+    def reply(prompt: Prompt) -> str:
+        long = prompt.role in ("answer", "reduce", "refine", "map")
+        marks = " ".join(f"So it is, says source {source.n} [{source.n}]." for source in prompt.sources[:1])
+        return f"Score: 90\n{prompt.draft}{marks}" + (" It is green." * 400 + " [1]" if long else "")
+
+    (cut,) = [event for event in ask("Which lake is green?", library, ScriptedModel(reply), chain=chain)][-1:]
+    assert isinstance(cut, Answer) and cut.error is None and cut.cut
+    (whole,) = [event for event in ask("Which lake is green?", library, ScriptedModel(told), chain=chain)][-1:]
+    assert isinstance(whole, Answer) and not whole.cut
+    assert "The reply was cut" in "".join(notes_lines(cut)) and not list(notes_lines(whole))
+    assert how_json(cut)["cut"] is True and "cut" not in how_json(whole)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reply", "foreign"),
+    [
+        ("zh", "The second lake is green and very deep [1].", "en"),
+        ("en", "第二个湖是绿色的，而且很深 [1]。", "zh"),
+        ("zh", "第二个湖叫 Beta，是绿色的 [1]。", None),
+        ("en", "The lake Beta (贝塔湖) is the green one [1].", None),
+        ("zh", "Beta [1]", None),
+        ("en", "1189 [1]", None),
+    ],
+)
+def test_an_answer_in_another_language_is_said_to_be_in_it(
+    library: Library, wanted: Language, reply: str, foreign: Language | None
+) -> None:
+    """In one line, without another call."""
+    model = ScriptedModel(lambda prompt: reply)
+    answer = list(ask("Which lake is green?", library, model, language=wanted))[-1]
+    assert isinstance(answer, Answer) and answer.foreign == foreign and model.calls == 1
+    assert len(list(notes_lines(answer))) == (foreign is not None)
+    assert how_json(answer).get("language") == foreign

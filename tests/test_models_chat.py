@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains import prompts
-from chains.errors import (
-    ModelFailed,
-)
+from chains.errors import ModelFailed, OnlyThoughts
+from chains.meter import Meter
 from chains.models import chat
 from chains.models.base import Finish, Usage
+from chains.models.rows import Row
 from chains.models.thoughts import Thoughts
 from tests.asking import KEY, PROMPT, broken, opened, read
 from tests.servers import Reply, Request, chunk, refused, said, serving, usage
@@ -100,10 +101,25 @@ def test_thoughts_are_left_out_even_when_the_tags_come_in_parts() -> None:
         assert read(opened(server))[0] == "In 1884 <b>[1]."
 
 
-def test_a_reply_of_nothing_but_thoughts_is_no_answer() -> None:
-    with serving([said("<think>", "hm", finish="length")]) as server:
-        text, error = broken(opened(server))
-    assert text == "" and isinstance(error, ModelFailed) and "thinking" in str(error)
+@pytest.mark.parametrize("finish", ["length", "stop"])
+@pytest.mark.parametrize("pieces", [("<think>", "hm"), ("<think>", "hm", "</think>", "\n")])
+def test_a_reply_of_nothing_but_thoughts_says_what_it_was_and_what_to_do(pieces: tuple[str, ...], finish: str) -> None:
+    """It is paid for."""
+    with serving([said(*pieces, finish=finish, bill=(200, 90))]) as server:
+        meter = Meter(opened(server))
+        meter.bound = 1
+        with pytest.raises(OnlyThoughts, match=r"90 tokens of thinking and no answer.*Switch its thinking off"):
+            list(meter.stream(PROMPT))
+        assert meter.usage == Usage(200, 90)
+
+
+def test_a_local_reply_of_nothing_but_thoughts_is_known_as_one() -> None:
+    for texts, only in ((["<think>", "hm"], True), (["<think>hm</think>", " Blue."], False), ([""], False)):
+        row = Row([1], 9, False, lambda piece: None, threading.Event())
+        for text in texts:
+            row.show(text)
+        row.finish(False)
+        assert row.only_thoughts == only
 
 
 @given(st.lists(st.sampled_from(["<", "<think>", "</think>", "</thi", "nk>", "a", " ", "\n", "<thinking>", "x<t"])))

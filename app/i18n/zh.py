@@ -84,6 +84,9 @@ TEXTS = {
     "answer.figures.computed": "；{n} 个由计算得出（{formulas}）",
     "answer.figures.unsupported": "；未找到：{figures}",
     "answer.no_quotes": "没有一句引自页面原文，采用之前请自行核对。",
+    "answer.cut": "回复达到了长度上限，在此中断。",
+    "answer.foreign.en": "回答用的是英文，而不是所要求的语言。",
+    "answer.foreign.zh": "回答用的是中文，而不是所要求的语言。",
     "answer.dropped.one": "有 {n} 个标记没有对应来源，已去掉",
     "answer.dropped.other": "有 {n} 个标记没有对应来源，已去掉",
     "answer.mark": "[{n}] 第 {page} 页",
@@ -338,6 +341,8 @@ ERRORS = {
     "ModelTimeout": "{url} 的模型 {seconds:.0f} 秒没有应答。已收到的内容保留。请再问一次，"
     "或调高 PAGEWISE_API_SECONDS。",
     "ModelFailed": "模型 {model!r} 出错（{detail}）。已收到的内容保留。请再问一次；若仍然出错，请换一个模型。",
+    "NoReply": "模型 {model!r} 的回复是空的。请再问一次；若仍然如此，请换一个模型。",
+    "OnlyThoughts": "模型 {model!r} 写了 {tokens} 个词元的思考，却没有给出答案。请在其服务中关闭思考，或换一个模型。",
     "PackageMissing": "提供商 {provider!r} 需要安装包 {package!r}。请安装："
     "`.venv/bin/pip install -c constraints.txt {package}`。",
     "ExtraMissing": "{setting} 需要安装包 {package!r}，目前没有安装。请安装："

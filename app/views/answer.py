@@ -204,6 +204,10 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
     elif answer.text and not answer.stopped:
         st.caption(f":material/rule: {words('answer.no_quotes')}")
         _figures(words, answer)
+    if answer.cut:
+        st.caption(f":material/content_cut: {words('answer.cut')}")
+    if answer.foreign:
+        st.caption(f":material/translate: {words('answer.foreign.' + answer.foreign)}")
     if answer.unsourced:
         st.caption(f"{safe.SIGN} {words.count('answer.unsourced', len(answer.unsourced))}")
     if answer.dropped:

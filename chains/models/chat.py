@@ -19,6 +19,7 @@ from chains.errors import (
     ModelError,
     ModelTimeout,
     ModelUnreachable,
+    OnlyThoughts,
     UnknownModel,
 )
 from chains.models import address, providers, trouble
@@ -159,7 +160,10 @@ class Chat:
                 if not stopped.is_set():
                     sane = 0 < reply.input_tokens <= asked.context
                     billed = reply.input_tokens if sane else budget.total(prompt, self)  # mostly counted before
-                    put(reply.finish(self.name, billed, prompt.max_tokens, asked.context))
+                    finish = reply.finish(self.name, billed, prompt.max_tokens, asked.context)
+                    put(finish)  # it is paid for
+                    if reply.only_thoughts:
+                        raise OnlyThoughts(model=self.name, tokens=finish.usage.output_tokens)
                     self._learn(reply.input_tokens - needed)
                     if self._found is not None and not self._found.told:
                         self._found = None  # now that the model is loaded, the server knows

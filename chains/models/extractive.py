@@ -68,15 +68,14 @@ class Extractive:
 
     def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
         """Sentence by sentence; the reply ends before one that would make it longer than max_tokens."""
-        used, cut = 0, False
+        used = 0
         for piece in self._reply(prompt):
             size = _count(piece)
             if used and used + size > prompt.max_tokens:
-                cut = True
-                break
+                break  # at the end of a sentence
             used += size
             yield piece
-        yield Finish("length" if cut else "stop", Usage(self.count(prompt), used))
+        yield Finish("stop", Usage(self.count(prompt), used))
 
     def _reply(self, prompt: Prompt) -> Iterator[str]:
         if prompt.role == "condense":

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chains import prompts
-from chains.errors import ContextTooSmall, ModelFailed
+from chains.errors import ContextTooSmall, ModelFailed, OnlyThoughts
 from chains.models.base import Finish
 from chains.models.batches import Batches
 from chains.models.estimate import bound
@@ -86,6 +86,8 @@ class Local:
                     return
             if row.error is not None:
                 raise self._loader.failed(row.error) from row.error
+            if row.only_thoughts and not stopped.is_set():
+                raise OnlyThoughts(model=self.name, tokens=row.made)
 
         yield from pump(work)
 

@@ -55,13 +55,13 @@ class Reply:
         if self.reason in _FILTERED:
             raise ModelFailed(model=model, detail=f"the provider's content filter broke off the reply: {self.reason}")
         reason: Literal["stop", "length"] = "length" if self.reason in _LENGTH else "stop"
-        if reason == "length" and self._blank and self._thoughts.seen:
-            raise ModelFailed(
-                model=model,
-                detail=f"it used up the {max_tokens} tokens of the reply with thinking; switch its thinking off",
-            )
         used = Usage(self._input or needed, self._output or min(self._raw, max_tokens))
         return Finish(reason, used, self._output)
+
+    @property
+    def only_thoughts(self) -> bool:
+        """Whether there was nothing but thinking in it."""
+        return self._blank and self._thoughts.seen
 
     @property
     def input_tokens(self) -> int:

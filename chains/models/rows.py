@@ -23,14 +23,23 @@ class Row:
         self.error: Exception | None = None
         self.made = 0  # tokens of the reply so far
         self._put, self._thoughts = put, Thoughts(inside)
+        self._blank = True
+
+    @property
+    def only_thoughts(self) -> bool:
+        """Whether there was nothing but thinking in it."""
+        return self._blank and self._thoughts.seen and bool(self._thoughts.text.strip())
 
     def show(self, text: str) -> None:
-        self._put(self._thoughts.feed(text))
+        shown = self._thoughts.feed(text)
+        self._blank = self._blank and not shown.strip()
+        self._put(shown)
 
     def finish(self, ended: bool) -> None:
         """`ended`: the model ended it, not the limit."""
         if not self.stopped.is_set():
             if rest := self._thoughts.close():
+                self._blank = self._blank and not rest.strip()
                 self._put(rest)
             self._put(Finish("stop" if ended else "length", Usage(len(self.tokens), self.made)))
         self.done.set()
