@@ -11,6 +11,7 @@ from chains.citations import cite, read
 from chains.models.base import Finish
 from chains.models.extractive import Extractive, condensed
 from chains.prompts import Prompt, Role, Source, Turn
+from chains.reader.network import open_reader
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
 from chains.scores import read as read_vote
 from chains.tasks import Task
@@ -264,3 +265,23 @@ def test_a_cell_is_given_with_its_row_and_the_head_of_its_column(
     first = cite(read(reply(asked, Extractive(reader=reader)), {1, 2}), asked.sources)[0]
     assert (first.n, first.span, first.verified) == (2, cell, True)
     assert "2018 2017 2016" in first.quote
+
+
+@pytest.mark.parametrize("model", [Extractive(), Extractive(reader=open_reader("built-in"))])
+@pytest.mark.parametrize("role", ["answer", "refine"])
+def test_no_half_of_a_question_is_left_out(model: Extractive, role: Role) -> None:
+    asked = prompt(role, "When was the harbour of Hamburg founded and when was the Church of Our Lady rebuilt?", RIVER)
+    said = reply(asked, model)
+    assert "1189" in said and "2005" in said and said.index("1189") < said.index("2005")
+
+
+def test_of_a_half_that_nothing_answers_the_other_is_given() -> None:
+    asked = prompt("answer", "When was the harbour of Hamburg founded and what did Napoleon say of tulips?", RIVER)
+    assert "1189" in reply(asked) and not is_refusal(reply(asked))
+    neither = prompt("answer", "What did Napoleon say of tulips and who is the king of Narnia?", RIVER)
+    assert is_refusal(reply(neither))
+
+
+def test_both_halves_of_a_chinese_question() -> None:
+    said = reply(prompt("answer", "公司总部设在哪里以及研发投入是多少？", COMPANY))
+    assert "呼和浩特" in said and "1.14亿元" in said

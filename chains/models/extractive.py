@@ -7,17 +7,18 @@ beside those, so every sentence of it stands on its page.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from chains.citations import mark
 from chains.models.answers import Answering, chosen, given_parts, in_chinese, in_tables, read, several
 from chains.models.base import Finish, Usage
 from chains.models.reworded import broadened, taken_apart
 from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
-from chains.prompts import Prompt, Turn
+from chains.prompts import Prompt, Source, Turn
 from chains.question import subject_words, years
 from chains.reader.base import Reader
 from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED
-from chains.rerank import knows
+from chains.rerank import knows, squeezed
 from ingest.embed import Embedder
 from ingest.tokens import language, tokens
 
@@ -83,21 +84,57 @@ class Extractive:
         elif prompt.role == "broaden":
             yield broadened(prompt.question)
         elif prompt.role == "split":
-            first, *more = taken_apart(prompt.question)
-            yield "\n".join([first, *(condensed(part, (Turn(first, ""),)) for part in more)])
+            yield "\n".join(_parts(prompt.question))
         elif prompt.task == "summary":
             yield from self._summary(prompt)
         else:
             yield from self._answer(prompt)
 
     def _answer(self, prompt: Prompt) -> Iterator[str]:
+        if prompt.role in ("rerank", "score"):
+            picked, prior, evidence, reader = self._found(prompt)
+            if prompt.role == "rerank":
+                yield from _written(picked, prompt)
+            score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
+            yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
+            return
+        asked = _parts(prompt.question)
+        picked = self._believed(prompt, asked) or (self._believed(prompt, [prompt.question]) if len(asked) > 1 else [])
+        before = {sentence.text for sentence in sentences_in(prompt.draft)}
+        if picked and not (before and {sentence.text for sentence in picked} == before):
+            yield from _written(picked, prompt)
+        elif picked or (prompt.draft and prompt.role != "map"):
+            yield UNCHANGED[prompt.language]
+        else:
+            yield NOTHING[prompt.language] if prompt.role == "map" else NOT_FOUND[prompt.language]
+
+    def _believed(self, prompt: Prompt, asked: Sequence[str]) -> list[Sentence]:
+        """What answers each of these questions, none said twice; nothing of one that it does not believe in."""
+        kept: list[Sentence] = []
+        for question in asked:
+            picked, _, evidence, reader = self._found(self._apart(prompt, question) if len(asked) > 1 else prompt)
+            if evidence >= (READ if reader else BELIEVED) * ENOUGH.get(prompt.role, 1.0):
+                kept += [one for one in picked if not any(same(one.text, other.text) for other in kept)]
+        return kept
+
+    def _apart(self, prompt: Prompt, question: str) -> Prompt:
+        """The prompt for one part of its question: the search's scores are the whole's, so the reader gives its own."""
+        part = replace(prompt, question=question)
+        if self._reader is None or not knows(self._reader, question) or not prompt.sources:
+            return part
+        readings = self._reader.read(question, [source.text for source in prompt.sources])
+        scores = [(squeezed(reading.fit) + reading.p_answers) / 2 for reading in readings]
+        scored = zip(prompt.sources, scores, strict=True)
+        return replace(part, sources=tuple(Source(s.n, replace(s.passage, score=score)) for s, score in scored))
+
+    def _found(self, prompt: Prompt) -> tuple[list[Sentence], float, float, bool]:
+        """What answers, its passage's score, how much speaks for it, and whether a reader said so."""
         reader = self._reader if self._reader is not None and knows(self._reader, prompt.question) else None
         chinese = language(prompt.question) == "zh"
         found = read(reader, prompt) if reader else self._compared(prompt)
         if chinese and not reader:
             found = in_chinese(prompt, found)
         found = [*in_tables(prompt), *found]
-        believed = READ if reader else BELIEVED
         evidence = max((one.evidence for one in found), default=0.0)
         if not years(prompt.question) <= _years_given(prompt):
             evidence *= OTHER_YEAR
@@ -109,24 +146,7 @@ class Extractive:
             picked = chosen(found, most, sure, heat)
         else:
             picked = _chosen(found, most)
-        if prompt.role in ("rerank", "score"):
-            if prompt.role == "rerank":
-                yield from _written(picked, prompt)
-            prior = found[0].sentence.prior if found else 0.0
-            score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
-            yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
-        elif not picked or evidence < believed * ENOUGH.get(prompt.role, 1.0):
-            yield (
-                NOTHING[prompt.language]
-                if prompt.role == "map"
-                else (UNCHANGED[prompt.language] if prompt.draft else NOT_FOUND[prompt.language])
-            )
-        else:
-            before = {sentence.text for sentence in sentences_in(prompt.draft)}
-            if before and {sentence.text for sentence in picked} == before:
-                yield UNCHANGED[prompt.language]
-            else:
-                yield from _written(picked, prompt)
+        return picked, found[0].sentence.prior if found else 0.0, evidence, reader is not None
 
     def _compared(self, prompt: Prompt) -> list[Answering]:
         """By words, and by meaning."""
@@ -166,6 +186,12 @@ class Extractive:
             return cosines
 
         return similarity
+
+
+def _parts(question: str) -> list[str]:
+    """The questions that it joins, each to be understood by itself; the question where it joins none."""
+    first, *more = taken_apart(question)
+    return [first, *(condensed(part, (Turn(first, ""),)) for part in more)] if more else [question]
 
 
 def _given(prompt: Prompt) -> list[Sentence]:
