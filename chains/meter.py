@@ -150,7 +150,9 @@ class Meter:
             self._cut.append(text)
         if self._speeds is not None and first:
             used = finish.usage
-            self._speeds.add(self.name, used.input_tokens, first - began, used.output_tokens, monotonic() - first)
+            waited = max(0.0, first - began - finish.loading)
+            self._speeds.add(self.name, used.input_tokens, waited, used.output_tokens, monotonic() - first)
+            self._speeds.loaded(self.name, finish.loading)
         if self.memory is not None:
             kept = Kept(text, finish.reason == "length", finish.written, finish.usage.input_tokens)
             self.memory.put(prompt, kept)

@@ -25,10 +25,11 @@ class Speed:
 
     read: float
     written: float
+    load: float = 0.0  # seconds until the model is loaded, where this process has not asked it anything yet
 
     def seconds(self, stages: Sequence[Stage], parallel: int) -> float:
         """How long these stages take, `parallel` calls at once."""
-        whole = 0.0
+        whole = self.load if any(stage.calls for stage in stages) else 0.0
         for stage in stages:
             if stage.calls:
                 rounds = -(-stage.calls // max(1, parallel))
@@ -43,34 +44,42 @@ class Speeds:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        self._sums: dict[str, list[float]] = {}  # tokens read, seconds; tokens written, seconds
+        self._sums: dict[str, list[float]] = {}  # tokens read, seconds; tokens written, seconds; seconds of loading
+        self._asked: set[str] = set()  # by this process
         self._written = monotonic()
         with suppress(OSError, ValueError, AttributeError):
             for model, sums in json.loads(file.read_text(encoding="utf-8")).items():
-                if isinstance(sums, list) and len(sums) == 4 and all(isinstance(n, int | float) for n in sums):
-                    self._sums[str(model)] = [max(0.0, float(n)) for n in sums]
+                if isinstance(sums, list) and len(sums) in (4, 5) and all(isinstance(n, int | float) for n in sums):
+                    self._sums[str(model)] = [max(0.0, float(n)) for n in [*sums, 0.0][:5]]
 
     def of(self, model: str) -> Speed | None:
         """None before its first call."""
         with self._lock:
-            sums = self._sums.get(model)
+            sums, asked = self._sums.get(model), model in self._asked
         if sums is None or not sums[0] or not sums[2]:
             return None
-        return Speed(sums[1] / sums[0], sums[3] / sums[2])
+        return Speed(sums[1] / sums[0], sums[3] / sums[2], 0.0 if asked else sums[4])
 
     def add(self, model: str, tokens_in: int, waited: float, tokens_out: int, wrote: float) -> None:
         """One call's measure."""
         if tokens_in < 1 or tokens_out < 1:
             return
         with self._lock:
-            sums = self._sums.pop(model, [0.0] * 4)
+            *sums, load = self._sums.pop(model, [0.0] * 5)
             if sums[1] + sums[3] > _FORGET:
                 sums = [n / 2 for n in sums]
             new = (tokens_in, waited, tokens_out, wrote)
-            self._sums[model] = [a + b for a, b in zip(sums, new, strict=True)]  # last used, last in the file
+            self._sums[model] = [*(a + b for a, b in zip(sums, new, strict=True)), load]  # last used, last in the file
+            self._asked.add(model)
             due = monotonic() - self._written > _WRITE
         if due:
             self.flush()
+
+    def loaded(self, model: str, seconds: float) -> None:
+        """One call has waited so long for the model to be loaded."""
+        with self._lock:
+            if seconds > 0 and model in self._sums:
+                self._sums[model][4] = seconds
 
     def flush(self) -> None:
         """Writes the file; where that cannot be, the measurements last as long as the process."""

@@ -252,3 +252,9 @@ def test_the_default_model_imports_none_of_the_large_libraries() -> None:
     )
     out = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert out.stdout.strip() == "[]", out.stderr
+
+
+def test_the_first_call_tells_how_long_the_weights_took(folder: Path) -> None:
+    model = Local(str(folder))
+    first, second = read(model)[1].loading, read(model)[1].loading
+    assert first > 0 == second

@@ -166,3 +166,18 @@ def test_a_plan_asks_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: py
         assert not server.chats
     finally:
         server.close()
+
+
+def test_a_process_that_has_not_asked_yet_has_to_load_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "speeds.json"
+    speeds = Speeds(file)
+    speeds.add("m", 1000, 2.0, 100, 4.0)
+    speeds.loaded("m", 30.0)
+    speeds.loaded("m", 0.0)  # a later call
+    stages = (Stage(1, 1000, 100),)
+    here = speeds.of("m")
+    speeds.flush()
+    elsewhere = Speeds(file).of("m")
+    assert here is not None and here.seconds(stages, 1) == pytest.approx(6)
+    assert elsewhere is not None and elsewhere.seconds(stages, 1) == pytest.approx(36)
+    assert elsewhere.seconds((), 1) == 0 == elsewhere.seconds((Stage(0, 0, 0),), 1)

@@ -1,7 +1,7 @@
 """What a chain asks of a model. Everything else about a model is the model's own business."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from chains.prompts import Prompt
@@ -25,6 +25,7 @@ class Finish:
     reason: Literal["stop", "length"]
     usage: Usage
     written: int = 0  # tokens of the reply, at most, by whoever would have to be asked to count it; 0: count it
+    loading: float = field(default=0.0, compare=False)  # seconds for which it waited for the model to be loaded
 
 
 class Model(Protocol):

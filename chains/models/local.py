@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import Any
 
 from chains import prompts
@@ -151,6 +152,11 @@ class Local:
         """One batch; what goes wrong goes to its rows."""
         rows = [row for row in rows if not row.stopped.is_set()]
         try:
+            if rows and self._model is None:
+                began = monotonic()
+                self._weights()
+                for row in rows:
+                    row.loading = monotonic() - began
             if len(rows) > 1 and not getattr(self._weights(), "_is_stateful", False):
                 together(self._weights(), self._tokenizer, rows)
             else:  # a model whose memory is one state for all tokens would take what fills a row into it

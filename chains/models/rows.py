@@ -22,6 +22,7 @@ class Row:
         self.done = threading.Event()  # nothing more will be put
         self.error: Exception | None = None
         self.made = 0  # tokens of the reply so far
+        self.loading = 0.0  # seconds for which it waited for the weights
         self._put, self._thoughts = put, Thoughts(inside)
         self._blank = True
 
@@ -41,7 +42,8 @@ class Row:
             if rest := self._thoughts.close():
                 self._blank = self._blank and not rest.strip()
                 self._put(rest)
-            self._put(Finish("stop" if ended else "length", Usage(len(self.tokens), self.made)))
+            used = Usage(len(self.tokens), self.made)
+            self._put(Finish("stop" if ended else "length", used, loading=self.loading))
         self.done.set()
 
     def fail(self, error: Exception) -> None:
