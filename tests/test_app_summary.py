@@ -171,3 +171,16 @@ def test_prices_are_written_and_taken_out_in_the_app(book: Record) -> None:
     file.write_text("= broken")
     at.run()
     assert not at.exception and "could not be read" in texts(at)
+
+
+def test_a_reply_that_was_cut_or_is_in_another_language_is_said_to_be(book: Record) -> None:
+    whole = Answer("A", "他走了 [1]。", (), (), False, "recursive", "m", 3, 1.0, Usage())
+    told = entry(book, answer=replace(whole, cut=True, foreign="zh"))
+    assert from_json(to_json(told)) == told
+    shown = []
+    for one in (told, entry(book, answer=whole)):
+        conversation = new_id()
+        resources.conversations(str(load_settings().data)).put(conversation, one)
+        shown.append(texts(opened(conversation)))
+    assert "The reply was cut" in shown[0] and "The answer is in Chinese" in shown[0]
+    assert "The reply was cut" not in shown[1] and "The answer is in Chinese" not in shown[1]
