@@ -15,6 +15,7 @@ from ingest.library import Receipt
 from ingest.plural import some
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
+_THOUGHT = 1000  # characters of what was reasoned, on one line
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
 
@@ -60,7 +61,7 @@ def step_text(step: Step) -> str:
         case "examples":
             return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
         case "reasoned":
-            return f"reasoned: {one_line(step.text)}" if step.text else "the model's window has no room for reasoning"
+            return f"reasoned: {_shortened(step.text)}" if step.text else "the model's window has no room for reasoning"
         case "cut":
             offer = f"; --chain {step.text} reads all" if step.text else ""
             return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")
@@ -199,6 +200,14 @@ def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
 def one_line(text: str) -> str:
     """The lines of a page as one, fit for a terminal; Chinese is joined without a space."""
     return visible(" ".join(_BROKEN_CHINESE.sub("", text).split()))
+
+
+def _shortened(text: str) -> str:
+    """Some models think for pages."""
+    line = one_line(text)
+    if len(line) <= _THOUGHT:
+        return line
+    return f"{line[:_THOUGHT]}… ({len(line) - _THOUGHT:,} more characters; --json has them)"
 
 
 def page_text(number: int, label: str) -> str:

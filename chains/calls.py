@@ -20,7 +20,7 @@ from chains.errors import (
     UnknownModel,
 )
 from chains.events import Token
-from chains.models.base import Model
+from chains.models.base import Finish, Model
 from chains.prompts import Prompt
 
 J = TypeVar("J")
@@ -74,7 +74,7 @@ def read(model: Model, prompt: Prompt, stop: threading.Event | None = None) -> R
         for piece in stream:
             if isinstance(piece, str):
                 pieces.append(piece)
-            else:
+            elif isinstance(piece, Finish):
                 cut = piece.reason == "length"
             if stop is not None and stop.is_set():
                 break

@@ -8,7 +8,7 @@ from chains import budget, prompts
 from chains.calls import closed
 from chains.errors import CapReached, ModelFailed
 from chains.memory import Memory
-from chains.models.base import Finish, Model, Usage
+from chains.models.base import Finish, Model, Piece, Thought, Usage
 from chains.plan import Stage, total
 from chains.prompts import Prompt
 from chains.speed import Speeds
@@ -65,7 +65,7 @@ class Meter:
     def at_most(self, text: str) -> int:
         return self._model.at_most(text)
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         known = self.memory.get(prompt) if self.memory is not None else None
         if known is not None:
             with self._lock:
@@ -78,6 +78,7 @@ class Meter:
         used: Usage | None = None
         began, first = monotonic(), 0.0
         pieces: list[str] = []
+        thought: list[str] = []
         try:
             with closed(self._model.stream(prompt)) as stream:
                 for piece in stream:
@@ -85,11 +86,13 @@ class Meter:
                         used = piece.usage
                         self._finished(prompt, "".join(pieces), piece, began, first)
                     else:
-                        pieces.append(piece)
-                        first = first or (monotonic() if piece else 0.0)
+                        came, into = (piece.text, thought) if isinstance(piece, Thought) else (piece, pieces)
+                        into.append(came)
+                        first = first or (monotonic() if came else 0.0)
                     yield piece
         finally:
-            took = used or (self._roughly(prompt, "".join(pieces)) if any(pieces) else Usage())
+            all_came = "".join((*thought, *pieces))
+            took = used or (self._roughly(prompt, all_came) if all_came else Usage())
             self._ledger.end(need, took)
             with self._lock:
                 self.usage += took

@@ -26,6 +26,16 @@ class Finish:
     usage: Usage
 
 
+@dataclass(frozen=True)
+class Thought:
+    """A piece of what a model thinks of its own accord before or between its reply. No part of the reply."""
+
+    text: str
+
+
+Piece = str | Thought | Finish
+
+
 class Model(Protocol):
     """One model, ready to be asked. Safe to be called from `parallel` threads at once."""
 
@@ -50,7 +60,7 @@ class Model(Protocol):
     def at_most(self, text: str) -> int:
         """At least `size(text)`, proven for every text, and without asking anybody."""
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         """Pieces of the reply as they come, then exactly one Finish. A piece may be "": the model is still at work.
 
         Closing the iterator stops the work. Raises chains.errors.ModelError, also in the middle.

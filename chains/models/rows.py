@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from chains.models.base import Finish, Usage
+from chains.models.base import Finish, Thought, Usage
 from chains.models.pump import Put
 from chains.models.thoughts import Thoughts
 
@@ -26,14 +26,20 @@ class Row:
 
     def show(self, text: str) -> None:
         self._put(self._thoughts.feed(text))
+        self._think()
 
     def finish(self, ended: bool) -> None:
         """`ended`: the model ended it, not the limit."""
         if not self.stopped.is_set():
             if rest := self._thoughts.close():
                 self._put(rest)
+            self._think()
             self._put(Finish("stop" if ended else "length", Usage(len(self.tokens), self.made)))
         self.done.set()
+
+    def _think(self) -> None:
+        if new := self._thoughts.news():
+            self._put(Thought(new))
 
     def fail(self, error: Exception) -> None:
         self.error = error
