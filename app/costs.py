@@ -75,7 +75,7 @@ def plan_text(plan: Plan, calls: int = 0) -> str:
 def took_text(answer: Answer) -> str:
     """What an answer took."""
     used = answer.usage
-    kept = f" ({answer.kept} more were already there)" if answer.kept else ""
+    kept = f" ({some(answer.kept, 'more call')} already there)" if answer.kept else ""
     cost = "price not known" if answer.cost is None else cost_text(answer.cost)
     tokens = f"{used.input_tokens:,} tokens in and {used.output_tokens:,} out"
     return f"took {some(answer.calls, 'model call')}{kept}, {tokens}, {seconds_text(answer.seconds)}, {cost}"

@@ -55,22 +55,24 @@ def step_text(step: Step) -> str:
         case "planned":
             return plan_text(step.plan, step.total) if step.plan else f"at most {some(step.total, 'model call')}"
         case "resumed":
-            return f"{of} calls were already there"
+            return f"already there: {step.done} of {some(step.total, 'call')}"
         case "level":
             return f"level {of}: " + (f"{step.text} notes" if step.done < step.total else "the last page")
         case "examples":
-            return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
+            left = "" if step.done == step.total else "; the others do not fit"
+            return f"shows {step.done} of {some(step.total, 'example')}{left}"
         case "reasoned":
             return f"reasoned: {_shortened(step.text)}" if step.text else "the model's window has no room for reasoning"
         case "cut":
             offer = f"; --chain {step.text} reads all" if step.text else ""
-            return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")
+            of = f"only {step.done} of {some(step.total, 'passage')}"
+            return f"{of} fit the model's window" + (offer or ", the others are cut short")
         case "read":
             return f"read {of}"
         case "drafted":
             return f"draft {of}"
         case "joined":
-            return f"joined {of} notes"
+            return f"joined {step.done} of {some(step.total, 'note')}"
         case "scored":
             return f"source {of} scored {step.text}"
         case "best":
@@ -81,8 +83,14 @@ def step_text(step: Step) -> str:
             return f"kept the earlier draft: {step.text}"
         case "enough":
             return f"the last passages added nothing; stopped after {of}"
+        case "quoted":
+            language = "Chinese" if step.text == "zh" else "English"
+            own = "this model quotes the documents in their own language"
+            return f"{own}; a language model would write in {language}"
         case "verified":
-            return f"{of} quotes found word for word on their pages" + (f", {step.text} nearly" if step.text else "")
+            where = "its page" if step.total == 1 else "their pages"
+            quotes = f"{step.done} of {some(step.total, 'quote')} found word for word on {where}"
+            return quotes + (f", {step.text} nearly" if step.text else "")
 
 
 class Screen:
@@ -159,6 +167,12 @@ def _below(answer: Answer, terminal: bool) -> Iterator[str]:
     yield from citation_lines(answer, terminal)
     if answer.refused and answer.sources:
         yield ""
+        yield from closest_lines(answer)
+
+
+def closest_lines(answer: Answer) -> Iterator[str]:
+    """Of a refusal the passages that came nearest, for a person the first three."""
+    if answer.sources:
         yield "The closest passages:"
         for source in answer.sources[:3]:
             yield from passage_lines(source.passage)

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import intake, resources, wiring
 from app.conversations import Conversations, Entry
-from app.i18n import TEXTS
+from app.i18n import TEXTS, Words
 from app.jobs import Job
 from app.views import safe
 from chains.compare import NAMES as CHAINS
@@ -181,7 +181,7 @@ def test_a_library_that_cannot_be_shared_is_said_with_a_way_to_try_again(monkeyp
 def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says: Callable[..., ScriptedModel]) -> None:
     says('It was opened in 1884 [1: "opened in 1884"].')
     at = ask(start(), "When was the bridge opened?")
-    assert "1 of 1 quotes found on their pages" in texts(at)
+    assert "1 of 1 quote found on its page" in texts(at)
     assert "1 of 1 figures found on the cited pages" in texts(at)
     (mark,) = keys(at, "cite-")
     assert f"(#{mark})" in texts(at)  # the mark in the text leads to the button
@@ -201,13 +201,13 @@ def test_a_sentence_without_a_source_has_a_sign_and_near_quotes_are_counted_apar
 ) -> None:
     says("The bridge was opened in 1884 [1]. **It was a bridge near the mill [1].** The moon is green. So it is [1].")
     at = ask(start(lang=lang), "When was the bridge opened?")
-    words = TEXTS[lang]  # type: ignore[index]
+    words = Words(lang)  # type: ignore[arg-type]
     drawn = texts(at)
     assert f"The moon is green\\. {safe.SIGN} So it is" in drawn and drawn.count(safe.SIGN) == 2  # there, and below
-    assert f"{safe.SIGN} {words['answer.unsourced.one'].format(n=1)}" in drawn
-    quotes = words["answer.quotes"].format(done=1, total=3) + words["answer.quotes.near"].format(n=1)
-    assert quotes in drawn
-    assert words["step.verified.near"].format(done=1, total=3, near=1) in drawn
+    assert f"{safe.SIGN} {words.count('answer.unsourced', 1)}" in drawn
+    near = words("answer.quotes.near", n=1)
+    assert words.count("answer.quotes", 3, done=1) + near in drawn
+    assert words.count("step.verified", 3, done=1) + near in drawn
 
 
 @pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
@@ -237,10 +237,10 @@ def test_what_did_not_fit_is_said_and_a_press_reads_it_with_the_chain_that_can(
     at = ask(start(lang=lang), "When was the bridge opened?")
     (entry,) = Conversations(load_settings().data).entries(conversation(at))
     (cut,) = [step for step in entry.steps if step.name == "cut"]
-    words = TEXTS[lang]  # type: ignore[index]
-    assert words["step.cut.plain"].format(done=cut.done, total=cut.total) in texts(at) and cut.done < cut.total
+    words = Words(lang)  # type: ignore[arg-type]
+    assert words("step.cut.plain", done=cut.done, total=cut.total) in texts(at) and cut.done < cut.total
     (offer,) = keys(at, "read-all-")
-    assert at.button(key=offer).label == words["ask.read_all"].format(chain=words["chain.map_reduce"])
+    assert at.button(key=offer).label == words("ask.read_all", chain=words("chain.map_reduce"))
     model.prompts.clear()
     press(at, offer)
     assert {s.n for p in model.prompts if p.role == "map" for s in p.sources} == set(range(1, cut.total + 1))
@@ -469,7 +469,7 @@ def test_a_question_is_compared_by_all_chains_and_kept_over_a_reload(
             assert words[f"chain.{chain}"].replace("_", "\\_") in texts(shown)
             (mark,) = [key for key in keys(shown, "cite-") if f"-{chain}-" in key]
             assert f"(#{mark})" in texts(shown)
-        verified = f":material/check_circle: {words['answer.quotes'].format(done=1, total=1)}"
+        verified = f":material/check_circle: {words['answer.quotes.one'].format(done=1, n=1)}"
         assert texts(shown).count(verified) == 5  # the answer, and four beside it
         assert words["compare.agree"] in texts(shown)
         assert words["compare.figures.all"].partition("{")[0] not in texts(shown)

@@ -1,6 +1,7 @@
 """The app's parts that need no screen: words, conversations, jobs, choices, uploads."""
 
 import json
+import re
 import string
 import threading
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import Encrypted, PagewiseError, StorageFailed
 from ingest.pipeline import Progress, Result
+from ingest.plural import filled
 from settings import Settings
 
 FOLDER = Path("nowhere")
@@ -50,6 +52,24 @@ def test_both_languages_say_the_same_things() -> None:
     for key, text in TEXTS["en"].items():
         assert fields(text) == fields(TEXTS["zh"][key]), key
         assert text.strip() and TEXTS["zh"][key].strip(), key
+
+
+COUNTED = {
+    *("n", "done", "total", "calls", "count", "limit", "seconds", "read", "megabytes", "page", "pages", "free"),
+    "needed",
+}
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    """Every text with a number in it, for the number 1."""
+    said = {key: text for key, text in TEXTS["en"].items() if not key.endswith((".other", ".facts.tokens"))}
+    said |= {error.__name__: f"{error.text} {error.remedy}" for error in errors()}
+    wrong = {}
+    for key, text in said.items():
+        one = filled(text, **{name: 1 if name in COUNTED else "X" for name in fields(text)})
+        if many := re.findall(r"(?<![.\d])1 (?!(?:is|has|was|s)\b)[a-z]+s\b", one):
+            wrong[key] = many
+    assert not wrong
 
 
 def errors(of: type[PagewiseError] = PagewiseError) -> Iterator[type[PagewiseError]]:

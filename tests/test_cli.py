@@ -119,13 +119,14 @@ def test_what_is_printed_has_the_keys_that_the_readme_tells(
     # What they share stands there once; every sentence here has its source.
     names = ("usage", "cost", "kept", "quotes", "citations", "figures")
     shared = {name: shapes()["ask"][name] for name in names} | {"unsourced": []}
+    whole: dict[str, Any] = {"closest": []} if arguments[0] in ("ask", "compare") else {}  # they answer
     if arguments[0] == "compare":
         told |= {name: shared[name] for name in ("usage", "cost")}
-        told["answers"][0] |= shared
+        told["answers"][0] |= shared | whole
     if "--plan" in arguments:
         told |= {name: shared[name] for name in ("usage", "cost")}
     elif arguments[0] in ("ask", "summarize"):
-        told |= shared
+        told |= shared | whole
     said = value(filled(*(argument.format(pdfs=pdfs) for argument in arguments), "--json"))
     assert _keys(said) == _keys(told)
 
@@ -176,8 +177,8 @@ def test_search_gives_passages_with_their_pages(filled: Run) -> None:
 def test_ask_answers_by_every_chain_with_a_verified_page(filled: Run, chain: str) -> None:
     said = value(filled("ask", "公司2020年的营业收入是多少？", "--chain", chain, "--json"))
     assert list(said) == [
-        *("question", "answer", "refused", "chain", "model", "calls", "seconds", "usage", "cost", "kept", "quotes"),
-        *("citations", "unsourced", "figures"),
+        *("question", "answer", "refused", "closest", "chain", "model", "calls", "seconds", "usage", "cost", "kept"),
+        *("quotes", "citations", "unsourced", "figures"),
     ]
     assert said["quotes"]["verified"] == said["quotes"]["total"] > 0 == said["quotes"]["near"]
     assert said["unsourced"] == []
@@ -276,7 +277,7 @@ def test_the_ways_to_ask_are_options_whose_steps_are_told(
     assert code == 0 and "It was founded in 1874" in out and "Source 1 says so." not in out
     assert "searching for 2 parts: When was the harbour founded? Who was the lighthouse keeper?" in err
     assert "searching for this too: What is the history of the harbour and its lighthouse?" in err
-    assert "shows 1 of 1 examples" in err and "reasoned: Source 1 says so." in err
+    assert "shows 1 of 1 example\n" in err and "reasoned: Source 1 says so." in err
     said = value(filled(command, BOTH_ASKED, *options, "--json"))
     for one in said.get("answers", [said]):
         assert one["reasoning"] and set(one["reasoning"]) == {"Source 1\nsays so."}
@@ -349,8 +350,49 @@ def test_compare_keeps_to_documents_pages_and_years(filled: Run) -> None:
 
 
 def test_a_refusal_is_no_failure_and_shows_the_closest_passages(filled: Run) -> None:
-    said = value(filled("ask", "月球离地球有多远？", "--json"))
+    question = "月球离地球有多远？"
+    said = value(filled("ask", question, "--json"))
     assert said["refused"] is True and said["citations"] == []
+    found = value(filled("search", question, "--json"))["passages"]
+    assert said["closest"] == found and [set(one) for one in found] == [set(shapes()["ask"]["closest"][0])] * len(found)
+    code, out, _ = filled("ask", question)
+    assert code == 0 and "The closest passages:\n- " in out
+    both = value(filled("compare", question, "--json"))
+    assert [one["closest"] for one in both["answers"]] == [found] * 4
+    assert filled("compare", question)[1].count("The closest passages:\n- ") == 1
+
+
+@pytest.mark.parametrize(
+    "question", ["公司董事长是谁？Answer in English.", "When was the new lighthouse finished? 请用中文回答"]
+)
+def test_a_model_that_only_quotes_says_so_where_another_language_was_asked_for(filled: Run, question: str) -> None:
+    code, out, err = filled("ask", question)
+    assert code == 0 and ("王小明" in out or "1934" in out)
+    wanted = "English" if "English" in question else "Chinese"
+    assert err.count("quotes the documents in their own language") == 1 and f"would write in {wanted}" in err
+    assert "their own language" not in filled("ask", "公司董事长是谁？")[2]
+    assert "their own language" in filled("summarize", "report.pdf", "--language", "en")[2]
+
+
+WRONG_MODELS = (
+    ({"MODEL": "nobody:m"}, "Providers are"),
+    ({"MODEL": "openai:m", "API_KEY": ""}, "needs a key"),
+    ({"MODEL": "local:./nowhere"}, "config.json"),
+    ({"MODEL": "local:."}, "config.json"),
+    ({"MODEL": "openai:m", "API_BASE": "http://127.0.0.1:9/v1", "MAX_COST": "1"}, "prices.toml"),
+)
+
+
+@pytest.mark.parametrize("command", [("ask", "lighthouse"), ("compare", "lighthouse"), ("summarize", "report.pdf")])
+def test_a_model_that_cannot_be_opened_is_a_wrong_setting_and_nothing_is_searched(
+    filled: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for settings, says in WRONG_MODELS:
+        for name, setting in settings.items():
+            monkeypatch.setenv(f"PAGEWISE_{name}", setting)
+        code, out, err = filled(*command, "--json")
+        assert (code, out) == (2, "") and says in err and "· found" not in err, settings
 
 
 @pytest.mark.parametrize("chain", SUMMARIES)

@@ -6,6 +6,8 @@ TEXTS = {
     "nav.library": "文库",
     "nav.options": "设置",
     "language": "语言",
+    "language.en": "英文",
+    "language.zh": "中文",
     "side.documents": "文档",
     "side.documents.all": "全部文档",
     "side.documents.help": "不选则在全部文档中查找。",
@@ -44,7 +46,7 @@ TEXTS = {
     "chain.refine": "refine 逐段完善",
     "chain.refine.about": "一段接一段地读，边读边改进草稿。适合需要逐步积累的答案。",
     "chain.map_rerank": "map_rerank 择优",
-    "chain.map_rerank.about": "每段各答一次，留下最好的。适合只在一处出现的事实。",
+    "chain.map_rerank.about": "给每段评分，从最好的一段作答。适合只在一处出现的事实。",
     "model.extractive": "不用语言模型：摘录原句",
     "model.extractive.about": "没有使用语言模型：挑出能回答问题的句子，原样引用。",
     "privacy.server": "内容不离开本机：由 {host} 上的服务回答。",
@@ -76,7 +78,8 @@ TEXTS = {
     "sample.question.1": "Pagewise 怎样证明它说的话？",
     "sample.question.2": "哪种回答方式最快？",
     "sample.question.3": "How does Pagewise prove what it says?",
-    "answer.quotes": "{total} 处引文中有 {done} 处已在原页找到",
+    "answer.quotes.one": "{n} 处引文中有 {done} 处已在原页找到",
+    "answer.quotes.other": "{n} 处引文中有 {done} 处已在原页找到",
     "answer.quotes.near": "，另有 {n} 处大致相符",
     "answer.unsourced.one": "有 {n} 句没有来源",
     "answer.unsourced.other": "有 {n} 句没有来源",
@@ -124,9 +127,10 @@ TEXTS = {
     "step.best": "用 {total} 个段落中最好的一个作答：[{text}]",
     "step.lost": "有一个回复无法采用：{text}",
     "step.kept": "保留了之前的草稿：{text}",
+    "step.quoted": "这个模型照原文摘录，不翻译；用语言模型可以得到{text}答案",
     "step.enough": "最后几段没有新内容；读了 {total} 个段落中的 {done} 个后停止",
-    "step.verified": "{total} 处引文中有 {done} 处已在原页找到",
-    "step.verified.near": "{total} 处引文中有 {done} 处已在原页找到，另有 {near} 处大致相符",
+    "step.verified.one": "{n} 处引文中有 {done} 处已在原页找到",
+    "step.verified.other": "{n} 处引文中有 {done} 处已在原页找到",
     "compare.facts.one": "调用模型 {n} 次 · {seconds} 秒",
     "compare.facts.other": "调用模型 {n} 次 · {seconds} 秒",
     "compare.agree": "相同与不同",
@@ -345,7 +349,7 @@ ERRORS = {
     "（PAGEWISE_LOCAL_BITS={bits}）。请关闭其他程序，换用更小的模型，或用更少的位数存放：PAGEWISE_LOCAL_BITS=4。",
     "AdapterUnfit": "{folder} 中的适配器不能使用（{detail}）。"
     "请把 PAGEWISE_LORA 设为专为此模型训练的 LoRA 适配器所在的文件夹，或留空。",
-    "ExamplesUnreadable": "示例文件 {file} 无法使用（{detail}）。最多 200 个示例，每行一个 JSON，或用 TOML 的 "
+    "ExamplesUnreadable": "示例文件 {file} 无法使用（{detail}）。每行一个 JSON，或用 TOML 的 "
     "[[example]]，"
     "写明 question 和 answer。",
     "ExampleWrong": "示例文件 {file} 的第 {line} 行有误（{detail}）。一个示例包括问题、答案，可以另加说明，都是文字。",
@@ -357,6 +361,7 @@ ERRORS = {
     "可以继续，或调高上限（--max-seconds 或 PAGEWISE_MAX_SECONDS）。",
     "MoneySpent": "已到达 {limit} 的费用上限：{total} 页中读了 {read} 页。已读的部分已保存；"
     "调高上限（--max-cost 或 PAGEWISE_MAX_COST）后可以继续。",
+    "NothingCame": "在收到任何回复之前就到达了上限（{detail}）。什么都没有读到；请稍后再问，或调高上限（{setting}）。",
     "PriceUnknown": "设定了费用上限，但模型 {model!r} 的价格未知。请把价格写入 prices.toml"
     "（`pagewise prices` 会显示它的位置），或改为限制调用次数或词元。",
     "PricesBroken": "价格表 {file} 读不出来（{detail}）。请改正或移走它；格式见 `pagewise prices --help`。",

@@ -96,8 +96,11 @@ def step_line(words: Words, step: Step) -> str:
         return words("plan.most", plan=safe.inline(plan_line(words, step.plan, step.total), 300))
     if step.name in ("searched", "planned"):
         return words.count(f"step.{step.name}", n)
-    if step.name == "verified" and text:
-        return words("step.verified.near", done=step.done, total=step.total, near=text)
+    if step.name == "verified":
+        line = words.count("step.verified", step.total, done=step.done)
+        return line + (words("answer.quotes.near", n=text) if text else "")
+    if step.name == "quoted":
+        return words("step.quoted", text=words(f"language.{step.text}"))
     if step.name == "level" and step.done == step.total:
         return words("step.level.last", total=step.total)
     if step.name == "cut" and not text:
@@ -134,6 +137,9 @@ def text(desk: Desk, entry: Entry, answer: Answer) -> None:
         st.markdown(safe.answer(answer.text, href, unsourced, spans(answer)))
     if answer.stopped:
         st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
+    for step in entry.steps:
+        if step.name == "quoted":
+            st.caption(f":material/translate: {step_line(desk.words, step)}")
     _offer(desk, entry)
     _citations(desk, entry, answer)
 
@@ -183,7 +189,7 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
         good = answer.verified
         icon = ":material/check_circle:" if good == len(citations) else ":material/rule:"
         tone = "green" if good == len(citations) else "gray"
-        line = words("answer.quotes", done=good, total=len(citations))
+        line = words.count("answer.quotes", len(citations), done=good)
         line += words("answer.quotes.near", n=answer.near) if answer.near else ""
         st.markdown(f":{tone}[{icon} {line}]")
         _figures(words, answer)

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 from chains.prompts import Prompt
 
+QUOTES = "extractive"  # the name of the model that writes no words of its own
+
 
 @dataclass(frozen=True)
 class Usage:

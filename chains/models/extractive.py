@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from chains.citations import mark
 from chains.models.answers import Answering, chosen, given_parts, in_chinese, in_tables, read, several
-from chains.models.base import Finish, Usage
+from chains.models.base import QUOTES, Finish, Usage
 from chains.models.reworded import broadened, taken_apart
 from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
 from chains.prompts import Prompt, Turn
@@ -51,7 +51,7 @@ class Extractive:
     def __init__(self, embedder: Embedder | None = None, parallel: int = 1, reader: Reader | None = None) -> None:
         self._embedder = embedder
         self._reader = reader
-        self.name = "extractive"
+        self.name = QUOTES
         self.context = CONTEXT
         self.parallel = parallel
 
