@@ -182,7 +182,7 @@ def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says:
     says('It was opened in 1884 [1: "opened in 1884"].')
     at = ask(start(), "When was the bridge opened?")
     assert "1 of 1 quote found on its page" in texts(at)
-    assert "1 of 1 figures found on the cited pages" in texts(at)
+    assert "1 of 1 figure found on the cited pages" in texts(at)
     (mark,) = keys(at, "cite-")
     assert f"(#{mark})" in texts(at)  # the mark in the text leads to the button
     press(at, mark)
