@@ -48,9 +48,11 @@ def prices_json(file: Path, rows: Sequence[Row]) -> dict[str, object]:
 def prices_lines(file: Path, rows: Sequence[Row]) -> Iterator[str]:
     """The table, and where it is; where there is none, how to begin one."""
     if not rows:
-        where = "holds no price yet" if file.is_file() else "is not there yet"
+        there = file.is_file()
+        where = "holds no price yet" if there else "is not there yet"
         yield f"{file} {where}: of models behind an API no price is known. Local models cost nothing."
-        yield "`pagewise prices --init` writes the file with its format explained; put your provider's prices into it."
+        write = "" if there else "`pagewise prices --init` writes the file with its format explained. "
+        yield f"{write}Put your provider's prices into it."
         return
     yield f"{file}: prices of a million tokens; the first model that fits counts"
     width = max(len("model"), *(len(one.model) for one in rows))

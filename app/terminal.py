@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TextIO
+from unicodedata import east_asian_width
 
 from app.costs import plan_text, took_text
 from app.views.safe import visible
@@ -15,6 +16,12 @@ from ingest.library import Receipt
 from ingest.plural import some
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
+_KEPT = {
+    "unchanged": "the next one said the same",
+    "refused": "the next one found no answer",
+    "empty": "the next one was empty",
+    "sources lost": "the next one had fewer of its sources",
+}
 _THOUGHT = 1000  # characters of what was reasoned, on one line
 _BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
@@ -80,7 +87,7 @@ def step_text(step: Step) -> str:
         case "lost":
             return f"one reply could not be used: {step.text}"
         case "kept":
-            return f"kept the earlier draft: {step.text}"
+            return f"kept the earlier draft: {_KEPT.get(step.text, step.text)}"
         case "enough":
             return f"the last passages added nothing; stopped after {of}"
         case "quoted":
@@ -109,7 +116,7 @@ class Screen:
             self.end_line()
             self._err.write(f"· {visible(step_text(event))}\n")
             self._err.flush()
-        elif isinstance(event, Token) and self._out is not None:
+        elif isinstance(event, Token) and event.text and self._out is not None:  # "" only says that it is at work
             self._out.write(visible(event.text))
             self._out.flush()
             self._said = True
@@ -165,17 +172,17 @@ def _below(answer: Answer, terminal: bool) -> Iterator[str]:
     if answer.citations:
         yield ""
     yield from citation_lines(answer, terminal)
-    if answer.refused and answer.sources:
+    if answer.refused:
         yield ""
         yield from closest_lines(answer)
 
 
 def closest_lines(answer: Answer) -> Iterator[str]:
     """Of a refusal the passages that came nearest, for a person the first three."""
-    if answer.sources:
-        yield "The closest passages:"
-        for source in answer.sources[:3]:
-            yield from passage_lines(source.passage)
+    none = "No passage of the documents, pages and years asked about fits."
+    yield "The closest passages:" if answer.sources else none
+    for source in answer.sources[:3]:
+        yield from passage_lines(source.passage)
 
 
 def figures_line(answer: Answer) -> Iterator[str]:
@@ -242,10 +249,16 @@ def list_lines(records: Sequence[Record]) -> Iterator[str]:
     if not records:
         yield "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER"
         return
-    width = max(len(record.name) for record in records)
+    width = max(_width(record.name) for record in records)
     for record in records:
         holds = f"{some(record.pages, 'page')}{_ailing(record)}, {some(record.chunks, 'passage')}"
-        yield f"{record.id[:8]}  {record.name:<{width}}  {holds}, added {record.added:%Y-%m-%d}"
+        gap = " " * (width - _width(record.name))
+        yield f"{record.id[:8]}  {record.name}{gap}  {holds}, added {record.added:%Y-%m-%d}"
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal, where a Chinese character takes two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 _STATES = {"no text": "without text", "garbled": "garbled", "ocr": "by text recognition", "duplicate": "twice"}

@@ -138,6 +138,25 @@ def _keys(one: Any) -> Any:
     return [_keys(one[0])] if isinstance(one, list) and one and isinstance(one[0], dict) else None
 
 
+def test_names_of_either_script_stand_in_columns(pagewise: Run, tmp_path: Path) -> None:
+    for name, text in (("年度报告.pdf", "The harbour is old."), ("a.pdf", "The harbour is new.")):
+        make_pdf(tmp_path / name, [text])
+        assert pagewise("ingest", tmp_path / name)[0] == 0
+    assert [line.split("  ", 1)[1].split("1 page")[0] for line in pagewise("list")[1].splitlines()] == [
+        f"a.pdf{' ' * 7}  ",
+        "年度报告.pdf  ",
+    ]
+
+
+def test_a_sign_of_life_is_no_line(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(*_: object, **__: object) -> Iterator[Event]:
+        yield from (Token(""), Step("reasoned", text="Hm."), Token("It is so."))
+        yield replace(cut_short([Token("It is so.")], "x", "stuff", "m", 1.0), stopped=False)
+
+    monkeypatch.setattr("chains.answer.ask", slowly)
+    assert filled("ask", "x")[1].startswith("It is so.\n")
+
+
 def test_an_empty_library_says_what_to_do(pagewise: Run) -> None:
     assert pagewise("list")[1] == "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER\n"
     assert value(pagewise("list", "--json")) == {"documents": []}
@@ -161,7 +180,8 @@ def test_search_and_ask_keep_to_pages_and_years(filled: Run) -> None:
         found = value(filled("search", "lighthouse 营业收入", "--pages", page, "--json"))["passages"]
         assert {p["page"] for p in found} <= {page}
     assert value(filled("search", "lighthouse", "--since", 2990, "--json"))["passages"] == []
-    assert value(filled("ask", "When was the new lighthouse finished?", "--until", 1000, "--json"))["refused"]
+    late = ("ask", "When was the new lighthouse finished?", "--until", 1000)
+    assert value(filled(*late, "--json"))["refused"] and "pages and years asked about fits" in filled(*late)[1]
 
 
 def test_search_gives_passages_with_their_pages(filled: Run) -> None:
@@ -428,6 +448,10 @@ def test_what_is_not_there_fails_with_its_json(filled: Run) -> None:
         said = value(filled(*arguments, "--json"), code=1)
         assert "'reprot.pdf'" in said["error"] and "nearest there is: report.pdf" in said["error"]
         assert filled(*arguments)[:2] == (1, "")
+
+
+def test_a_part_of_a_name_finds_the_names_that_have_it(filled: Run) -> None:
+    assert "nearest there is: harbour.PDF." in filled("summarize", "HARB")[2]
 
 
 def test_a_removed_document_is_gone(filled: Run) -> None:

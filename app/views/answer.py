@@ -19,6 +19,7 @@ from chains.events import Answer, Citation, Step, Token, Trial
 from chains.prompts import Source
 from ingest.fold import find
 
+KEPT = ("unchanged", "refused", "empty", "sources lost")  # why refine keeps an earlier draft
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
 
 
@@ -99,6 +100,8 @@ def step_line(words: Words, step: Step) -> str:
     if step.name == "verified":
         line = words.count("step.verified", step.total, done=step.done)
         return line + (words("answer.quotes.near", n=text) if text else "")
+    if step.name == "kept":
+        return words("step.kept", text=words(f"kept.{step.text}") if step.text in KEPT else text)
     if step.name == "quoted":
         return words("step.quoted", text=words(f"language.{step.text}"))
     if step.name == "level" and step.done == step.total:

@@ -112,7 +112,7 @@ class Extractive:
             picked = _chosen(found, most)
         if prompt.role in ("rerank", "score"):
             if prompt.role == "rerank":
-                yield from _written(picked, prompt)
+                yield from _written(picked)
             prior = found[0].sentence.prior if found else 0.0
             score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
             yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
@@ -127,7 +127,7 @@ class Extractive:
             if before and {sentence.text for sentence in picked} == before:
                 yield UNCHANGED[prompt.language]
             else:
-                yield from _written(picked, prompt)
+                yield from _written(picked)
 
     def _compared(self, prompt: Prompt) -> list[Answering]:
         """By words, and by meaning."""
@@ -155,7 +155,7 @@ class Extractive:
         if prompt.draft and {s.text for s in chosen} == {s.text for s in sentences_in(prompt.draft)}:
             yield UNCHANGED[prompt.language]
         else:
-            yield from _written(chosen, prompt)
+            yield from _written(chosen)
 
     def _similarity(self, question: str) -> Similarity | None:
         embedder = self._embedder
@@ -210,10 +210,10 @@ def _spread(given: Sequence[Sentence], scores: Sequence[float], most: int) -> li
     return chosen
 
 
-def _written(chosen: Sequence[Sentence], prompt: Prompt) -> Iterator[str]:
-    gap = "" if prompt.language == "zh" else " "
+def _written(chosen: Sequence[Sentence]) -> Iterator[str]:
     for i, sentence in enumerate(chosen):
-        yield f"{gap if i else ''}{sentence.text} {mark(sentence.n, sentence.words)}"
+        gap = "" if not i or language(sentence.text) == "zh" else " "
+        yield f"{gap}{sentence.text} {mark(sentence.n, sentence.words)}"
 
 
 def _score(evidence: float, prior: float) -> float:
