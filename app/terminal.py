@@ -1,13 +1,12 @@
 """What a person at a terminal reads: steps as they come, answers, passages, documents, in lines."""
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 from unicodedata import east_asian_width
 
 from app.costs import plan_text, took_text
-from app.views.safe import visible
+from app.views.safe import one_line, visible
 from chains.events import Answer, Event, Step, Token
 from chains.retrieve import Found
 from ingest.document import Page, Passage, Record
@@ -23,7 +22,6 @@ _KEPT = {
     "sources lost": "the next one had fewer of its sources",
 }
 _THOUGHT = 1000  # characters of what was reasoned, on one line
-_BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 
 
 def why_line(found: Found) -> str:
@@ -216,11 +214,6 @@ def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
         if line not in said:
             said.add(line)
             yield line
-
-
-def one_line(text: str) -> str:
-    """The lines of a page as one, fit for a terminal; Chinese is joined without a space."""
-    return visible(" ".join(_BROKEN_CHINESE.sub("", text).split()))
 
 
 def _shortened(text: str) -> str:

@@ -19,6 +19,7 @@ from app.views import safe
 from chains.compare import NAMES as CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
+from chains.refusal import NOT_FOUND
 from chains.retrieve import Scope
 from chains.ways import Ways
 from ingest.document import Line, Page, with_duplicates
@@ -482,6 +483,20 @@ def test_a_question_is_compared_by_all_chains_and_kept_over_a_reload(
     assert (compared.kind, compared.asked, asked.kind) == ("compare", asked.asked, "question")
     assert [part.chain for part in compared.parts] == list(CHAINS)
     assert len({part.answer.sources for part in compared.parts if part.answer}) == 1
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_where_all_chains_refuse_the_closest_passages_stand_below_them_once(
+    lang: str, library: Library, says: Callable[..., ScriptedModel]
+) -> None:
+    says(lambda prompt: "Score: 0" if prompt.role == "score" else NOT_FOUND["en"])
+    words = Words(lang)  # type: ignore[arg-type]
+    at = ask(start(lang=lang), "Who lives on the moon?")
+    press(at, keys(at, "compare-")[0])
+    assert texts(at).count(words("refused.closest")) == 2  # of the answer, and of the comparison
+    assert words("compare.words", share="0%") not in texts(at)
+    press(at, keys(at, "close-")[-1])
+    assert pictures(at) == 1
 
 
 def test_the_marks_of_a_comparison_open_their_page(library: Library, says: Callable[..., ScriptedModel]) -> None:

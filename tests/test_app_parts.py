@@ -24,6 +24,7 @@ from app.i18n import TEXTS, Words, preferred, zh
 from app.jobs import Job, Jobs
 from app.terminal import citation_lines
 from app.views import upload
+from app.views.answer import step_line
 from app.webconfig import options
 from chains.compare import NAMES, Comparison, Of
 from chains.errors import ModelTimeout
@@ -70,6 +71,15 @@ def test_one_of_a_thing_is_said_in_the_singular() -> None:
         if many := re.findall(r"(?<![.\d])1 (?!(?:is|has|was|s)\b)[a-z]+s\b", one):
             wrong[key] = many
     assert not wrong
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_reasons_and_languages_are_said_in_the_reader_s_words(lang: str) -> None:
+    words, reasons = Words(lang), ("unchanged", "refused", "empty", "sources lost")  # type: ignore[arg-type]
+    lines = [step_line(words, Step("kept", 1, 2, reason)) for reason in reasons]
+    assert len(set(lines)) == 4 and not {words("step.kept", text=reason) for reason in reasons} & set(lines)
+    assert words("language.zh") in step_line(words, Step("quoted", text="zh"))
+    assert step_line(words, Step("verified", 1, 2, "1")).endswith(words("answer.quotes.near", n="1"))
 
 
 def errors(of: type[PagewiseError] = PagewiseError) -> Iterator[type[PagewiseError]]:

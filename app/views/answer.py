@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.asking import Told
 from app.choices import label, scope_text, ways_text
 from app.conversations import Entry
-from app.estimates import cost_text, plan_line
+from app.estimates import cost_text, plan_line, tokens_text
 from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
@@ -178,10 +178,12 @@ def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
     st.markdown(f"**{words('refused')}**")
     st.markdown(words("refused.try"))
     _offer(desk, entry)
-    if not answer.sources:
-        st.caption(words("refused.empty"))
-        return
-    st.caption(words("refused.closest"))
+    closest(desk, entry, answer)
+
+
+def closest(desk: Desk, entry: Entry, answer: Answer) -> None:
+    """The passages that came nearest to an answer."""
+    st.caption(desk.words("refused.closest" if answer.sources else "refused.empty"))
     for source in answer.sources[:3]:
         _source(desk, entry, source, "close")
 
@@ -273,16 +275,13 @@ def steps(desk: Desk, entry: Entry, answer: Answer) -> None:
         )
         st.caption(facts)
         if answer.usage.input_tokens or answer.usage.output_tokens:
-            used = answer.usage
-            tokens = words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens)
-            st.caption(f"{tokens} · {safe.inline(cost_text(words, answer.cost))}")
+            st.caption(f"{tokens_text(words, answer.usage)} · {safe.inline(cost_text(words, answer.cost))}")
         if answer.kept:
             st.caption(words.count("answer.facts.kept", answer.kept))
 
 
 def reasoning(desk: Desk, entry: Entry, answer: Answer) -> None:
-    """Folded: what the model reasoned before it answered. It is no part of the answer, and nothing in it was "
-    "checked."""
+    """Folded: what the model reasoned before it answered. It is no part of the answer, and was not checked."""
     if answer.reasoning:
         with st.expander(desk.words("answer.reasoning"), type="compact", key=f"reasoning-{entry.id}"):
             st.caption(desk.words("answer.reasoning.about"))
