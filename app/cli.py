@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from app.arguments import OVERRIDES, parser
 from app.lines import INTERRUPTED, Line, each_line
-from chains.errors import ExamplesError
+from chains.errors import (
+    AdapterUnfit,
+    ExamplesError,
+    ExtraMissing,
+    KeyMissing,
+    KeyRefused,
+    PackageMissing,
+    PriceUnknown,
+    UnknownModel,
+)
 from ingest.errors import PagewiseError
 from settings import Settings, SettingsError, load_settings
 
@@ -26,6 +35,12 @@ if TYPE_CHECKING:
     from chains.events import Answer, Event
     from chains.prompts import Language
     from ingest.library import Library
+
+# What cannot be begun with, as a setting or an option has it. Of what was begun they are an answer's `error`.
+WRONG_USE = (
+    *(AdapterUnfit, ExamplesError, ExtraMissing, KeyMissing, KeyRefused, PackageMissing, PriceUnknown, UnknownModel),
+    SettingsError,
+)
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -61,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with only_ours() as out:
             try:
                 return COMMANDS[args.command](args, settings, out)
-            except ExamplesError:
+            except WRONG_USE:
                 raise
             except PagewiseError as error:
                 if args.json or getattr(args, "file", None):
@@ -71,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
     except PagewiseError as error:
         print(f"pagewise: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ExamplesError) else 1
+        return 2 if isinstance(error, WRONG_USE) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
@@ -187,7 +202,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     chain, second, plain = args.chain or settings.chain, reranker(settings), ways(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
-        terms = spending(settings, lib, mind.name, speeds(settings), args.again)
+        terms = spending(settings, lib, mind.name, speeds(settings), args.again, told=_aside)
 
         def way(line: Line) -> Ways:
             step_back, think = line.ways.get("step_back", plain.step_back), line.ways.get("think", plain.think)
@@ -237,7 +252,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     second, way = reranker(settings), ways(settings)
     with library(settings) as lib:
         mind = model(settings, lib.embedder)
-        terms = spending(settings, lib, mind.name, speeds(settings), args.again)
+        terms = spending(settings, lib, mind.name, speeds(settings), args.again, told=_aside)
         board = Board(None if args.json else out, sys.stderr)
         events = chains.compare(
             args.question,
@@ -276,7 +291,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     with library(settings) as lib:
         record = lib.find(args.document)
         mind = model(settings, lib.embedder)
-        terms = spending(settings, lib, mind.name, speeds(settings), args.again)
+        terms = spending(settings, lib, mind.name, speeds(settings), args.again, told=_aside)
         language = _language(settings)
         if args.plan:
             found = chains.plans(record.id, lib, mind, chains=[args.chain], language=language, spending=terms)
@@ -308,14 +323,21 @@ def prices(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.output import write_json
 
     file = pricing.place(settings.data)
-    if args.init and not file.exists():
-        pricing.write(file, ())
+    if args.init:
+        there = file.exists()
+        if not there:
+            pricing.write(file, ())
+        print(f"· {file} {'is there already; nothing was changed' if there else 'was written'}", file=sys.stderr)
     rows = pricing.read(file)
     if args.json:
         write_json(out, prices_json(file, rows))
     else:
         out.writelines(f"{line}\n" for line in prices_lines(file, rows))
     return 0
+
+
+def _aside(error: PagewiseError) -> None:
+    print(f"pagewise: {error}", file=sys.stderr)
 
 
 def _language(settings: Settings) -> "Language | None":

@@ -4,8 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from app.costs import cost_json
-from app.output import how_json
-from app.terminal import citation_lines, figures_line, notes_lines, page_text, step_text, unsourced_lines
+from app.output import said_json
+from app.terminal import (
+    citation_lines,
+    closest_lines,
+    figures_line,
+    notes_lines,
+    page_text,
+    step_text,
+    unsourced_lines,
+)
 from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
@@ -22,14 +30,10 @@ def comparison_json(comparison: Comparison) -> dict[str, object]:
         "seconds": round(comparison.seconds, 3),
         "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
         "cost": cost_json(comparison.cost),
-        "answers": [_answer_json(answer) for answer in comparison.answers],
+        "answers": [said_json(answer) for answer in comparison.answers],
         "agreement": agreement_json(comparison.agreement),
         **({"stopped": True} if comparison.stopped else {}),
     }
-
-
-def _answer_json(answer: Answer) -> dict[str, object]:
-    return {"answer": answer.text, "refused": answer.refused, **how_json(answer)}
 
 
 def agreement_json(agreement: Agreement) -> dict[str, object]:
@@ -69,6 +73,8 @@ class Board:
         for answer in comparison.answers:
             if answer.chain not in self._said:
                 self._answer(answer)
+        if all(answer.refused for answer in comparison.answers):
+            self._out.writelines(f"{line}\n" for line in closest_lines(comparison.answers[0]))
         self._out.writelines(f"{visible(line)}\n" for line in agreement_lines(comparison.agreement))
         self._out.writelines(f"{line}\n" for line in table(comparison.answers))
         self._out.flush()

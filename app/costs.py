@@ -48,9 +48,11 @@ def prices_json(file: Path, rows: Sequence[Row]) -> dict[str, object]:
 def prices_lines(file: Path, rows: Sequence[Row]) -> Iterator[str]:
     """The table, and where it is; where there is none, how to begin one."""
     if not rows:
-        where = "holds no price yet" if file.is_file() else "is not there yet"
+        there = file.is_file()
+        where = "holds no price yet" if there else "is not there yet"
         yield f"{file} {where}: of models behind an API no price is known. Local models cost nothing."
-        yield "`pagewise prices --init` writes the file with its format explained; put your provider's prices into it."
+        write = "" if there else "`pagewise prices --init` writes the file with its format explained. "
+        yield f"{write}Put your provider's prices into it."
         return
     yield f"{file}: prices of a million tokens; the first model that fits counts"
     width = max(len("model"), *(len(one.model) for one in rows))
@@ -75,7 +77,7 @@ def plan_text(plan: Plan, calls: int = 0) -> str:
 def took_text(answer: Answer) -> str:
     """What an answer took."""
     used = answer.usage
-    kept = f" ({answer.kept} more were already there)" if answer.kept else ""
+    kept = f" ({some(answer.kept, 'more call')} already there)" if answer.kept else ""
     cost = "price not known" if answer.cost is None else cost_text(answer.cost)
     tokens = f"{used.input_tokens:,} tokens in and {used.output_tokens:,} out"
     return f"took {some(answer.calls, 'model call')}{kept}, {tokens}, {seconds_text(answer.seconds)}, {cost}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.i18n import Words
+from chains.models.base import Usage
 from chains.plan import Plan
 from chains.spending import Cost, Price
 from ingest.errors import PagewiseError
@@ -21,10 +22,14 @@ def plan_line(words: Words, plan: Plan, calls: int = 0) -> str:
     """`calls`: with those that were made before it was planned."""
     used = plan.usage
     line = words.count("plan.calls", calls or plan.calls)
-    line += words("plan.tokens", input=f"{used.input_tokens:,}", output=f"{used.output_tokens:,}")
+    line += f" · {tokens_text(words, used)}"
     line += words("plan.seconds.unknown") if plan.seconds is None else f" · {seconds_text(words, plan.seconds)}"
     line += f" · {cost_text(words, plan.cost)}"
     return line + (words.count("plan.kept", plan.kept) if plan.kept else "")
+
+
+def tokens_text(words: Words, used: Usage) -> str:
+    return words("answer.facts.tokens", input=f"{used.input_tokens:,}", output=f"{used.output_tokens:,}")
 
 
 def seconds_text(words: Words, seconds: float) -> str:

@@ -142,7 +142,13 @@ def how_json(answer: Answer) -> dict[str, object]:
 
 
 def answer_json(question: str, answer: Answer) -> dict[str, object]:
-    return {"question": question, "answer": answer.text, "refused": answer.refused, **how_json(answer)}
+    return {"question": question, **said_json(answer)}
+
+
+def said_json(answer: Answer) -> dict[str, object]:
+    """`closest`: of a refusal the closest passages, all that were found; else none."""
+    closest = [passage_json(source.passage) for source in answer.sources] if answer.refused else []
+    return {"answer": answer.text, "refused": answer.refused, "closest": closest, **how_json(answer)}
 
 
 def summary_json(document: str, answer: Answer) -> dict[str, object]:

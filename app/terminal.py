@@ -1,12 +1,12 @@
 """What a person at a terminal reads: steps as they come, answers, passages, documents, in lines."""
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TextIO
+from unicodedata import east_asian_width
 
 from app.costs import plan_text, took_text
-from app.views.safe import visible
+from app.views.safe import one_line, visible
 from chains.events import Answer, Event, Step, Token
 from chains.retrieve import Found
 from ingest.document import Page, Passage, Record
@@ -16,7 +16,13 @@ from ingest.plural import some
 
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
-_BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
+_KEPT = {
+    "unchanged": "the next one said the same",
+    "refused": "the next one found no answer",
+    "empty": "the next one was empty",
+    "sources lost": "the next one had fewer of its sources",
+}
+_THOUGHT = 1000  # characters of what was reasoned, on one line
 
 
 def why_line(found: Found) -> str:
@@ -55,22 +61,24 @@ def step_text(step: Step) -> str:
         case "planned":
             return plan_text(step.plan, step.total) if step.plan else f"at most {some(step.total, 'model call')}"
         case "resumed":
-            return f"{of} calls were already there"
+            return f"already there: {step.done} of {some(step.total, 'call')}"
         case "level":
             return f"level {of}: " + (f"{step.text} notes" if step.done < step.total else "the last page")
         case "examples":
-            return f"shows {of} examples" + ("" if step.done == step.total else "; the others do not fit")
+            left = "" if step.done == step.total else "; the others do not fit"
+            return f"shows {step.done} of {some(step.total, 'example')}{left}"
         case "reasoned":
-            return f"reasoned: {one_line(step.text)}" if step.text else "the model's window has no room for reasoning"
+            return f"reasoned: {_shortened(step.text)}" if step.text else "the model's window has no room for reasoning"
         case "cut":
             offer = f"; --chain {step.text} reads all" if step.text else ""
-            return f"only {of} passages fit the model's window" + (offer or ", the others are cut short")
+            of = f"only {step.done} of {some(step.total, 'passage')}"
+            return f"{of} fit the model's window" + (offer or ", the others are cut short")
         case "read":
             return f"read {of}"
         case "drafted":
             return f"draft {of}"
         case "joined":
-            return f"joined {of} notes"
+            return f"joined {step.done} of {some(step.total, 'note')}"
         case "scored":
             return f"source {of} scored {step.text}"
         case "best":
@@ -78,11 +86,17 @@ def step_text(step: Step) -> str:
         case "lost":
             return f"one reply could not be used: {step.text}"
         case "kept":
-            return f"kept the earlier draft: {step.text}"
+            return f"kept the earlier draft: {_KEPT.get(step.text, step.text)}"
         case "enough":
             return f"the last passages added nothing; stopped after {of}"
+        case "quoted":
+            language = "Chinese" if step.text == "zh" else "English"
+            own = "this model quotes the documents in their own language"
+            return f"{own}; a language model would write in {language}"
         case "verified":
-            return f"{of} quotes found word for word on their pages" + (f", {step.text} nearly" if step.text else "")
+            where = "its page" if step.total == 1 else "their pages"
+            quotes = f"{step.done} of {some(step.total, 'quote')} found word for word on {where}"
+            return quotes + (f", {step.text} nearly" if step.text else "")
 
 
 class Screen:
@@ -101,7 +115,7 @@ class Screen:
             self.end_line()
             self._err.write(f"· {visible(step_text(event))}\n")
             self._err.flush()
-        elif isinstance(event, Token) and self._out is not None:
+        elif isinstance(event, Token) and event.text and self._out is not None:  # "" only says that it is at work
             self._out.write(visible(event.text))
             self._out.flush()
             self._said = True
@@ -158,11 +172,17 @@ def _below(answer: Answer, terminal: bool) -> Iterator[str]:
     if answer.citations:
         yield ""
     yield from citation_lines(answer, terminal)
-    if answer.refused and answer.sources:
+    if answer.refused:
         yield ""
-        yield "The closest passages:"
-        for source in answer.sources[:3]:
-            yield from passage_lines(source.passage)
+        yield from closest_lines(answer)
+
+
+def closest_lines(answer: Answer) -> Iterator[str]:
+    """Of a refusal the passages that came nearest, for a person the first three."""
+    none = "No passage of the documents, pages and years asked about fits."
+    yield "The closest passages:" if answer.sources else none
+    for source in answer.sources[:3]:
+        yield from passage_lines(source.passage)
 
 
 def notes_lines(answer: Answer) -> Iterator[str]:
@@ -206,9 +226,12 @@ def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
             yield line
 
 
-def one_line(text: str) -> str:
-    """The lines of a page as one, fit for a terminal; Chinese is joined without a space."""
-    return visible(" ".join(_BROKEN_CHINESE.sub("", text).split()))
+def _shortened(text: str) -> str:
+    """Some models think for pages."""
+    line = one_line(text)
+    if len(line) <= _THOUGHT:
+        return line
+    return f"{line[:_THOUGHT]}… ({len(line) - _THOUGHT:,} more characters; --json has them)"
 
 
 def page_text(number: int, label: str) -> str:
@@ -229,10 +252,16 @@ def list_lines(records: Sequence[Record]) -> Iterator[str]:
     if not records:
         yield "The library is empty. Add PDFs: pagewise ingest FILE_OR_FOLDER"
         return
-    width = max(len(record.name) for record in records)
+    width = max(_width(record.name) for record in records)
     for record in records:
         holds = f"{some(record.pages, 'page')}{_ailing(record)}, {some(record.chunks, 'passage')}"
-        yield f"{record.id[:8]}  {record.name:<{width}}  {holds}, added {record.added:%Y-%m-%d}"
+        gap = " " * (width - _width(record.name))
+        yield f"{record.id[:8]}  {record.name}{gap}  {holds}, added {record.added:%Y-%m-%d}"
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal, where a Chinese character takes two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 _STATES = {"no text": "without text", "garbled": "garbled", "ocr": "by text recognition", "duplicate": "twice"}

@@ -1,5 +1,6 @@
 """From settings to the things that they name. The only place where a setting meets a constructor."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from app import pricing
@@ -17,6 +18,7 @@ from chains.speed import Speeds
 from chains.spending import Caps, Spending
 from chains.ways import Ways
 from ingest.embed import Embedder, open_embedder
+from ingest.errors import PagewiseError
 from ingest.library import Library
 from ingest.load import Limits
 from settings import Settings
@@ -97,15 +99,32 @@ def caps(settings: Settings) -> Caps:
 
 
 def spending(
-    settings: Settings, library: Library, model: str, known: Speeds, again: bool = False, api_base: str | None = None
+    settings: Settings,
+    library: Library,
+    model: str,
+    known: Speeds,
+    again: bool = False,
+    api_base: str | None = None,
+    told: Callable[[PagewiseError], None] = lambda error: None,
 ) -> Spending:
-    """What an answer of this model may take, and what is known of it. Raises PricesBroken.
+    """What an answer of this model may take, and what is known of it.
+
+    `told` gets what is wrong with the table of prices, without which it goes on where the money is not capped. Raises
+    PricesBroken where it is.
 
     `api_base`: where it is asked, None for where the settings say.
 
     The extractive model's replies are not kept: they cost nothing, and depend on more than the words that it is told.
     """
-    price = pricing.price(model, pricing.read(pricing.place(settings.data)))
+    try:
+        rows = pricing.read(pricing.place(settings.data))
+    except pricing.PricesBroken as error:
+        if not model.startswith(pricing.HERE):
+            if settings.max_cost:
+                raise
+            told(error)
+        rows = ()
+    price = pricing.price(model, rows)
     replies = library.replies if model != "extractive" else None
     server = settings.api_base if api_base is None else api_base
     variant = f"{settings.local_bits} {settings.lora}" if model.startswith("local:") else place(server)

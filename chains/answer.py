@@ -8,7 +8,7 @@ from time import monotonic
 from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff
 from chains.announce import announced
 from chains.calls import closed
-from chains.errors import CapReached, NoReply, UnknownChain
+from chains.errors import CapReached, NoReply, NothingCame, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.guided import Guided
@@ -16,7 +16,7 @@ from chains.look import Looked, bound, look
 from chains.memory import Memory
 from chains.memory import scope as work
 from chains.meter import Meter
-from chains.models.base import Model, Usage
+from chains.models.base import QUOTES, Model, Usage
 from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
@@ -240,7 +240,7 @@ def _run(
     reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None
     reasoned: list[Step] = []
-    told = 0
+    lost, told = "", 0
     if sources:
         try:
             guided = Guided(meter, task.question, ways)
@@ -267,6 +267,7 @@ def _run(
                     if event.name in ("read", "drafted", "kept", "lost"):
                         trial = citations.MarkReader(given)
                     given.update(source.n for source in event.sources)
+                    lost = event.text if event.name == "lost" else lost
                     shown = citations.read(event.text, given).text if event.name == "drafted" else event.text
                     yield _so_far(replace(event, text=shown), meter, spending)
         except PagewiseError as broken:
@@ -281,7 +282,7 @@ def _run(
     thoughts = behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if error is None or isinstance(error, CapReached):
-        error = _capped(meter.capped, sources, given if meter.calls + meter.kept else ())
+        error = _capped(meter, sources, given, lost)
     if sources and error is None and not reader.text:
         error = NoReply(model=meter.name)
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -292,7 +293,11 @@ def _run(
         alone = unsourced(reader.text, sources, whole=error is None)
         answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
         said = written_in(citations.plain(reader.text))
-        answer = replace(answer, cut=meter.was_cut(reader.text), foreign=said if said != task.language else None)
+        answer = replace(answer, cut=meter.was_cut(reader.text))
+        if meter.name != QUOTES:
+            answer = replace(answer, foreign=said if said != task.language else None)
+        elif found and language_of("".join(c.quote for c in found)) != task.language:
+            yield _so_far(Step("quoted", text=task.language), meter, spending)
         if found:
             yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)
     used, cost = meter.usage, _cost(meter, spending)
@@ -333,10 +338,14 @@ def _memory(
     return Memory(spending.replies, name, owners)
 
 
-def _capped(error: CapReached | None, sources: Sequence[Source], given: Collection[int]) -> CapReached | None:
-    """The error of the cap that ended it, with how much was read by then."""
+def _capped(meter: Meter, sources: Sequence[Source], given: Collection[int], lost: str) -> CapReached | None:
+    """The error of the cap that ended it, with how much was read by then; `lost`: the last reply that was none."""
+    error = meter.capped
     if error is None:
         return None
+    if not meter.kept and not meter.usage.output_tokens:
+        detail = lost.rstrip(".") or "it leaves no room for a call"
+        return NothingCame(detail=detail, setting=error.setting)
     pages = {source.n: {(source.passage.document, s.page) for s in source.passage.chunk.spans} for source in sources}
     read = set().union(*(pages[n] for n in given if n in pages))
     every = set().union(*pages.values())

@@ -90,7 +90,7 @@ def watched(model: Model, prompt: Prompt, shown: Callable[[str], T]) -> Generato
             if isinstance(piece, str):
                 pieces.append(piece)
                 yield shown(piece)
-            else:
+            elif isinstance(piece, Finish):
                 finish = piece
     text = "".join(pieces).strip()
     if finish is None:

@@ -13,7 +13,7 @@ from chains.calls import closed, side_by_side
 from chains.events import Answer, Event, Step
 from chains.look import CALLS, Looked, bound, look
 from chains.meter import Meter
-from chains.models.base import Finish, Model, Usage
+from chains.models.base import Model, Piece, Usage
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
@@ -206,7 +206,7 @@ class _Shared:
     def at_most(self, text: str) -> int:
         return self._model.at_most(text)
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         while not self._free.acquire(timeout=_PATIENCE):
             yield ""  # a moment at which closing takes effect
         try:

@@ -1,5 +1,7 @@
 """What can go wrong between a question and its answer. What had arrived before is kept by whoever was reading."""
 
+from typing import ClassVar
+
 from ingest.errors import PagewiseError
 
 
@@ -43,7 +45,7 @@ class StreamCut(ModelError):
 
 
 class ModelTimeout(ModelError):
-    text = "The model at {url} gave no answer for {seconds:.0f} seconds. What had arrived is kept."
+    text = "The model at {url} gave no answer for {seconds:n second}. What had arrived is kept."
     remedy = "Ask again, or raise PAGEWISE_API_SECONDS."
 
 
@@ -55,25 +57,36 @@ class ModelFailed(ModelError):
 class CapReached(ModelError):
     """A cap of the person's leaves no room for another call. What was read is kept, and joined where it can be."""
 
+    setting: ClassVar[str] = ""  # the option and the setting that raise it
+
 
 class CallsSpent(CapReached):
-    text = "It was ended by the cap of {limit} model calls: {read} of {total} pages were read."
-    remedy = "What was read is kept; go on with a higher cap (--max-calls or PAGEWISE_MAX_CALLS)."
+    setting = "--max-calls or PAGEWISE_MAX_CALLS"
+    text = "It was ended by the cap of {limit:n model call}; pages read: {read} of {total}."
+    remedy = f"What was read is kept; go on with a higher cap ({setting})."
 
 
 class TokensSpent(CapReached):
-    text = "It was ended by the cap of {limit} tokens: {read} of {total} pages were read."
-    remedy = "What was read is kept; go on with a higher cap (--max-tokens or PAGEWISE_MAX_TOKENS)."
+    setting = "--max-tokens or PAGEWISE_MAX_TOKENS"
+    text = "It was ended by the cap of {limit:n token}; pages read: {read} of {total}."
+    remedy = f"What was read is kept; go on with a higher cap ({setting})."
 
 
 class SecondsSpent(CapReached):
-    text = "It was ended by the cap of {limit} seconds: {read} of {total} pages were read."
-    remedy = "What was read is kept; go on, or with a higher cap (--max-seconds or PAGEWISE_MAX_SECONDS)."
+    setting = "--max-seconds or PAGEWISE_MAX_SECONDS"
+    text = "It was ended by the cap of {limit} s; pages read: {read} of {total}."
+    remedy = f"What was read is kept; go on, or with a higher cap ({setting})."
 
 
 class MoneySpent(CapReached):
-    text = "It was ended by the cap of {limit}: {read} of {total} pages were read."
-    remedy = "What was read is kept; go on with a higher cap (--max-cost or PAGEWISE_MAX_COST)."
+    setting = "--max-cost or PAGEWISE_MAX_COST"
+    text = "It was ended by the cap of {limit}; pages read: {read} of {total}."
+    remedy = f"What was read is kept; go on with a higher cap ({setting})."
+
+
+class NothingCame(CapReached):
+    text = "It was ended by a cap before any reply came ({detail})."
+    remedy = "Nothing was read; ask again later, or with a higher cap ({setting})."
 
 
 class NoReply(ModelFailed):
@@ -119,7 +132,7 @@ class ExamplesError(ChainError):
 
 class ExamplesUnreadable(ExamplesError):
     text = "The examples in {file} cannot be used ({detail})."
-    remedy = "Give at most 200 of them, each a line of JSON, or in TOML an [[example]], with question and answer."
+    remedy = "Give each as a line of JSON, or in TOML as an [[example]], with question and answer."
 
 
 class ExampleWrong(ExamplesError):

@@ -28,6 +28,7 @@ StepName = Literal[
     "lost",  # one reply could not be used; text: why
     "kept",  # the earlier draft was kept; text: why
     "enough",  # done of total sources were read, and the last of them added nothing: the others are left unread
+    "quoted",  # the model writes no words of its own, and quotes another language than the one of the answer, text
     "verified",  # done of total citations; text: how many more nearly, "" if none
 ]
 

@@ -21,7 +21,6 @@ from chains.question import subject_words
 
 MOST_TOKENS = 1500  # that all examples take together
 SHARE = 10  # and at most this fraction of the window: the sources are what an answer is made of
-MOST = 200  # in a file
 MOST_BYTES = 1_000_000  # of a file
 _RULE = 80  # tokens of the sentence that tells the model what they are, about
 _LEAST = 16  # tokens that an example takes
@@ -51,8 +50,6 @@ def parse(data: bytes, name: str) -> tuple[Example, ...]:
     tables = _toml(text, name) if name.lower().endswith(".toml") else _lines(text, name)
     if not tables:
         raise ExamplesUnreadable(file=name, detail="there is no example in it")
-    if len(tables) > MOST:
-        raise ExampleWrong(file=name, line=tables[MOST][0], detail=f"more than {MOST} examples")
     return tuple(_example(table, line, name) for line, table in tables)
 
 

@@ -1,7 +1,8 @@
 """A model that is shown examples, and that reasons before it answers. To a chain it is a Model like any other.
 
-The calls that write an answer are the ones that are changed. What the model reasons is taken out of the stream while it
-comes; a chain never sees it, so it is in no answer, citation, score or figure.
+The calls that write an answer are the ones that are changed. What the model reasons, because it was asked to or of its
+own accord, is taken out of the stream while it comes; a chain never sees it, so it is in no answer, citation, score or
+figure.
 """
 
 import threading
@@ -12,7 +13,7 @@ from dataclasses import replace
 from chains import examples as shown
 from chains.calls import closed
 from chains.events import Step
-from chains.models.base import Finish, Model, Usage
+from chains.models.base import Finish, Model, Thought, Usage
 from chains.models.thoughts import Thoughts
 from chains.plan import Plan, Stage
 from chains.prompts import Prompt
@@ -87,47 +88,52 @@ class Guided:
         do with a bad reply is good enough for the others.
         """
         asked = self._guided(prompt)
-        if not asked.reasoning:
-            yield from self._plainly(asked)
-            return
-        thoughts, visible = Thoughts(tags=TAGS), False
+        thoughts, own, visible = Thoughts(tags=TAGS if asked.reasoning else ()), "", False
         finish = Finish("stop", Usage())
         with closed(self._model.stream(asked)) as stream:
             for piece in stream:
                 if isinstance(piece, Finish):
                     finish = piece
                     continue
+                if isinstance(piece, Thought):
+                    own += piece.text
+                    yield ""
+                    continue
                 text = thoughts.feed(piece)
                 if text and not visible:
                     visible = True
-                    self._tell(thoughts, asked)
+                    self._tell(own, thoughts.text, prompt)
                 yield text
         rest = thoughts.close()
         if rest.strip() and not visible:
             visible = True
-            self._tell(thoughts, asked)
+            self._tell(own, thoughts.text, prompt)
         if visible or not thoughts.seen or not self._again():
             yield rest
             yield finish
             return
         self._told.append(Step("lost", text=" ".join(thoughts.text.split())[:200]))
-        yield from self._plainly(replace(asked, reasoning=0, max_tokens=prompt.max_tokens))
-
-    def _plainly(self, prompt: Prompt) -> Iterator[str | Finish]:
-        with closed(self._model.stream(prompt)) as stream:
-            yield from stream
+        again = replace(asked, reasoning=0, max_tokens=prompt.max_tokens)
+        with closed(self._model.stream(again)) as stream:
+            yield from ("" if isinstance(piece, Thought) else piece for piece in stream)
 
     def _guided(self, prompt: Prompt) -> Prompt:
-        if prompt.role not in ROLES or prompt.task != "question":
+        if not _writes(prompt):
             return prompt
         most = prompt.max_tokens + self._reasoning
         return replace(prompt, examples=self._examples, reasoning=self._reasoning, max_tokens=most)
 
-    def _tell(self, thoughts: Thoughts, prompt: Prompt) -> None:
-        if thoughts.text.strip():
-            self._told.append(Step("reasoned", text=thoughts.text.strip(), sources=prompt.sources))
+    def _tell(self, own: str, asked_for: str, prompt: Prompt) -> None:
+        text = "\n\n".join(part.strip() for part in (own, asked_for) if part.strip())
+        if text and _writes(prompt):
+            self._told.append(Step("reasoned", text=text, sources=prompt.sources))
 
     def _again(self) -> bool:
         with self._lock:
             spare, self.spare = self.spare, 0
             return spare > 0
+
+
+def _writes(prompt: Prompt) -> bool:
+    """Whether it asks for an answer, and not for what an answer is made of."""
+    return prompt.role in ROLES and prompt.task == "question"

@@ -34,8 +34,9 @@ def look(
     question: str, find: Find, k: int, model: Model, history: Sequence[Turn], language: Language | None, way: Ways
 ) -> Generator[Step, None, Looked]:
     """Steps, and what was found. `find` finds k passages. `language` counts where the question itself asks for none;
-    None is the question's own. Raises what `find` raises.
+    None is the question's own. Raises what `find` raises, and ModelError for a model that cannot be opened.
     """
+    _opened(model)
     said, wished = tongue.asked_for(question)
     if not said:  # "In English, please.": the last question once more
         earlier = (tongue.asked_for(turn.question)[0] for turn in reversed(history))
@@ -56,6 +57,11 @@ def look(
     if wider:
         passages = beside(passages, find(wider), max(k, len(pieces)), min(k // 3, max(0, k - len(pieces))))
     return Looked(alone, wished or language or language_of(said), tuple(passages))
+
+
+def _opened(model: Model) -> int:
+    """Its window, which has to be known anyway: a model that cannot be opened says so before anything is searched."""
+    return model.context
 
 
 def in_turn(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:

@@ -9,7 +9,7 @@ from chains.calls import closed
 from chains.citations import plain
 from chains.errors import CapReached, ModelFailed
 from chains.memory import Memory
-from chains.models.base import Finish, Model, Usage
+from chains.models.base import Finish, Model, Piece, Thought, Usage
 from chains.plan import Stage, total
 from chains.prompts import Prompt
 from chains.speed import Speeds
@@ -81,7 +81,7 @@ class Meter:
         found = self._sizes.get(text)
         return self._model.at_most(text) if found is None else found
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         known = self.memory.get(prompt) if self.memory is not None else None
         if known is not None:
             with self._lock:
@@ -96,6 +96,7 @@ class Meter:
         used: Usage | None = None
         began, first = monotonic(), 0.0
         pieces: list[str] = []
+        thought: list[str] = []
         try:
             with closed(self._model.stream(prompt)) as stream:
                 for piece in stream:
@@ -103,11 +104,13 @@ class Meter:
                         used = piece.usage
                         self._finished(prompt, "".join(pieces), piece, began, first)
                     else:
-                        pieces.append(piece)
-                        first = first or (monotonic() if piece else 0.0)
+                        came, into = (piece.text, thought) if isinstance(piece, Thought) else (piece, pieces)
+                        into.append(came)
+                        first = first or (monotonic() if came else 0.0)
                     yield piece
         finally:
-            took = used or (self._roughly(prompt, "".join(pieces)) if any(pieces) else Usage())
+            all_came = "".join((*thought, *pieces))
+            took = used or (self._roughly(prompt, all_came) if all_came else Usage())
             self._ledger.end(need, took)
             with self._lock:
                 self.usage += took

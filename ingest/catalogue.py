@@ -10,7 +10,6 @@ compared whole, which Chroma's filter takes ten times as long for, and a lost in
 import json
 import queue
 import sqlite3
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,52 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import keywords
-from ingest.document import Chunk, Document, Line, Page, Passage, Record, Span, health_counts, with_duplicates
-from ingest.errors import LibraryError, StorageFailed
+from ingest.document import Chunk, Document, Page, Passage, Record, health_counts
+from ingest.errors import StorageFailed
+from ingest.rows import (
+    SELECT_PAGE,
+    SELECT_PASSAGE,
+    SELECT_RECORD,
+    lines_json,
+    page_of,
+    passage_of,
+    record_of,
+    sound,
+    spans_json,
+)
+from ingest.schema import prepare
 
-FORMAT = 3
 _BUSY_SECONDS = 30.0
-_GRID = 10_000  # where a line stands is kept in so many parts of the page
-# float16: a cosine changes by some .00001, and 1,000 chunks take 0.8 MB.
-_VECTORS = "CREATE TABLE vectors (document TEXT PRIMARY KEY REFERENCES documents (id), numbers BLOB NOT NULL)"
-_SCHEMA = f"""
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, title TEXT NOT NULL, added TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('arriving', 'whole', 'leaving')),
-    pages INTEGER NOT NULL, without_text TEXT NOT NULL, chunks INTEGER NOT NULL, health TEXT NOT NULL DEFAULT '{{}}'
-) WITHOUT ROWID;
-CREATE TABLE pages (
-    document TEXT NOT NULL REFERENCES documents (id), number INTEGER NOT NULL, label TEXT NOT NULL,
-    text TEXT NOT NULL, problem TEXT NOT NULL, duplicate_of INTEGER NOT NULL DEFAULT 0,
-    lines TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (document, number)
-);
-CREATE TABLE headings (
-    document TEXT NOT NULL REFERENCES documents (id), place INTEGER NOT NULL, title TEXT NOT NULL,
-    level INTEGER NOT NULL, page INTEGER NOT NULL, PRIMARY KEY (document, place)
-) WITHOUT ROWID;
-CREATE TABLE chunks (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL REFERENCES documents (id),
-    place INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL,
-    heading TEXT NOT NULL, spans TEXT NOT NULL, UNIQUE (document, place)
-);
-{_VECTORS};
-{keywords.SCHEMA.strip()}
-PRAGMA user_version = {FORMAT};
-"""
-_SELECT_PASSAGE = """
-SELECT c.id, c.document, c.place, c."start", c."end", c.text, c.heading, c.spans, d.name, d.title
-FROM chunks c JOIN documents d ON d.id = c.document
-"""
-_SELECT_PAGE = "SELECT number, label, text, problem, duplicate_of, lines FROM pages WHERE document = ?"
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
 _RANGES = f"""SELECT c.number, c.number + d.chunks FROM documents d JOIN chunks c ON c.document = d.id AND c.place = 0
 WHERE d.id {_AMONG}"""
-
-
-class NewerLibrary(LibraryError):
-    text = "The library in {folder} was written by a newer Pagewise (format {found}; this one reads up to {known})."
-    remedy = "Install that version, or choose another folder with PAGEWISE_DATA."
 
 
 class Catalogue:
@@ -78,19 +50,7 @@ class Catalogue:
         self._corpus: keywords.Corpus | None = None  # this and the records are kept for as long as nothing changes
         self._records: tuple[str, list[Record]] = ("", [])
         with self._writing() as db:
-            found = int(db.execute("PRAGMA user_version").fetchone()[0])
-            if found > FORMAT:
-                raise NewerLibrary(folder=file.parent, found=found, known=FORMAT)
-            if found == 1:
-                _from_format_1(db)
-            if found in (1, 2):
-                db.execute(_VECTORS)  # of what is there already, Chroma alone has them
-                db.execute(f"PRAGMA user_version = {FORMAT}")
-            if found == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
-                db.execute("INSERT INTO meta VALUES ('library', ?), ('version', '0')", (uuid.uuid4().hex,))
-            keywords.adopt(db)
+            prepare(db, file.parent)
 
     def close(self) -> None:
         while not self._idle.empty():
@@ -142,7 +102,7 @@ class Catalogue:
                         sound(p.text),
                         sound(p.problem),
                         p.duplicate_of,
-                        _lines_json(p),
+                        lines_json(p),
                     )
                     for p in document.pages
                 ),
@@ -155,7 +115,7 @@ class Catalogue:
             db.executemany(
                 "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (number, c.id, c.document, c.index, c.start, c.end, sound(c.text), sound(c.heading), _spans_json(c))
+                    (number, c.id, c.document, c.index, c.start, c.end, sound(c.text), sound(c.heading), spans_json(c))
                     for number, c in enumerate(chunks, first)
                 ),
             )
@@ -233,31 +193,31 @@ class Catalogue:
         with self._reading() as db:
             version = _version(db)  # read first: what is newer than it says is read again
             if self._records[0] != version:
-                rows = db.execute(f"{_SELECT_RECORD} ORDER BY name, added, id").fetchall()
-                self._records = version, [_record(row) for row in rows]
+                rows = db.execute(f"{SELECT_RECORD} ORDER BY name, added, id").fetchall()
+                self._records = version, [record_of(row) for row in rows]
             return list(self._records[1])
 
     def record(self, id: str) -> Record | None:
         with self._reading() as db:
-            row = db.execute(f"{_SELECT_RECORD} AND id = ?", (id,)).fetchone()
-        return _record(row) if row else None
+            row = db.execute(f"{SELECT_RECORD} AND id = ?", (id,)).fetchone()
+        return record_of(row) if row else None
 
     def page(self, document: str, number: int) -> Page | None:
         with self._reading() as db:
-            row = db.execute(f"{_SELECT_PAGE} AND number = ?", (document, number)).fetchone()
-        return _page(row) if row else None
+            row = db.execute(f"{SELECT_PAGE} AND number = ?", (document, number)).fetchone()
+        return page_of(row) if row else None
 
     def pages(self, document: str) -> list[Page]:
         """All pages of a whole document, in order."""
         with self._reading() as db:
-            rows = db.execute(f"{_SELECT_PAGE} ORDER BY number", (document,)).fetchall()
-        return [_page(row) for row in rows]
+            rows = db.execute(f"{SELECT_PAGE} ORDER BY number", (document,)).fetchall()
+        return [page_of(row) for row in rows]
 
     def passages(self, ids: Sequence[str]) -> list[Passage]:
         """The chunks of these ids that there are, in the order that they were added in."""
         with self._reading() as db:
-            rows = db.execute(f"{_SELECT_PASSAGE} WHERE c.id {_AMONG} ORDER BY c.number", (_list(ids),)).fetchall()
-        return [_passage(row) for row in rows]
+            rows = db.execute(f"{SELECT_PASSAGE} WHERE c.id {_AMONG} ORDER BY c.number", (_list(ids),)).fetchall()
+        return [passage_of(row) for row in rows]
 
     def vectors(self, document: str) -> tuple[list[str], NDArray[np.float32]] | None:
         """The ids of a document's chunks, and their vectors (chunks, dimensions), unit rows.
@@ -278,8 +238,8 @@ class Catalogue:
 
     def all_passages(self, document: str) -> list[Passage]:
         with self._reading() as db:
-            rows = db.execute(f"{_SELECT_PASSAGE} WHERE c.document = ? ORDER BY c.place", (document,)).fetchall()
-        return [_passage(row) for row in rows]
+            rows = db.execute(f"{SELECT_PASSAGE} WHERE c.document = ? ORDER BY c.place", (document,)).fetchall()
+        return [passage_of(row) for row in rows]
 
     def chunk_ids(self, among: Sequence[str] | None = None, documents: Sequence[str] | None = None) -> set[str]:
         """The ids of all chunks, or of those `among` them, or of those of some documents."""
@@ -364,11 +324,6 @@ class Catalogue:
         return db
 
 
-def sound(text: str) -> str:
-    """`text` as UTF-8 can hold it: half a surrogate pair, which broken PDFs give, becomes "?". Same length."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def _version(db: sqlite3.Connection) -> str:
     return str(db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()[0])
 
@@ -379,52 +334,3 @@ def _count_up(db: sqlite3.Connection) -> None:
 
 def _list(values: Sequence[str | int]) -> str:
     return json.dumps(list(values))
-
-
-def _spans_json(chunk: Chunk) -> str:
-    return json.dumps([(s.page, s.label, s.start, s.end) for s in chunk.spans])
-
-
-_SELECT_RECORD = """
-SELECT id, name, title, pages, without_text, chunks, added, health FROM documents WHERE state = 'whole'
-"""
-
-
-def _record(row: tuple[str, str, str, int, str, int, str, str]) -> Record:
-    id, name, title, pages, without, chunks, added, health = row
-    numbers = tuple(json.loads(without))
-    when = datetime.fromisoformat(added)
-    return Record(id, name, title, "partial" if numbers else "added", pages, numbers, chunks, when, json.loads(health))
-
-
-def _page(row: tuple[int, str, str, str, int, str]) -> Page:
-    number, label, text, problem, duplicate_of, lines = row
-    found = tuple(
-        Line(start, (left / _GRID, top / _GRID, right / _GRID, bottom / _GRID))
-        for start, left, top, right, bottom in json.loads(lines)
-    )
-    return Page(number, label, text, problem, duplicate_of, found)
-
-
-def _lines_json(page: Page) -> str:
-    return json.dumps([(line.start, *(round(_GRID * at) for at in line.box)) for line in page.lines])
-
-
-def _from_format_1(db: sqlite3.Connection) -> None:
-    """Format 1 knew no health of pages. What their texts tell of it is added; no text is read or indexed anew."""
-    db.execute("ALTER TABLE documents ADD COLUMN health TEXT NOT NULL DEFAULT '{}'")
-    db.execute("ALTER TABLE pages ADD COLUMN duplicate_of INTEGER NOT NULL DEFAULT 0")
-    db.execute("ALTER TABLE pages ADD COLUMN lines TEXT NOT NULL DEFAULT '[]'")
-    for (id,) in db.execute("SELECT id FROM documents WHERE state = 'whole'").fetchall():
-        pages = with_duplicates(_page(row) for row in db.execute(f"{_SELECT_PAGE} ORDER BY number", (id,)))
-        db.executemany(
-            "UPDATE pages SET duplicate_of = ? WHERE document = ? AND number = ?",
-            ((page.duplicate_of, id, page.number) for page in pages if page.duplicate_of),
-        )
-        db.execute("UPDATE documents SET health = ? WHERE id = ?", (json.dumps(health_counts(pages)), id))
-
-
-def _passage(row: tuple[str, str, int, int, int, str, str, str, str, str]) -> Passage:
-    id, document, place, start, end, text, heading, spans, name, title = row
-    places = tuple(Span(*span) for span in json.loads(spans))
-    return Passage(Chunk(id, document, place, start, end, text, heading, places), name, title)

@@ -6,16 +6,18 @@ up its own translation by `error.key` and `error.params`. Foreign exceptions bec
 
 from typing import ClassVar
 
+from ingest.plural import filled
+
 
 class PagewiseError(Exception):
-    """Base. `text` and `remedy` are templates over the keyword arguments that the error is raised with."""
+    """Base. `text` and `remedy` are templates (of `filled`) over the keyword arguments that it is raised with."""
 
     text: ClassVar[str] = "Something went wrong."
     remedy: ClassVar[str] = ""
 
     def __init__(self, **params: object) -> None:
         self.params = params
-        super().__init__(" ".join(part.format(**params) for part in (self.text, self.remedy) if part))
+        super().__init__(" ".join(filled(part, **params) for part in (self.text, self.remedy) if part))
 
     @property
     def key(self) -> str:
@@ -57,7 +59,7 @@ class NoPages(ReadError):
 
 
 class NoText(ReadError):
-    text = "None of its {pages} pages gave any text; they are pictures, garbled or blank."
+    text = "None of its pages ({pages}) gave any text; they are pictures, garbled or blank."
     remedy = "Install text recognition (pip install 'pagewise[ocr]'), with PAGEWISE_OCR=auto, and add it again."
 
 
@@ -67,12 +69,12 @@ class BlankPages(ReadError):
 
 
 class EmptiedFolder(PagewiseError):
-    text = "{folder} is empty, but {count} documents came from it. Nothing was removed."
+    text = "{folder} is empty, but {count:n document} came from it. Nothing was removed."
     remedy = "Look whether its drive is there; documents that are to go are taken out with `pagewise remove`."
 
 
 class NothingRecognised(ReadError):
-    text = "None of its {pages} pages gave any text, and text recognition found no words in their pictures."
+    text = "None of its pages ({pages}) gave any text, and text recognition found no words in their pictures."
     remedy = "Check in a PDF viewer that there are words on the pages, upright and sharp."
 
 
@@ -82,12 +84,12 @@ class TooLarge(ReadError):
 
 
 class TooManyPages(ReadError):
-    text = "The PDF has {pages} pages; the limit is {limit}."
+    text = "The PDF has {pages:n page}; the limit is {limit}."
     remedy = "Split it, or raise PAGEWISE_MAX_PAGES."
 
 
 class TooSlow(ReadError):
-    text = "Reading took longer than {seconds:.0f} seconds and was stopped."
+    text = "Reading took longer than {seconds:n second} and was stopped."
     remedy = "The file may be damaged; save a copy of it in a PDF viewer, or raise {setting}."
 
 
@@ -161,13 +163,13 @@ class ShortId(UnknownDocument):
 
 
 class AmbiguousDocument(LibraryError):
-    text = "There are {count} documents named {name!r}."
+    text = "There are {count:n document} named {name!r}."
     remedy = "Use an id instead: {ids}."
 
 
 class UnknownPage(LibraryError):
     text = "{name!r} has no page {page}."
-    remedy = "It has {pages} pages."
+    remedy = "It has {pages:n page}."
 
 
 class StorageFailed(LibraryError):

@@ -9,10 +9,9 @@ the operating system, which a dead process cannot keep, and answers for the othe
 does. So any number of processes share the folder, and only the writing of a document excludes another's.
 """
 
-import math
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,20 +36,17 @@ from ingest.errors import (
 from ingest.files import Files
 from ingest.lock import OwnedLock
 from ingest.names import named, unknown
+from ingest.nearest import nearest
 from ingest.owner import SharedVectors
 from ingest.places import Places
 from ingest.readonly import is_read_only, private_copy
+from ingest.repair import restore
 from ingest.replies import Replies
 from ingest.tokens import tokens
 from ingest.vectors import Vectors
 
 _WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
 _A_MOMENT = 2.0  # seconds in which another process that only looks gives the owner's lock back
-_REPAIR_BATCH = 64
-# Chunks of the chosen documents that are all looked at: 1,000 take 2 ms. Chroma's filter to 1,000 of 100,000 takes ten
-# times as long as a search through all of these.
-_EXACT = 20_000
-_TO_BE_SURE = 1.5  # so many times the neighbours that would do if the chosen documents had their even share
 
 
 @dataclass(frozen=True)
@@ -246,46 +242,7 @@ class Library:
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks: (chunk id, cosine), nearest first. `documents`: ids; None: all."""
-        total = self._catalogue.chunk_count()
-        chosen = total if documents is None else self._catalogue.chunk_count(documents)
-        if k < 1 or not chosen:
-            return []
-        if documents is not None and chosen <= _EXACT:
-            exact = self._exactly(vector, k, documents)
-            if exact is not None:
-                return exact
-        self._compare()
-        if chosen < total:
-            # Chroma lists all that a filter lets through before it searches. Where that is more work than to look at
-            # so many more of the nearest, those are looked at, and the filter comes after.
-            likely = math.ceil(_TO_BE_SURE * k * total / chosen)
-            if 2 * likely < chosen:
-                kept = self._whole(self._vectors.nearest(vector, likely), documents)
-                if len(kept) >= k:
-                    return kept[:k]
-        asked = k
-        while True:
-            found = self._vectors.nearest(vector, asked, documents if chosen < total else None)
-            kept = self._whole(found, documents)[:k]
-            if len(kept) == k or len(found) < asked:
-                return kept
-            asked *= 2
-
-    def _exactly(self, vector: NDArray[np.float32], k: int, documents: Sequence[str]) -> list[tuple[str, float]] | None:
-        """The same by every vector of these documents. None where the catalogue has not got them all."""
-        scored: list[tuple[str, float]] = []
-        for document in dict.fromkeys(documents):
-            kept = self._catalogue.vectors(document)
-            if kept is not None:
-                scored.extend(zip(kept[0], np.clip(kept[1] @ vector, -1.0, 1.0).tolist(), strict=True))
-            elif self._catalogue.chunk_count([document]):
-                return None
-        return sorted(scored, key=lambda one: -one[1])[:k]
-
-    def _whole(self, found: Sequence[tuple[str, float]], documents: Sequence[str] | None) -> list[tuple[str, float]]:
-        """Without what another process is in the middle of adding, and what is not of these documents."""
-        ids = self._catalogue.chunk_ids([id for id, _ in found], documents)
-        return [(id, score) for id, score in found if id in ids]
+        return nearest(self._catalogue, self._vectors, vector, k, documents, self._compare)
 
     def passages(self, scores: Mapping[str, float]) -> list[Passage]:
         """The chunks of these ids with their scores, best first; those that are gone meanwhile are left out."""
@@ -389,25 +346,8 @@ class Library:
         if stored < due or (stored > due and first):
             with self._locked(0) if self._copy else self._writing():
                 version = self._catalogue.version()
-                ids = self._vectors.ids()
-                self._vectors.remove(sorted(ids - self._catalogue.chunk_ids()))
-                for record in self._catalogue.records():
-                    self._restore(record, ids)
+                restore(self._catalogue, self._vectors, self.embedder, self.indexed_text)
         self._compared = (self._vectors.opened, version)
-
-    def _restore(self, record: Record, there: Collection[str]) -> None:
-        """Gives Chroma the vectors of a document's chunks that are not `there`."""
-        kept = self._catalogue.vectors(record.id)
-        if kept is not None:
-            lost = [i for i, id in enumerate(kept[0]) if id not in there]
-            if lost:
-                self._vectors.add([kept[0][i] for i in lost], record.id, kept[1][lost])
-            return
-        chunks = [p.chunk for p in self._catalogue.all_passages(record.id) if p.chunk.id not in there]
-        for at in range(0, len(chunks), _REPAIR_BATCH):
-            some = chunks[at : at + _REPAIR_BATCH]
-            rows = self.embedder.documents([self.indexed_text(record.title, chunk) for chunk in some])
-            self._vectors.add([chunk.id for chunk in some], record.id, rows)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

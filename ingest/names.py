@@ -8,6 +8,8 @@ from ingest.document import Record
 from ingest.errors import AmbiguousDocument, NoSuchName, ShortId, UnknownDocument
 
 _SHORTEST_ID = 8
+_SAYS = 2  # characters of a name that say something
+_NAMED = 3  # names in a sentence
 
 
 def named(records: Sequence[Record], name_or_id: str) -> Record:
@@ -27,7 +29,10 @@ def named(records: Sequence[Record], name_or_id: str) -> Record:
 
 def unknown(records: Sequence[Record], name_or_id: str) -> UnknownDocument:
     """The error for a name or id that none of them has, with what may have been meant."""
-    nearest = tuple(difflib.get_close_matches(name_or_id, [record.name for record in records], 3, 0.5))
+    names, wanted = [record.name for record in records], _plain(name_or_id)
+    holding = [name for name in names if len(wanted) >= _SAYS and wanted in _plain(name)]
+    alike = difflib.get_close_matches(name_or_id, names, _NAMED, 0.5)
+    nearest = tuple(dict.fromkeys((*holding, *alike)))[:_NAMED]
     if nearest:
         return NoSuchName(name=name_or_id, nearest=nearest, near=", ".join(nearest))
     if 0 < len(name_or_id) < _SHORTEST_ID and any(r.id.startswith(name_or_id.lower()) for r in records):

@@ -55,7 +55,7 @@ class OwnerGone(Exception):
 
 
 class OwnerSilent(LibraryError):
-    text = "The Pagewise that has the library in {folder} open has said nothing for {seconds:.0f} seconds."
+    text = "The Pagewise that has the library in {folder} open has said nothing for {seconds:n second}."
     remedy = "Stop that program, then try again; nothing that was stored is lost."
 
 

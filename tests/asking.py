@@ -6,7 +6,7 @@ from chains.errors import (
     ModelError,
 )
 from chains.models import open_model
-from chains.models.base import Finish, Model
+from chains.models.base import Finish, Model, Thought
 from chains.prompts import Prompt
 from tests.servers import Scripted
 
@@ -21,8 +21,13 @@ def opened(server: Scripted, key: str = KEY, context: int = 0, seconds: float = 
 def read(model: Model, prompt: Prompt = PROMPT) -> tuple[str, Finish]:
     *pieces, last = model.stream(prompt)
     assert isinstance(last, Finish)
-    assert all(isinstance(piece, str) for piece in pieces)
-    return "".join(map(str, pieces)), last
+    assert not any(isinstance(piece, Finish) for piece in pieces)
+    return "".join(piece for piece in pieces if isinstance(piece, str)), last
+
+
+def thought(model: Model, prompt: Prompt = PROMPT) -> str:
+    """What the model thinks of its own accord on the way to its reply."""
+    return "".join(piece.text for piece in model.stream(prompt) if isinstance(piece, Thought))
 
 
 def broken(model: Model, prompt: Prompt = PROMPT) -> tuple[str, ModelError]:
@@ -30,7 +35,7 @@ def broken(model: Model, prompt: Prompt = PROMPT) -> tuple[str, ModelError]:
     text = ""
     with pytest.raises(ModelError) as caught:
         for piece in model.stream(prompt):
-            assert isinstance(piece, str)
-            text += piece
+            assert not isinstance(piece, Finish)
+            text += piece if isinstance(piece, str) else ""
     assert KEY not in str(caught.value) and KEY not in repr(caught.value.params)
     return text, caught.value

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chains.errors import ModelError
-from chains.models.base import Finish, Usage
+from chains.models.base import Finish, Piece, Usage
 from chains.prompts import Prompt, render
 from chains.question import subject_words
 from chains.reader.base import Reading, Span
@@ -126,7 +126,7 @@ class ScriptedModel:
         rendered = render(prompt)
         return len(_TOKEN.findall(rendered.system)) + len(_TOKEN.findall(rendered.user))
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         size = self._size(prompt)
         assert size + prompt.max_tokens <= self.context, f"{prompt.role}: {size} + {prompt.max_tokens} > {self.context}"
         with self._lock:

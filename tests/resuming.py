@@ -24,7 +24,7 @@ from chains.answer import summarize
 from chains.calls import closed
 from chains.events import Answer, Step
 from chains.models import open_model
-from chains.models.base import Finish, Model
+from chains.models.base import Finish, Model, Piece
 from chains.prompts import Prompt, render
 from chains.speed import Speeds
 from chains.spending import FREE, Spending
@@ -46,7 +46,7 @@ class Logged:
     def count(self, prompt: Prompt) -> int:
         return self._model.count(prompt)
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         told = render(prompt)
         name = hashlib.sha256(f"{told.system}\0{told.user}\0{prompt.max_tokens}".encode()).hexdigest()
         pages = sorted({span.page for source in prompt.sources for span in source.passage.chunk.spans})

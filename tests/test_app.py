@@ -1,60 +1,50 @@
-"""The app's pages, run without a browser: what is drawn, and what a click does."""
+"""Asking in the app, without a browser: what is drawn, and what a click does."""
 
-import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import intake, resources, wiring
+from app import resources
 from app.conversations import Conversations, Entry
-from app.i18n import TEXTS
-from app.jobs import Job
+from app.i18n import TEXTS, Words
 from app.views import safe
-from chains.compare import NAMES as CHAINS
 from chains.errors import ModelTimeout
 from chains.prompts import Prompt
 from chains.retrieve import Scope
 from chains.ways import Ways
-from ingest.document import Line, Page, with_duplicates
 from ingest.library import Library
-from ingest.load import Limits
-from ingest.pipeline import Progress, Result, Upload, ingest
-from settings import Settings, load_settings
-from tests.books import make_book
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pdfs import encrypted_pdf, make_pdf
+from settings import load_settings
+from tests.fakes import ScriptedModel
+from tests.pages import (
+    MAIN,
+    any_role,
+    ask,
+    conversation,
+    filled,
+    keys,
+    pictures,
+    press,
+    small,
+    speaking,
+    start,
+    texts,
+)
 
-MAIN = Path(__file__).parent.parent / "app" / "main.py"
-BRIDGE = "The bridge was opened in 1884. It crosses the river near the old mill."
 NASTY = "![x](http://evil.example/leak) <b>bold</b> $x$ :red[no] [a](http://evil.example)"
 
 
 @pytest.fixture(autouse=True)
-def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
-    yield
-    for name in ("jobs",):
-        for job in list(getattr(resources, name)()._jobs.values()):
-            job.stop()
-            job.join(10)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from small(monkeypatch)
 
 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedModel]:
-    def use(reply: Callable[[Prompt], str] | str, **how: object) -> ScriptedModel:
-        model = ScriptedModel(reply if callable(reply) else lambda prompt: reply, **how)  # type: ignore[arg-type]
-        monkeypatch.setattr(wiring, "model", lambda settings, embedder: model)
-        return model
-
-    return use
+    return speaking(monkeypatch)
 
 
 @pytest.fixture
@@ -63,126 +53,11 @@ def library(tmp_path: Path) -> Library:
     return filled(tmp_path, ["bridge.pdf"])
 
 
-def filled(tmp_path: Path, names: Sequence[str]) -> Library:
-    opened = resources.library(load_settings())
-    files = [
-        Upload(name, make_pdf(tmp_path / f"{i}.pdf", [BRIDGE, f"Page two of {i}."])) for i, name in enumerate(names)
-    ]
-    results = [event for event in ingest(files, opened, Limits()) if isinstance(event, Result)]
-    assert [result.status for result in results] == ["added"] * len(names)
-    return opened
-
-
-def start(**query: str) -> AppTest:
-    at = AppTest.from_file(str(MAIN), default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception
-    return at
-
-
-def texts(at: AppTest) -> str:
-    drawn = [*at.markdown, *at.caption, *at.error, *at.info, *at.warning, *at.success, *at.title, *at.header]
-    return "\n".join(str(element.value) for element in drawn)
-
-
-def ask(at: AppTest, question: str) -> AppTest:
-    at.chat_input(key="question").set_value(question).run()
-    assert not at.exception
-    return at
-
-
-def keys(at: AppTest, start: str) -> list[str]:
-    return [button.key for button in at.button if button.key and button.key.startswith(start)]
-
-
-def conversation(at: AppTest) -> str:
-    id = at.query_params["c"]
-    return str(id if isinstance(id, str) else id[0])
-
-
-def pictures(at: AppTest) -> int:
-    return len(at.image)
-
-
-def press(at: AppTest, key: str) -> AppTest:
-    at.button(key=key).click().run()
-    assert not at.exception
-    return at
-
-
-# --- first visit ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_a_first_visitor_sees_what_it_is_what_to_do_and_where_text_goes(lang: str) -> None:
-    at = start(lang=lang)
-    words = TEXTS[lang]  # type: ignore[index]
-    assert words["app.purpose"] in texts(at)
-    assert words["privacy.machine"] in texts(at)
-    assert at.button(key="sample").label == words["first.sample"]
-    assert len(at.get("file_uploader")) == 1
-    assert not at.chat_input
-
-
-def test_the_sample_can_be_added_and_is_asked_about(says: Callable[..., ScriptedModel]) -> None:
-    says("It looks up each quote on its page [1].")
-    at = press(start(), "sample")
-    assert keys(at, "sample-question-")
-    press(at, "sample-question-1")
-    assert "It looks up each quote on its page" in texts(at)
-
-
-def test_a_locked_file_asks_for_its_password(tmp_path: Path) -> None:
-    file = encrypted_pdf(tmp_path / "0.pdf", [BRIDGE], "sesame")
-    place = tmp_path / "place"
-    place.mkdir()
-    copy = file.rename(place / f"0-{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}.pdf")
-    uploads, opened = [Upload("locked.pdf", copy)], resources.library(load_settings())
-    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, opened, Limits(), temporary=True))
-    job.join(60)
-    at = start()
-    at.session_state["intake"] = (job, uploads)
-    at.run()
-    field = at.text_input(key=f"password-{copy.stem}")
-    assert not at.exception and "protected with a password" in texts(at) and "locked" in field.label
-    field.set_value("sesame")
-    at.button[[button.label for button in at.button].index("Open")].click().run()
-    at.session_state["intake"][0].join(60)
-    at.run()
-    assert not at.exception and "pdf: added" in texts(at)
-    assert [record.name for record in opened.records()] == ["locked.pdf"] and not place.exists()
-
-
-def test_a_setting_that_is_wrong_is_said_and_no_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAGEWISE_CHIAN", "stuff")
-    at = start()
-    assert "PAGEWISE\\_CHAIN" in texts(at)
-    monkeypatch.delenv("PAGEWISE_CHIAN")
-    press(at, "retry")
-    assert keys(at, "sample") == ["sample"]
-
-
-def test_a_library_that_cannot_be_shared_is_said_with_a_way_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.owner.POSSIBLE", False)  # a system without sockets in the file system
-    with Library(load_settings().data, HashingEmbedder()) as other:
-        at = start()
-        assert "chroma run" in texts(at)
-        assert keys(at, "retry") == ["retry"]
-        other.close()
-        press(at, "retry")
-    assert keys(at, "sample") == ["sample"]
-
-
-# --- asking -----------------------------------------------------------------------------------------------------------
-
-
 def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says: Callable[..., ScriptedModel]) -> None:
     says('It was opened in 1884 [1: "opened in 1884"].')
     at = ask(start(), "When was the bridge opened?")
-    assert "1 of 1 quotes found on their pages" in texts(at)
-    assert "1 of 1 figures found on the cited pages" in texts(at)
+    assert "1 of 1 quote found on its page" in texts(at)
+    assert "1 of 1 figure found on the cited pages" in texts(at)
     (mark,) = keys(at, "cite-")
     assert f"(#{mark})" in texts(at)  # the mark in the text leads to the button
     press(at, mark)
@@ -201,13 +76,13 @@ def test_a_sentence_without_a_source_has_a_sign_and_near_quotes_are_counted_apar
 ) -> None:
     says("The bridge was opened in 1884 [1]. **It was a bridge near the mill [1].** The moon is green. So it is [1].")
     at = ask(start(lang=lang), "When was the bridge opened?")
-    words = TEXTS[lang]  # type: ignore[index]
+    words = Words(lang)  # type: ignore[arg-type]
     drawn = texts(at)
     assert f"The moon is green\\. {safe.SIGN} So it is" in drawn and drawn.count(safe.SIGN) == 2  # there, and below
-    assert f"{safe.SIGN} {words['answer.unsourced.one'].format(n=1)}" in drawn
-    quotes = words["answer.quotes"].format(done=1, total=3) + words["answer.quotes.near"].format(n=1)
-    assert quotes in drawn
-    assert words["step.verified.near"].format(done=1, total=3, near=1) in drawn
+    assert f"{safe.SIGN} {words.count('answer.unsourced', 1)}" in drawn
+    near = words("answer.quotes.near", n=1)
+    assert words.count("answer.quotes", 3, done=1) + near in drawn
+    assert words.count("step.verified", 3, done=1) + near in drawn
 
 
 @pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
@@ -237,10 +112,10 @@ def test_what_did_not_fit_is_said_and_a_press_reads_it_with_the_chain_that_can(
     at = ask(start(lang=lang), "When was the bridge opened?")
     (entry,) = Conversations(load_settings().data).entries(conversation(at))
     (cut,) = [step for step in entry.steps if step.name == "cut"]
-    words = TEXTS[lang]  # type: ignore[index]
-    assert words["step.cut.plain"].format(done=cut.done, total=cut.total) in texts(at) and cut.done < cut.total
+    words = Words(lang)  # type: ignore[arg-type]
+    assert words("step.cut.plain", done=cut.done, total=cut.total) in texts(at) and cut.done < cut.total
     (offer,) = keys(at, "read-all-")
-    assert at.button(key=offer).label == words["ask.read_all"].format(chain=words["chain.map_reduce"])
+    assert at.button(key=offer).label == words("ask.read_all", chain=words("chain.map_reduce"))
     model.prompts.clear()
     press(at, offer)
     assert {s.n for p in model.prompts if p.role == "map" for s in p.sources} == set(range(1, cut.total + 1))
@@ -445,192 +320,3 @@ def test_examples_are_taken_from_a_file_named_where_they_are_wrong_and_dropped(
     assert [example.answer for example in model.prompts[-1].examples] == ["Holm."]
     (tmp_path / "e.toml").unlink()
     assert "e\\.toml" in str(start().error[0].value)
-
-
-# --- all chains side by side ------------------------------------------------------------------------------------------
-
-
-def any_role(prompt: Prompt) -> str:
-    year = 1885 if prompt.role == "rerank" else 1884
-    return f'It was opened in {year} [1: "opened in 1884"].' + ("\nScore: 90" if prompt.role == "rerank" else "")
-
-
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_a_question_is_compared_by_all_chains_and_kept_over_a_reload(
-    lang: str, library: Library, says: Callable[..., ScriptedModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PAGEWISE_RERANK", "answer")  # so that one chain says something else
-    says(any_role, parallel=4)
-    words = TEXTS[lang]  # type: ignore[index]
-    at = ask(start(lang=lang), "When was the bridge opened?")
-    press(at, keys(at, "compare-")[0])
-    for shown in (at, start(lang=lang, c=conversation(at))):
-        for chain in CHAINS:
-            assert words[f"chain.{chain}"].replace("_", "\\_") in texts(shown)
-            (mark,) = [key for key in keys(shown, "cite-") if f"-{chain}-" in key]
-            assert f"(#{mark})" in texts(shown)
-        verified = f":material/check_circle: {words['answer.quotes'].format(done=1, total=1)}"
-        assert texts(shown).count(verified) == 5  # the answer, and four beside it
-        assert words["compare.agree"] in texts(shown)
-        assert words["compare.figures.all"].partition("{")[0] not in texts(shown)
-        only = words["compare.figures.one"].format(chain=words["chain.map_rerank"].replace("_", "\\_"), figures="1885")
-        assert only in texts(shown)
-        (page,) = keys(shown, "agreed-")
-        assert words["compare.cited"].format(n=4, total=4) in shown.button(key=page).label
-    store = Conversations(load_settings().data)
-    asked, compared = store.entries(conversation(at))
-    assert (compared.kind, compared.asked, asked.kind) == ("compare", asked.asked, "question")
-    assert [part.chain for part in compared.parts] == list(CHAINS)
-    assert len({part.answer.sources for part in compared.parts if part.answer}) == 1
-
-
-def test_the_marks_of_a_comparison_open_their_page(library: Library, says: Callable[..., ScriptedModel]) -> None:
-    says(any_role)
-    at = ask(start(), "When was the bridge opened?")
-    press(at, keys(at, "compare-")[0])
-    (mark,) = [key for key in keys(at, "cite-") if "-refine-" in key]
-    press(at, mark)
-    assert "page 1 of 2" in texts(at) and pictures(at) == 1
-    press(at, "source-close")
-    assert not pictures(at)
-    press(at, keys(at, "agreed-")[0])
-    assert pictures(at) == 1
-    press(at, [key for key in keys(at, "again-")][-1])
-    kinds = [entry.kind for entry in Conversations(load_settings().data).entries(conversation(at))]
-    assert kinds == ["question", "compare", "compare"]
-
-
-def test_a_chain_that_fails_leaves_the_others_on_the_screen(
-    library: Library, says: Callable[..., ScriptedModel]
-) -> None:
-    says(any_role, fails={2: ModelTimeout(url="http://h", seconds=3)})  # the first call is the question's own answer
-    at = ask(start(), "When was the bridge opened?")
-    press(at, keys(at, "compare-")[0])
-    for shown in (at, start(c=conversation(at))):
-        (error,) = shown.error
-        assert "http" in str(error.value) and "3 seconds" in str(error.value)
-        assert len([key for key in keys(shown, "cite-") if re.search("-(map_reduce|refine|map_rerank)-", key)]) == 3
-        assert "cited by 3 of 3" in shown.button(key=keys(shown, "agreed-")[0]).label
-
-
-def test_a_stopped_comparison_keeps_what_is_whole_and_what_came(
-    library: Library, says: Callable[..., ScriptedModel]
-) -> None:
-    model = says(any_role)
-    at = ask(start(), "When was the bridge opened?")
-    gate = model._gate = threading.Event()
-    late = AppTest.from_file(str(MAIN), default_timeout=4)
-    late.query_params["c"] = conversation(at)
-    late.run(timeout=60)
-    with pytest.raises(RuntimeError, match="timed out"):  # the screen follows an answer that does not end
-        late.button(key=keys(late, "compare-")[0]).click().run()
-    job = resources.jobs().get(conversation(at))
-    assert job is not None and job.running
-    job.stop()
-    gate.set()
-    job.join(10)
-    again = start(c=conversation(at))
-    assert texts(again).count(TEXTS["en"]["ask.stopped"]) == 4 and "It" in texts(again)
-    assert TEXTS["en"]["compare.few"] in texts(again)
-
-
-# --- the library and the settings -------------------------------------------------------------------------------------
-
-
-def page(at: AppTest, name: str) -> AppTest:
-    at.switch_page(name).run()
-    assert not at.exception
-    return at
-
-
-def draw_library(language: str) -> None:
-    """The library's page alone, as a script of its own."""
-    from app import resources
-    from app.i18n import Words
-    from app.screens import library
-    from app.session import Desk
-    from settings import load_settings
-
-    settings = load_settings()
-    conversations = resources.conversations(str(settings.data))
-    desk = Desk(settings, Words(language), resources.library(settings), conversations, resources.jobs())  # type: ignore[arg-type]
-    library.draw(desk, None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("language", "state"),
-    [
-        ("en", "2 pages without text: 2–3 · 1 of them garbled"),
-        ("en", "1 page read by text recognition · 1 page repeats another"),
-        ("zh", "2 页没有文字：2–3 · 其中 1 页是乱码"),
-        ("zh", "1 页由文字识别读出 · 1 页与另一页内容相同"),
-    ],
-)
-def test_the_library_says_what_became_of_a_documents_pages(language: str, state: str, tmp_path: Path) -> None:
-    opened = resources.library(load_settings())
-    book = make_book(tmp_path, "scan.pdf", ["Read from a picture.", "", "", "read from a picture."], opened.embedder)
-    recognised, _, _, repeats = with_duplicates(book.document.pages)
-    pages = (
-        replace(recognised, lines=(Line(0, (0.1, 0.1, 0.5, 0.2)),)),
-        Page(2, "2", "", "picture only"),
-        Page(3, "3", "", "garbled: its fonts name the wrong letters"),
-        repeats,
-    )
-    replace(book, document=replace(book.document, pages=pages)).put(opened)
-    at = AppTest.from_function(draw_library, kwargs={"language": language}, default_timeout=60).run()
-    assert not at.exception
-    told = [element.value for element in at.markdown]
-    assert any(state in line for line in told), told
-
-
-def test_what_a_tab_enters_is_not_in_another_tab_nor_on_the_disk(
-    library: Library, monkeypatch: pytest.MonkeyPatch, says: Callable[..., ScriptedModel]
-) -> None:
-    seen: list[Settings] = []
-    model = says("In 1884 [1].")
-
-    def opened(settings: Settings, embedder: object) -> ScriptedModel:
-        seen.append(settings)
-        return model
-
-    monkeypatch.setattr(wiring, "model", opened)
-    at = start()
-    at.session_state["own"] = resources_own("openai:mine", "http://127.0.0.1:9/v1", "planted-key-1234")
-    at.session_state["chosen"] = "openai:mine"  # as the settings page leaves it
-    at.run()
-    ask(at, "When?")
-    assert seen[-1].api_key.get_secret_value() == "planted-key-1234" and seen[-1].model == "openai:mine"
-    other = start()
-    assert "openai:mine" not in other.selectbox(key="model").options
-    ask(other, "When?")
-    assert seen[-1].api_key.get_secret_value() == "" and seen[-1].model == "extractive"
-    for file in load_settings().data.rglob("*"):
-        assert not file.is_file() or b"planted-key" not in file.read_bytes()
-    assert all("planted-key" not in str(value) for value in at.query_params.values())
-
-
-def resources_own(spec: str, base: str, key: str) -> object:
-    from app.choices import Own
-
-    return Own(spec, base, key)
-
-
-def test_where_text_goes_is_said_before_it_goes(library: Library) -> None:
-    at = start()
-    at.session_state["own"] = resources_own("openai:mine", "https://models.example/v1", "k")
-    at.session_state["chosen"] = "openai:mine"  # as the settings page leaves it
-    at.run()
-    assert "models\\.example" in texts(at)
-    assert TEXTS["en"]["privacy.machine"] not in texts(at)
-
-
-def test_the_language_changes_and_nothing_that_was_chosen_is_lost(library: Library) -> None:
-    at = start()
-    at.selectbox(key="chain").select("refine").run()
-    at.session_state["language"] = "zh"
-    at.run()
-    assert TEXTS["zh"]["ask.start"] in texts(at)
-    assert at.selectbox(key="chain").value == "refine"
-    at.session_state["language"] = None  # what the widget gives while pages change
-    at.run()
-    assert not at.exception and TEXTS["en"]["ask.start"] in texts(at)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.catalogue import FORMAT, Catalogue, NewerLibrary
+from ingest.catalogue import Catalogue
 from ingest.document import Heading
 from ingest.errors import StorageFailed
+from ingest.schema import FORMAT, NewerLibrary
 from ingest.tokens import tokens
 from tests.books import Book, make_book
 from tests.fakes import HashingEmbedder

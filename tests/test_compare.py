@@ -14,7 +14,7 @@ from chains.agreement import agreement, figures, share, words
 from chains.compare import NAMES, Compared, Comparison, Of, compare, cut_short
 from chains.errors import CallsSpent, ModelError, SecondsSpent, TokensSpent
 from chains.events import Answer, Citation, Step
-from chains.models.base import Finish, Usage
+from chains.models.base import Piece, Usage
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.retrieve import retrieve
@@ -119,7 +119,7 @@ def test_at_once_where_it_takes_several(library: Library) -> None:
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_a_chain_that_fails_costs_the_others_nothing(library: Library, parallel: int) -> None:
     class Broken(ScriptedModel):
-        def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+        def stream(self, prompt: Prompt) -> Iterator[Piece]:
             if prompt.role in ("map", "reduce"):
                 raise CUT
             yield from super().stream(prompt)

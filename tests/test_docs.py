@@ -77,6 +77,7 @@ def test_what_goes_wrong_is_said_in_the_words_of_the_program() -> None:
     """Each row of such a table begins with a message; what stands for a name or a figure is left open."""
 
     def opened(text: str) -> str:
+        text = re.sub(r"\{\w+:n ([\w ]+)\}", r"… \1s", text)  # of a number, in the plural
         text = re.sub(r"\{[^{}]*\}|'[^' ]*…'|http\S+|\d[\d.,]*", "…", text.replace('"\n        f"', ""))
         return re.sub(r"…(\s*…)*", "…", text)
 

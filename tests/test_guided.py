@@ -13,7 +13,7 @@ from chains.compare import NAMES as CHAINS
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Step, Token
 from chains.guided import LEAST_TOKENS, ROLES, Guided
-from chains.models.base import Finish
+from chains.models.base import Finish, Piece, Thought
 from chains.models.thoughts import Thoughts
 from chains.prompts import Example, Prompt, render
 from chains.refusal import NOT_FOUND
@@ -75,6 +75,53 @@ def test_map_rerank_keeps_the_reasoning_of_the_source_that_it_answers_from() -> 
     assert [c.n for c in answer.citations] == [1] and answer.reasoning == ("On 1. Score: 3/100",)
     assert sorted(step.text[:5] for step in steps(events, "reasoned")) == ["On 1.", "On 2.", "On 3.", "On 4."]
     assert sorted(step.text for step in steps(events, "scored")) == ["96", "97", "98", "99"]
+
+
+def test_scores_are_given_without_reasoning_and_the_answer_from_the_best_is_not() -> None:
+    model = ScriptedModel(reasoning(lambda p: "Score: 70" if p.role == "score" else told(p)), parallel=2)
+    given = Asked("What colour is it?", replace(QUESTION, rerank="score"), SOURCES, THINK)
+    events = list(answer_from(given, model, "map_rerank"))
+    answer = events[-1]
+    assert isinstance(answer, Answer) and answer.text and answer.reasoning == ("Source 3 says 77 [3].",)
+    assert [p.role for p in model.prompts] == ["score"] * 4 + ["answer"]
+    assert [bool(p.reasoning) for p in model.prompts] == [False] * 4 + [True]
+    assert [step.text for step in steps(events, "scored")] == ["70"] * 4
+    assert len(steps(events, "reasoned")) == 1 and model.calls <= steps(events, "planned")[0].total
+
+
+class Musing(ScriptedModel):
+    """Thinks of its own accord before every reply."""
+
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
+        yield Thought(f"Asked to {prompt.role}: ")
+        yield Thought("hm [3].")
+        yield from super().stream(prompt)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_a_model_thinks_of_its_own_accord_is_kept_like_what_it_was_asked_to(chain: str) -> None:
+    _, plain = run(chain, ScriptedModel(told, parallel=2), PLAIN)
+    events, own = run(chain, Musing(told, parallel=2), PLAIN)
+    assert (own.text, own.citations, own.dropped) == (plain.text, plain.citations, plain.dropped)
+    assert own.reasoning and all(thought.endswith(": hm [3].") for thought in own.reasoning)
+    assert {thought.split()[2].rstrip(":") for thought in own.reasoning} <= ROLES, "of notes none is kept"
+    first = next(i for i, event in enumerate(events) if isinstance(event, Token) and event.text)
+    assert any(isinstance(event, Step) and event.name == "reasoned" for event in events[:first])
+    _, both = run(chain, Musing(reasoning(told), parallel=2), THINK)
+    assert both.text == plain.text and both.reasoning[0].endswith("hm [3].\n\nSource 3 says 77 [3].")
+
+
+def test_thoughts_of_a_call_that_breaks_off_are_reckoned_with() -> None:
+    model = Musing(told, fails={1: StreamCut(detail="reset")})
+    events = list(answer_from(Asked("Why?", QUESTION, SOURCES), model, "stuff"))
+    assert isinstance(events[-1], Answer) and events[-1].error and events[-1].usage.output_tokens > 0
+
+
+def test_a_summary_keeps_no_thoughts_of_its_hundred_notes() -> None:
+    summary = Prompt("answer", "summary", "The lakes", "en", 100)
+    guided = Guided(Musing(told), "x", PLAIN)
+    assert "".join(map(str, list(_asked(guided, summary))[:-1])).strip() == told(summary).strip()
+    assert not list(guided.told())
 
 
 @pytest.mark.parametrize("chain", CHAINS)

@@ -99,7 +99,7 @@ def test_searches_stay_within_the_documents_that_were_named(tmp_path: Path) -> N
 def test_chosen_documents_give_their_nearest_whichever_way(
     tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.library._EXACT", most)
+    monkeypatch.setattr("ingest.nearest._EXACT", most)
     books = [
         book(tmp_path, f"{n}.pdf", *(f"Page {p} of {n} {'fox' * (p % 3)} {p * n}" for p in range(30))) for n in "abc"
     ]

@@ -1,5 +1,6 @@
 """The API model against a well-behaved scripted server: what is asked, streamed and billed, and what stays secret."""
 
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from chains.models import chat
 from chains.models.base import Finish, Usage
 from chains.models.rows import Row
 from chains.models.thoughts import Thoughts
-from tests.asking import KEY, PROMPT, broken, opened, read
+from tests.asking import KEY, PROMPT, broken, opened, read, thought
 from tests.servers import Reply, Request, chunk, refused, said, serving, usage
 
 
@@ -99,6 +100,18 @@ def test_running_totals_are_not_added_up() -> None:
 def test_thoughts_are_left_out_even_when_the_tags_come_in_parts() -> None:
     with serving([said("<th", "ink>They ask for", " a year</", "think>\n\nIn 1884", " <b>[1].")]) as server:
         assert read(opened(server))[0] == "In 1884 <b>[1]."
+        assert thought(opened(server)) == "They ask for a year"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thoughts_that_a_server_keeps_apart_are_told_apart_too(field: str) -> None:
+    apart = [json.dumps({"choices": [{"index": 0, "delta": {field: text}}]}) for text in ("A year ", "is asked for")]
+    with serving([Reply(events=[*apart, chunk("In 1884 [1]."), chunk(finish="stop"), "[DONE]"])]) as server:
+        text, finish = read(opened(server))
+        assert (text, finish.reason, thought(opened(server))) == ("In 1884 [1].", "stop", "A year is asked for")
+        assert finish.usage.output_tokens > len("In 1884 [1].") // 4, "what is thought is written, and billed"
+    with serving([Reply(events=[*apart, chunk(finish="length"), "[DONE]"])]) as server:
+        assert "thinking" in str(broken(opened(server))[1])
 
 
 @pytest.mark.parametrize("finish", ["length", "stop"])

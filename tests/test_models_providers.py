@@ -14,7 +14,7 @@ from chains.errors import (
 from chains.models import open_model
 from chains.models.base import Finish, Usage
 from chains.models.chat import Chat
-from tests.asking import KEY, read
+from tests.asking import KEY, read, thought
 
 
 def test_a_provider_without_its_package_says_what_to_install() -> None:
@@ -63,7 +63,7 @@ def test_another_provider_s_class_is_used_as_it_is(monkeypatch: pytest.MonkeyPat
         def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
             for text in ("<think>hm</think>", f"{self.max_tokens} "):
                 yield ChatGenerationChunk(message=AIMessageChunk(content=text))
-            blocks = [{"type": "text", "text": "words"}]
+            blocks = [{"type": "thinking", "thinking": " Hm."}, {"type": "text", "text": "words"}]
             last = AIMessageChunk(
                 content=blocks,
                 response_metadata={"stop_reason": "max_tokens"},
@@ -76,7 +76,7 @@ def test_another_provider_s_class_is_used_as_it_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "langchain_groq", module)
     model = open_model("groq:llama", api_key=KEY)
     assert model.context == 5000 and model.name == "groq:llama"
-    assert read(model) == ("60 words", Finish("length", Usage(5, 2), 2))
+    assert read(model) == ("60 words", Finish("length", Usage(5, 2), 2)) and thought(model) == "hm Hm."
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_a_cap_joins_what_was_read_and_says_how_much_that_is(library: Library, c
     assert model.prompts[-1].role == "reduce" and answer.text and answer.citations
     read = answer.error.params["read"]
     assert 0 < read < answer.error.params["total"] == 60  # type: ignore[operator]
-    assert f"{read} of 60 pages" in str(answer.error) and "PAGEWISE_MAX_CALLS" in str(answer.error)
+    assert f"pages read: {read} of 60." in str(answer.error) and "PAGEWISE_MAX_CALLS" in str(answer.error)
     more = small()
     rest = answer_of(summed(library, more, Spending(replies=library.replies), chain))
     assert rest.error is None and rest.kept >= len(seen(model, "map"))

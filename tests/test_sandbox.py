@@ -127,7 +127,7 @@ def test_takes_a_password(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reader", "error", "says"),
     [
-        ("hang", TooSlow, "longer than 1 seconds"),
+        ("hang", TooSlow, "longer than 1 second"),
         ("segfault", ReaderCrashed, "SIGSEGV"),
         ("exits", ReaderCrashed, "exit code 7"),
         ("raises", ReaderCrashed, "no such thing"),

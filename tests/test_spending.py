@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from app import cli, pricing
 from app.costs import plan_text, seconds_text
 from app.pricing import PricesBroken, Row
+from chains.answer import Asked, answer_from
+from chains.errors import CapReached, NothingCame, RateLimited
+from chains.events import Answer
 from chains.models.base import Usage
 from chains.plan import Plan, Stage
 from chains.speed import Speed, Speeds
-from chains.spending import FREE, Cost, Price, money, together
-from tests.fakes import HashingEmbedder
+from chains.spending import FREE, Caps, Cost, Price, Spending, money, together
+from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import harbour_pdfs
 from tests.servers import Scripted, said
+from tests.sources import QUESTION, sources, told
 
 PRICES = '[[price]]\nmodel = "openai:m*"\ninput = 2\noutput = 10.0\ncurrency = "USD"\n'
 TEXT = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() == text)
@@ -109,6 +113,19 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("chain", ["map_reduce", "map_rerank", "refine"])
+def test_where_no_reply_came_before_a_cap_no_page_was_read(chain: str) -> None:
+    refused = RateLimited(url="http://127.0.0.1/v1", detail="slow down")
+    for caps in (Caps(calls=2), Caps(seconds=1e-9)):
+        model = ScriptedModel(told, fails={1: refused, 2: refused})
+        given = Asked("What colour?", QUESTION, tuple(sources("Lake 1 is blue.", "Lake 2 is red.", "Lake 3 is grey.")))
+        *_, answer = answer_from(given, model, chain, Spending(caps))
+        assert isinstance(answer, Answer) and isinstance(answer.error, CapReached | RateLimited) and not answer.refused
+        assert answer.usage == Usage() and not answer.text and "pages read" not in str(answer.error)
+        if isinstance(answer.error, NothingCame):
+            assert ("slow down" in str(answer.error)) == bool(caps.calls) and "PAGEWISE_MAX" in str(answer.error)
+
+
 def spoken(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, object], str]:
     code = cli.main([*arguments, "--json"])
     out, err = capsys.readouterr()
@@ -119,11 +136,13 @@ def test_prices_shows_the_table_and_where_it_is(capsys: pytest.CaptureFixture[st
     code, told, _ = spoken(capsys, "prices")
     assert code == 0 and told == {"file": str(tmp_path / "library" / "prices.toml"), "there": False, "prices": []}
     assert cli.main(["prices", "--init"]) == 0
+    assert f"{tmp_path / 'library' / 'prices.toml'} was written" in capsys.readouterr().err
     assert (tmp_path / "library" / "prices.toml").read_text() == pricing.TEMPLATE
     capsys.readouterr()
     (tmp_path / "library" / "prices.toml").write_text(PRICES)
     assert cli.main(["prices", "--init"]) == 0
-    assert "openai:m*" in capsys.readouterr().out, "a table that is there is not written over"
+    out, err = capsys.readouterr()
+    assert "openai:m*" in out and "is there already; nothing was changed" in err
     told = spoken(capsys, "prices")[1]
     assert told["prices"] == [{"model": "openai:m*", "input": 2.0, "output": 10.0, "currency": "USD"}]
 
@@ -138,8 +157,13 @@ def test_an_answer_says_what_it_cost_and_a_cap_ends_it(
         asked = ("ask", "How old is the lighthouse?", "--model", "openai:m")
         code, told, _ = spoken(capsys, *asked)
         assert code == 0 and told["cost"] is None
-        code, told, err = spoken(capsys, *asked, "--max-cost", "1")
-        assert code == 1 and "price" in str(told["error"]) and "prices.toml" in err
+        assert cli.main([*asked, "--max-cost", "1"]) == 2 and "prices.toml" in capsys.readouterr().err
+        Path("prices.toml").write_text("[[price]\n")
+        code, told, err = spoken(capsys, *asked)
+        assert code == 0 and told["cost"] is None and err.count("The price table") == 1
+        assert cli.main([*asked, "--max-cost", "1"]) == 2 and "The price table" in capsys.readouterr().err
+        code, told, err = spoken(capsys, *asked[:2], "--max-cost", "1")
+        assert code == 0 and told["model"] == "extractive" and "price table" not in err
         Path("prices.toml").write_text(PRICES)
         code, told, _ = spoken(capsys, *asked)
         assert told["cost"] == {"amount": 0.003, "currency": "USD"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.i18n import en, zh
 from chains.prompts import Language
 from ingest.errors import PagewiseError
+from ingest.plural import filled
 
 TEXTS: Mapping[Language, Mapping[str, str]] = {"en": en.TEXTS, "zh": zh.TEXTS}
 NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
@@ -24,7 +25,7 @@ class Words:
 
     def __call__(self, key: str, **params: object) -> str:
         text = TEXTS[self.language][key]
-        return text.format(**params) if params else text
+        return filled(text, **params) if params else text
 
     def count(self, key: str, n: int, **params: object) -> str:
         """The text for `n` things: `key.one` for one, else `key.other`."""

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.asking import Told
 from app.choices import label, scope_text, ways_text
 from app.conversations import Entry
-from app.estimates import cost_text, plan_line
+from app.estimates import cost_text, plan_line, tokens_text
 from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
@@ -20,6 +20,7 @@ from chains.events import Answer, Citation, Step
 from chains.prompts import Source
 from ingest.fold import find
 
+KEPT = ("unchanged", "refused", "empty", "sources lost")  # why refine keeps an earlier draft
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
 
 
@@ -94,8 +95,13 @@ def step_line(words: Words, step: Step) -> str:
         return words("plan.most", plan=safe.inline(plan_line(words, step.plan, step.total), 300))
     if step.name in ("searched", "planned"):
         return words.count(f"step.{step.name}", n)
-    if step.name == "verified" and text:
-        return words("step.verified.near", done=step.done, total=step.total, near=text)
+    if step.name == "verified":
+        line = words.count("step.verified", step.total, done=step.done)
+        return line + (words("answer.quotes.near", n=text) if text else "")
+    if step.name == "kept":
+        return words("step.kept", text=words(f"kept.{step.text}") if step.text in KEPT else text)
+    if step.name == "quoted":
+        return words("step.quoted", text=words(f"language.{step.text}"))
     if step.name == "level" and step.done == step.total:
         return words("step.level.last", total=step.total)
     if step.name == "cut" and not text:
@@ -132,6 +138,9 @@ def text(desk: Desk, entry: Entry, answer: Answer) -> None:
         st.markdown(safe.answer(answer.text, href, unsourced, spans(answer)))
     if answer.stopped:
         st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
+    for step in entry.steps:
+        if step.name == "quoted":
+            st.caption(f":material/translate: {step_line(desk.words, step)}")
     _offer(desk, entry)
     _citations(desk, entry, answer)
 
@@ -167,10 +176,12 @@ def _refusal(desk: Desk, entry: Entry, answer: Answer) -> None:
     st.markdown(f"**{words('refused')}**")
     st.markdown(words("refused.try"))
     _offer(desk, entry)
-    if not answer.sources:
-        st.caption(words("refused.empty"))
-        return
-    st.caption(words("refused.closest"))
+    closest(desk, entry, answer)
+
+
+def closest(desk: Desk, entry: Entry, answer: Answer) -> None:
+    """The passages that came nearest to an answer."""
+    st.caption(desk.words("refused.closest" if answer.sources else "refused.empty"))
     for source in answer.sources[:3]:
         _source(desk, entry, source, "close")
 
@@ -181,7 +192,7 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
         good = answer.verified
         icon = ":material/check_circle:" if good == len(citations) else ":material/rule:"
         tone = "green" if good == len(citations) else "gray"
-        line = words("answer.quotes", done=good, total=len(citations))
+        line = words.count("answer.quotes", len(citations), done=good)
         line += words("answer.quotes.near", n=answer.near) if answer.near else ""
         st.markdown(f":{tone}[{icon} {line}]")
         _figures(words, answer)
@@ -266,16 +277,13 @@ def steps(desk: Desk, entry: Entry, answer: Answer) -> None:
         )
         st.caption(facts)
         if answer.usage.input_tokens or answer.usage.output_tokens:
-            used = answer.usage
-            tokens = words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens)
-            st.caption(f"{tokens} · {safe.inline(cost_text(words, answer.cost))}")
+            st.caption(f"{tokens_text(words, answer.usage)} · {safe.inline(cost_text(words, answer.cost))}")
         if answer.kept:
             st.caption(words.count("answer.facts.kept", answer.kept))
 
 
 def reasoning(desk: Desk, entry: Entry, answer: Answer) -> None:
-    """Folded: what the model reasoned before it answered. It is no part of the answer, and nothing in it was "
-    "checked."""
+    """Folded: what the model reasoned before it answered. It is no part of the answer, and was not checked."""
     if answer.reasoning:
         with st.expander(desk.words("answer.reasoning"), type="compact", key=f"reasoning-{entry.id}"):
             st.caption(desk.words("answer.reasoning.about"))

@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.asking import Told
 from app.conversations import Entry
-from app.estimates import cost_text
+from app.estimates import cost_text, tokens_text
 from app.i18n import Words
 from app.jobs import Job
 from app.session import Desk, Opened, show
@@ -30,7 +30,9 @@ def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator 
                 _part(desk, part)
         # One that broke off is kept with its error beside it, and is not compared.
         answers = [part.answer for part in entry.parts if part.answer is not None and part.problem is None]
-        if answers:
+        if answers and all(one.refused for one in answers):
+            answer.closest(desk, entry, answers[0])
+        elif answers:
             with st.container(key=f"agree-{entry.id}", gap="xxsmall"):
                 _agreement(desk, entry, agreement(answers))
                 cited = {citation.n for one in answers for citation in one.citations}
@@ -88,7 +90,7 @@ def _part(desk: Desk, part: Entry) -> None:
         facts = [words.count("compare.facts", one.calls, seconds=f"{one.seconds:.1f}")]
         used = one.usage
         if used.input_tokens or used.output_tokens:
-            facts.append(words("answer.facts.tokens", input=used.input_tokens, output=used.output_tokens))
+            facts.append(tokens_text(words, used))
             facts.append(safe.inline(cost_text(words, one.cost)))
         st.caption(" · ".join(facts))
         answer.steps(desk, part, one)

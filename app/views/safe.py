@@ -31,6 +31,7 @@ _BREAKS = (
     (re.compile(r"(?i)(www)(?=\.)"), r"\1" + JOINER),
     (re.compile(r"([<>~-])(?=[-=>])"), r"\1" + JOINER),  # -> <- <-> -- >= <= ~=
 )
+_BROKEN_CHINESE = re.compile(r"(?<=[㐀-鿿，。；：、！？])[ \t]*\n[ \t]*(?=[㐀-鿿])")
 _MARK = re.compile(r"\[(\d{1,4})\]")
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 _LIST = re.compile(r"^(\s*)(?:[-*•·]|(\d{1,3})[.)])\s+(?=\S)")
@@ -54,9 +55,14 @@ def clean(text: str) -> str:
     return visible(unicodedata.normalize("NFC", text))
 
 
+def one_line(text: str) -> str:
+    """The lines of a page as one; Chinese is joined without a space."""
+    return " ".join(_BROKEN_CHINESE.sub("", clean(text)).split())
+
+
 def inline(text: str, limit: int = 0) -> str:
     """One line that shows `text` literally. Cut in the middle to `limit` characters, so that a name's ending stays."""
-    line = " ".join(clean(text).split())
+    line = one_line(text)
     if limit and len(line) > limit:
         tail = max(8, limit // 3)
         line = line[: limit - tail - 1] + "…" + line[-tail:]
@@ -65,7 +71,7 @@ def inline(text: str, limit: int = 0) -> str:
 
 def quote(text: str, span: str) -> str:
     """One line that shows `text` literally, with the words `span` in it in bold."""
-    line = " ".join(clean(text).split())
+    line = one_line(text)
     start, end = find(span, line) or (0, 0)
     return _escape(line[:start]) + _styled(line[start:end], True) + _escape(line[end:])
 
@@ -143,6 +149,8 @@ def _bold_or_marks(
     for mark in _MARK.finditer(text):
         out += _pieces(text[last : mark.start()], at + last, strong, bold)
         target = href(int(mark[1]), at + mark.start())
+        if target and out.endswith(" "):
+            out = out[:-1] + "\xa0"  # no mark begins a line
         out += f"[{int(mark[1])}]({target})" if target else _escape(mark[0])
         last = mark.end()
     return out + _pieces(text[last:], at + last, strong, bold)

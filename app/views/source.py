@@ -49,9 +49,9 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
             for i, other in enumerate(entry.answer.citations):
                 if i == opened.citation:
                     continue
-                quote = safe.inline(other.quote, 90) if other.quote else "–"
+                quote = f" · {safe.inline(other.quote, 90)}" if other.quote else ""
                 st.button(
-                    f"[{other.n}] {words('page.short', page=other.page)} · {quote}",
+                    f"[{other.n}] {words('page.short', page=other.page)}{quote}",
                     key=f"other-{entry.id}-{i}",
                     type="tertiary",
                     on_click=partial(show, opened_citation(entry, i, other)),

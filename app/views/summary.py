@@ -56,7 +56,7 @@ def _best(plans: Mapping[str, Plan | PagewiseError]) -> str:
 
 
 def _caption(words: Words, name: str, plan: Plan | PagewiseError) -> str:
-    about = words(f"chain.{name}.about")
+    about = words(f"summary.{name}.about")
     if isinstance(plan, PagewiseError):
         return f"{about}  \n:orange[{safe.inline(words.error(plan), 300)}]"
     return f"{about}  \n**{safe.inline(words('plan.most', plan=plan_line(words, plan)), 300)}**"

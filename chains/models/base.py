@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 from chains.prompts import Prompt
 
+QUOTES = "extractive"  # the name of the model that writes no words of its own
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -26,6 +28,16 @@ class Finish:
     usage: Usage
     written: int = 0  # tokens of the reply, at most, by whoever would have to be asked to count it; 0: count it
     loading: float = field(default=0.0, compare=False)  # seconds for which it waited for the model to be loaded
+
+
+@dataclass(frozen=True)
+class Thought:
+    """A piece of what a model thinks of its own accord before or between its reply. No part of the reply."""
+
+    text: str
+
+
+Piece = str | Thought | Finish
 
 
 class Model(Protocol):
@@ -54,7 +66,7 @@ class Model(Protocol):
     def at_most(self, text: str) -> int:
         """At least `size(text)`, proven for every text, and without asking anybody."""
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         """Pieces of the reply as they come, then exactly one Finish. A piece may be "": the model is still at work.
 
         Closing the iterator stops the work. Raises chains.errors.ModelError, also in the middle.

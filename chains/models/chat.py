@@ -23,7 +23,7 @@ from chains.errors import (
     UnknownModel,
 )
 from chains.models import address, providers, trouble
-from chains.models.base import Finish
+from chains.models.base import Piece
 from chains.models.estimate import bound, bound_messages
 from chains.models.pump import Put, pump
 from chains.models.reply import Reply
@@ -132,7 +132,7 @@ class Chat:
     def at_most(self, text: str) -> int:
         return bound(text)
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
         schema = self._schema(prompt, self._without)
         rendered = prompts.render(prompt, structured=schema is not None)

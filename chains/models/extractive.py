@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from chains.citations import mark
 from chains.models.answers import Answering, chosen, given_parts, in_chinese, in_tables, read, several
-from chains.models.base import Finish, Usage
+from chains.models.base import QUOTES, Finish, Usage
 from chains.models.reworded import broadened, taken_apart
 from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
 from chains.prompts import Prompt, Source, Turn
@@ -52,7 +52,7 @@ class Extractive:
     def __init__(self, embedder: Embedder | None = None, parallel: int = 1, reader: Reader | None = None) -> None:
         self._embedder = embedder
         self._reader = reader
-        self.name = "extractive"
+        self.name = QUOTES
         self.context = CONTEXT
         self.parallel = parallel
 
@@ -94,7 +94,7 @@ class Extractive:
         if prompt.role in ("rerank", "score"):
             picked, prior, evidence, reader = self._found(prompt)
             if prompt.role == "rerank":
-                yield from _written(picked, prompt)
+                yield from _written(picked)
             score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
             yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
             return
@@ -102,7 +102,7 @@ class Extractive:
         picked = self._believed(prompt, asked) or (self._believed(prompt, [prompt.question]) if len(asked) > 1 else [])
         before = {sentence.text for sentence in sentences_in(prompt.draft)}
         if picked and not (before and {sentence.text for sentence in picked} == before):
-            yield from _written(picked, prompt)
+            yield from _written(picked)
         elif picked or (prompt.draft and prompt.role != "map"):
             yield UNCHANGED[prompt.language]
         else:
@@ -174,7 +174,7 @@ class Extractive:
         if prompt.draft and {s.text for s in chosen} == {s.text for s in sentences_in(prompt.draft)}:
             yield UNCHANGED[prompt.language]
         else:
-            yield from _written(chosen, prompt)
+            yield from _written(chosen)
 
     def _similarity(self, question: str) -> Similarity | None:
         embedder = self._embedder
@@ -235,10 +235,10 @@ def _spread(given: Sequence[Sentence], scores: Sequence[float], most: int) -> li
     return chosen
 
 
-def _written(chosen: Sequence[Sentence], prompt: Prompt) -> Iterator[str]:
-    gap = "" if prompt.language == "zh" else " "
+def _written(chosen: Sequence[Sentence]) -> Iterator[str]:
     for i, sentence in enumerate(chosen):
-        yield f"{gap if i else ''}{sentence.text} {mark(sentence.n, sentence.words)}"
+        gap = "" if not i or language(sentence.text) == "zh" else " "
+        yield f"{gap}{sentence.text} {mark(sentence.n, sentence.words)}"
 
 
 def _score(evidence: float, prior: float) -> float:

@@ -8,22 +8,30 @@ from typing import Any
 from chains.errors import ModelError, ModelFailed, UnknownModel
 from chains.models import adapter
 from chains.models.hardware import out_of_memory
-from chains.models.precision import Bits, choose
+from chains.models.precision import Bits, choose, possible
 from chains.models.trouble import one_line
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
 
 class Loader:
     """Loads what `place` names, from the hub's cache before the hub. Keeps nothing."""
 
     def __init__(self, name: str, place: str, bits: Bits = "auto", lora: str = "") -> None:
-        """`name` is for sentences. Raises UnknownModel where `place` is no folder and no hub id, AdapterUnfit."""
+        """`name` is for sentences. Raises AdapterUnfit, and UnknownModel where `place` is no hub id, and no folder with
+        a model in it.
+        """
         folder = Path(place).expanduser()
         self._place, self._offline = (str(folder), True) if folder.is_dir() else (place, False)
         if not self._offline and not _HUB_ID.fullmatch(place):
             raise UnknownModel(
                 model=name, where=place, hint="Give a folder with config.json and *.safetensors, or a hub id."
+            )
+        if self._offline and not (folder / "config.json").is_file():
+            raise UnknownModel(model=name, where=folder, hint="A model's folder holds config.json and *.safetensors.")
+        if self._offline and not any(folder.glob("*.safetensors")):
+            raise UnknownModel(
+                model=name, where=folder, hint="It holds no *.safetensors, and no other weights are loaded."
             )
         self._name, self._bits = name, bits
         self._lora = Path(lora).expanduser() if lora else None
@@ -40,6 +48,7 @@ class Loader:
         def load(offline: bool) -> tuple[Any, Any]:
             how = {"trust_remote_code": False, "local_files_only": offline}
             config = transformers.AutoConfig.from_pretrained(self._place, **how)
+            possible(self._bits, config)
             return config, transformers.AutoTokenizer.from_pretrained(self._place, **how)
 
         found: tuple[Any, Any] = self._load(load)
@@ -104,13 +113,6 @@ class Loader:
             raise self._not_loaded(error) from error
 
     def _not_loaded(self, error: Exception) -> Exception:
-        folder = Path(self._place)
-        if self._offline and not (folder / "config.json").is_file():
-            hint = "A model's folder holds config.json and *.safetensors."
-            return UnknownModel(model=self._name, where=folder, hint=hint)
-        if self._offline and not any(folder.glob("*.safetensors")):
-            detail = "its folder holds no *.safetensors, and no other weights are loaded"
-            return ModelFailed(model=self._name, detail=detail)
         if not self._offline and isinstance(error, OSError):
             return UnknownModel(
                 model=self._name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from chains import prompts
 from chains.errors import ContextTooSmall, ModelFailed, OnlyThoughts
-from chains.models.base import Finish
+from chains.models.base import Piece
 from chains.models.batches import Batches
 from chains.models.estimate import bound
 from chains.models.hardware import free_memory, out_of_memory
@@ -72,7 +72,7 @@ class Local:
         self._open()
         return bound(self._harmless(text))
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Finish]:
+    def stream(self, prompt: Prompt) -> Iterator[Piece]:
         """See Model.stream. While the model reads its prompt, empty pieces come, so that it can be closed."""
         tokens, inside = self._tokens(prompt)
         needed = len(tokens) + prompt.max_tokens

@@ -53,6 +53,13 @@ class Sizes:
     odd: tuple[str, ...] = ()
 
 
+def possible(bits: Bits, config: Any) -> None:
+    """Raises ExtraMissing where these bits cannot be had. A model that comes rounded stays as it is."""
+    rounded = getattr(config, "quantization_config", None) is not None
+    if bits in ("8", "4") and not rounded and not _can_round():
+        raise ExtraMissing(setting=f"PAGEWISE_LOCAL_BITS={bits}", package="bitsandbytes", extra="local")
+
+
 def choose(name: str, bits: Bits, config: Any, gpu: bool) -> Form:
     """The first form that fits into the memory that is free: `auto` tries 16 bits, 8 and 4, a number only that.
 
@@ -66,9 +73,8 @@ def choose(name: str, bits: Bits, config: Any, gpu: bool) -> Form:
     sizes, free = sizes_of(config), free_memory(gpu)
     rounded = [Form(8, fast), Form(4, fast, sizes.odd if sizes else ())]
     whole = [Form(16, dtype) for dtype in dict.fromkeys((fast, torch.bfloat16))]
+    possible(bits, config)
     if bits in ("8", "4"):
-        if not _can_round():
-            raise ExtraMissing(setting=f"PAGEWISE_LOCAL_BITS={bits}", package="bitsandbytes", extra="local")
         forms: Sequence[Form] = [form for form in rounded if str(form.bits) == bits]
     else:
         forms = [*whole, *(rounded if bits == "auto" and _can_round() else [])]

@@ -25,14 +25,25 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 
 def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Client, hosted: bool) -> Any:
     """A ChatOpenAI. `hosted`: OpenAI itself, which alone has the Responses interface. Retries are the caller's."""
-    from langchain.chat_models import init_chat_model
+    from langchain_openai import ChatOpenAI
+
+    class Thinking(ChatOpenAI):
+        """LangChain leaves out what is not OpenAI's own, such as a thought beside the text: DeepSeek, vLLM and
+        llama.cpp send it as reasoning_content, Ollama and OpenRouter as reasoning."""
+
+        def _convert_chunk_to_generation_chunk(self, chunk: Any, *more: Any, **how: Any) -> Any:
+            made = super()._convert_chunk_to_generation_chunk(chunk, *more, **how)
+            delta = ((chunk.get("choices") or [{}])[0] or {}).get("delta") or {}
+            thought = delta.get("reasoning_content") or delta.get("reasoning")
+            if made is not None and isinstance(thought, str):
+                made.message.additional_kwargs["reasoning_content"] = thought
+            return made
 
     # Said to whoever watches stderr when a server refuses a schema; chat.py does without it then.
     warnings.filterwarnings("ignore", message="This model does not support OpenAI's structured output")
     more: dict[str, Any] = {} if hosted else {"use_responses_api": False}
-    return init_chat_model(
-        model,
-        model_provider="openai",
+    return Thinking(
+        model=model,
         base_url=base,  # always given: else OPENAI_API_BASE or LANGSMITH_GATEWAY would choose
         api_key=key or NO_KEY,
         http_client=http,

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from chains.models.base import Finish
+from chains.models.base import Piece
 
-Put = Callable[[str | Finish], None]
+Put = Callable[[Piece], None]
 BEAT = 0.25  # seconds between two signs of life
 _JOIN = 2.0  # seconds to wait for the work to end after it was told to
 
@@ -22,13 +22,13 @@ def pump(
     hang_up: Callable[[], None] = lambda: None,
     patience: float = float("inf"),
     silent: Callable[[], Exception] = TimeoutError,
-) -> Iterator[str | Finish]:
+) -> Iterator[Piece]:
     """What `work(put, stopped)` puts, as it comes; its exception is raised here.
 
     Closing the iterator sets `stopped` and calls `hang_up`, which must make blocking work return soon.
     `silent()` is raised when nothing was put for `patience` seconds.
     """
-    items: queue.SimpleQueue[tuple[bool, str | Finish | BaseException | None]] = queue.SimpleQueue()
+    items: queue.SimpleQueue[tuple[bool, Piece | BaseException | None]] = queue.SimpleQueue()
     stopped = threading.Event()
 
     def run() -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from chains.models.base import Finish, Usage
+from chains.models.base import Finish, Thought, Usage
 from chains.models.pump import Put
 from chains.models.thoughts import Thoughts
 
@@ -35,6 +35,7 @@ class Row:
         shown = self._thoughts.feed(text)
         self._blank = self._blank and not shown.strip()
         self._put(shown)
+        self._think()
 
     def finish(self, ended: bool) -> None:
         """`ended`: the model ended it, not the limit."""
@@ -42,9 +43,14 @@ class Row:
             if rest := self._thoughts.close():
                 self._blank = self._blank and not rest.strip()
                 self._put(rest)
+            self._think()
             used = Usage(len(self.tokens), self.made)
             self._put(Finish("stop" if ended else "length", used, loading=self.loading))
         self.done.set()
+
+    def _think(self) -> None:
+        if new := self._thoughts.news():
+            self._put(Thought(new))
 
     def fail(self, error: Exception) -> None:
         self.error = error

@@ -1,4 +1,4 @@
-"""Thinking aloud before an answer, between tags: taken out of a reply while it comes. The reader gets the answer alone.
+"""Thinking aloud before an answer, between tags: taken out of a reply while it comes, and kept beside it.
 
 Some models do it by themselves, between <think> and </think>; others where they are asked to (chains/guided.py).
 """
@@ -20,6 +20,7 @@ class Thoughts:
     def __init__(self, inside: bool = False, tags: Tags = _TAGS) -> None:
         self.seen = inside
         self.text = ""
+        self._told = 0  # characters of `text`
         self._tags = dict(tags)
         self._end = tags[0][1] if inside else ""  # the tag that ends the thought we are in; "" outside
         self._held = ""  # what may be the beginning of a tag
@@ -46,6 +47,11 @@ class Thoughts:
             self.seen = self.seen or bool(self._end)
         return self._show(out)
 
+    def news(self) -> str:
+        """What came to `text` since this was last asked."""
+        new, self._told = self.text[self._told :], len(self.text)
+        return new
+
     def close(self) -> str:
         """What was held back and is no tag after all."""
         rest, self._held = self._held, ""
@@ -69,5 +75,5 @@ def _lower(text: str) -> str:
 
 def _beginning(text: str, tags: Sequence[str]) -> int:
     """How many of the last characters of `text` may be the beginning of one of the tags."""
-    longest = max(len(tag) for tag in tags) - 1
+    longest = max(map(len, tags), default=1) - 1
     return next((n for n in range(min(longest, len(text)), 0, -1) if any(tag.startswith(text[-n:]) for tag in tags)), 0)
