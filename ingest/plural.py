@@ -4,15 +4,15 @@ import string
 from typing import Any
 
 
-def some(number: int, what: str) -> str:
-    """ "1 page", "2 pages"."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
+def some(number: object, what: str) -> str:
+    """ "1 page", "2 pages", "3/12 calls"."""
+    return f"{number} {what}" + ("" if str(number) == "1" else "s")
 
 
 class _Counting(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec.startswith("n "):
-            return some(int(value), format_spec[2:])
+            return some(value, format_spec[2:])
         return str(super().format_field(value, format_spec))
 
 

@@ -138,7 +138,7 @@ def test_a_summary_is_priced_started_stopped_and_goes_on(
 
         asked_before = len(asked.prompts)
         dialog(tab, app)
-        expect(tab.get_by_role("dialog")).to_contain_text("calls already there", timeout=WAIT)
+        expect(tab.get_by_role("dialog")).to_contain_text("calls are already there", timeout=WAIT)
         tab.get_by_role("dialog").locator("label").filter(has_text="map_reduce").first.click()
         tab.locator("[class*=st-key-summary-caps] summary").click()
         tab.locator(".st-key-cap-calls input").fill("6")

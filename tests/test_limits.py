@@ -29,7 +29,7 @@ PAGE = b"".join(b"BT /F1 1 Tf 0 %d Td (%s) Tj ET\n" % (y, b"All work and no play
 )
 def test_a_limit_that_is_set_is_kept_and_named(setting: str, most: float, error: str, tmp_path: Path) -> None:
     file = tmp_path / "a.pdf"
-    if setting == "max_text_mb":
+    if setting in ("max_text_mb", "page_seconds"):  # pages that take some time to read, and have much text
         content_pdf(file, PAGE, pages=20)
     else:
         make_pdf(file, ["One.", "Two."])

@@ -43,7 +43,7 @@ def test_the_first_piece_is_here_before_the_last_is_made() -> None:
     with serving([said("one ", "two ", "three", pause=0.2)]) as server:
         stream = opened(server).stream(PROMPT)
         assert next(piece for piece in stream if piece) == "one "
-        assert server.told == 1
+        assert server.told <= 1
         stream.close()  # type: ignore[attr-defined]
 
 
@@ -110,8 +110,9 @@ def test_thoughts_that_a_server_keeps_apart_are_told_apart_too(field: str) -> No
         text, finish = read(opened(server))
         assert (text, finish.reason, thought(opened(server))) == ("In 1884 [1].", "stop", "A year is asked for")
         assert finish.usage.output_tokens > len("In 1884 [1].") // 4, "what is thought is written, and billed"
-    with serving([Reply(events=[*apart, chunk(finish="length"), "[DONE]"])]) as server:
-        assert "thinking" in str(broken(opened(server))[1])
+    only = Reply(events=[*apart, chunk(finish="length"), "[DONE]"])
+    with serving([only]) as server, pytest.raises(OnlyThoughts, match="tokens of thinking and no answer"):
+        list(opened(server).stream(PROMPT))
 
 
 @pytest.mark.parametrize("finish", ["length", "stop"])
