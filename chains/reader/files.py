@@ -16,7 +16,8 @@ of it the passage has room for `longest` - n - the special tokens; a longer one 
 beginning `room - overlap` tokens after the one before (`overlap` at most half the room), the last ending at its end.
 
 The output. The encoder is a plain BERT; H its last hidden states [tokens, hidden].
-    start, end = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] + end[j].
+    start, end = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] + end[j] -
+    `brevity` · log(j - i + 1): of two ways to say it the shorter one, where the network hardly prefers the longer.
     null = start[0] + end[0]; margin = the best span's score - null.
     answers, fit: the judge's logits. Of several windows each value is the greatest, margin's window has the span.
     probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + bias); refuse below
@@ -68,6 +69,7 @@ class Card:
     question: int = 64
     overlap: int = 96
     span: int = 30
+    brevity: float = 0.25  # no length: what a span's score loses for each e-fold of its tokens
     calibration: Calibration = field(default_factory=Calibration)
     format: int = FORMAT
 
