@@ -1,6 +1,7 @@
 """The trained reader without torch: the numbers that torch gives, the same words through any window, errors of ours."""
 
 import json
+import math
 import shutil
 import threading
 from collections.abc import Sequence
@@ -272,14 +273,14 @@ def test_a_span_of_whole_words_is_found_again(text: str, data: st.DataObject) ->
 
 
 @settings(deadline=None)
-@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_the_best_spans_are_those_of_all_that_there_are(count: int, longest: int, seed: int) -> None:
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_the_best_spans_are_those_of_all_that_there_are(count: int, longest: int, seed: int, brevity: float) -> None:
     logits: NDArray[np.float32] = np.random.default_rng(seed).normal(size=(count + 4, 2)).astype(np.float32)
     offsets = [(2 * i, 2 * i + 1) for i in range(count)]
-    found = spans_of(logits, offsets, 3, "x " * count, longest)
+    found = spans_of(logits, offsets, 3, "x " * count, longest, brevity)
     null = float(logits[0].sum())
     every = {
-        (i, j): float(logits[3 + i, 0] + logits[3 + j, 1]) - null
+        (i, j): float(logits[3 + i, 0] + logits[3 + j, 1]) - brevity * math.log(j - i + 1) - null
         for i in range(count)
         for j in range(i, min(count, i + longest))
     }

@@ -1,6 +1,8 @@
 """From a SQuAD file to the reader's weights: whole, seeded, the same after a kill, and what the file promises."""
 
 import random
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,12 @@ from tests.tiny_bert import tiny_bert, tiny_squad
 from training import calibrate, reader
 from training.encoder import hidden_states
 from training.features import Row, batch, windows
-from training.loop import Run, train
+from training.loop import Run, settled, train
 from training.measure import area, exact, f1
+from training.mining import foreign, likeness
 from training.model import ReaderModel, UnfitBase
-from training.negatives import OPPOSITE, negated, swapped, without_answer
-from training.plan import plan
+from training.negatives import OPPOSITE, altered, crossed, excluded, mixed, negated, swapped, without_answer
+from training.plan import Planned, Unit, plan
 from training.squad import Pairs, held_out, load
 
 KINDS = ["bert", "xlm-roberta"]
@@ -145,7 +148,7 @@ def test_calibration_is_kept_in_the_file(
 ) -> None:
     made = run(base, squad, tmp_path)
     before = files.read(made)
-    said = [f"--out={tmp_path}", f"--refusals={squad}", f"--passages={squad}"]
+    said = [f"--out={tmp_path}", f"--data={squad}", "--held-out=0.3", f"--refusals={squad}", f"--passages={squad}"]
     assert calibrate.main(said) == 0
     after = files.read(made)
     assert after.card.calibration != before.card.calibration
@@ -169,17 +172,48 @@ def test_what_is_held_out_shares_no_passage(squad: Path) -> None:
             assert not pair.answerable or text[pair.start : pair.end] in pair.golds
 
 
+def alike(word: str, others: Sequence[str]) -> list[float]:
+    """A small Likeness: the share of letters that two words have in common."""
+    return [len(set(word.lower()) & set(other.lower())) / len(set(word + other)) for other in others]
+
+
 def test_a_plan_shows_negatives_beside_their_pair(squad: Path) -> None:
     pairs: Pairs = load([squad])
     mined = [[(pair.passage + 2) % len(pairs.passages)] for pair in pairs.pairs]
-    made = plan(pairs, mined, seed=1, epochs=2, size=2000, shares={})
-    assert made == plan(pairs, mined, seed=1, epochs=2, size=2000, shares={})
-    units = [unit for step in made for unit in step.units]
-    assert any(len(unit.rows) == 2 for unit in units)
+
+    def made() -> list[Planned]:
+        return plan(pairs, mined, foreign(pairs), seed=1, epochs=2, size=2000, like=alike, shares={})
+
+    assert made() == made()
+    units = [unit for step in made() for unit in step.units]
+    asked = {(pairs.passages[pair.passage].text, pair.question) for pair in pairs.pairs}
+    assert any(len(unit.rows) == 2 for unit in units) and any(unit.choices for unit in units)
     for unit in units:
-        assert all(row.start == row.end == 0 for row in unit.rows[1:])
+        assert all(row.start == row.end == 0 for row in (*unit.rows[1:], *unit.choices))
+        assert not {(row.passage, row.question) for row in unit.choices} & asked
         if unit.ranked:
             assert unit.rows[0].end > 0 and len({row.question for row in unit.rows}) == 1
+
+
+def test_foreign_questions_have_no_answer_in_the_passage(squad: Path) -> None:
+    pairs = load([squad])
+    found = foreign(pairs)
+    assert len(found) == len(pairs.passages) and any(found)
+    for place, chosen in enumerate(found):
+        text = pairs.passages[place].text.lower()
+        for n in chosen:
+            assert pairs.pairs[n].passage != place
+            assert not any(gold.lower() in text for gold in pairs.pairs[n].golds)
+
+
+def test_the_choice_that_is_believed_is_read_more_often() -> None:
+    row, weak, strong = Row("Who?", "Ada.", 0, 3), Row("Whose?", "Ada."), Row("Who else?", "Ada.")
+    unit = Unit((row,), choices=(weak, strong))
+    assert unit.count == 2
+    read = [next(settled([unit], [-2.0, 2.0], random.Random(seed))) for seed in range(200)]
+    assert all(len(one.rows) == 2 and one.rows[0] == row and not one.choices for one in read)
+    assert sum(one.rows[1] == strong for one in read) > 150
+    assert list(settled([Unit((row,))], [], random.Random(1))) == [Unit((row,))]
 
 
 @given(st.lists(st.sampled_from(["Ada came in 1884.", "The mill was old!", "Who knows?", "It cost 3.5."]), min_size=1))
@@ -195,13 +229,54 @@ def test_a_passage_without_its_answer_does_not_hold_it(sentences: list[str]) -> 
 @given(st.integers(0, 10_000))
 def test_a_swapped_question_is_another_one_of_the_same_kind(seed: int) -> None:
     question = "When did Ada Brun open 12 mills in 1884?"
-    other = swapped(question, "In 1901 Emil saw 30 mills, and so did Dora of Ulm.", [], random.Random(seed))
+    other = swapped(question, "In 1901 Emil saw 30 mills, and so did Dora of Ulm.", [], alike, random.Random(seed))
     assert other is not None and other != question
     assert "1901" in other or "30" in other or "Dora of Ulm" in other
 
 
 def test_nothing_to_swap_gives_nothing() -> None:
-    assert swapped("who came?", "Ada came in 1884.", [], random.Random(1)) is None
+    assert swapped("who came?", "Ada came in 1884.", [], alike, random.Random(1)) is None
+    assert altered("Who came?", "Ada came in 1884.", random.Random(1)) is None
+    assert mixed("Did Ada come?", "In 1884 Ada Brun came.", alike, random.Random(1)) is None
+    assert crossed("Who came?", "Ada", ["Ada came."], alike, random.Random(1)) is None
+    assert excluded("Who came?", random.Random(1)) is None
+
+
+@given(st.sampled_from(["1884", "3,792,621", "20.8", "7"]), st.integers(0, 10_000))
+def test_an_altered_number_stands_nowhere(number: str, seed: int) -> None:
+    passage = f"There were {number} mills, and 12 more in 1901."
+    other = altered(f"Where were {number} mills?", passage, random.Random(seed))
+    assert other is not None
+    (changed,) = re.findall(r"Where were (\S+) mills\?", other)
+    assert changed not in passage and len(changed) == len(number)
+    assert re.sub(r"\d", "0", changed) == re.sub(r"\d", "0", number)
+
+
+@given(st.integers(0, 10_000))
+def test_a_mixed_name_is_of_two_people(seed: int) -> None:
+    passage = "There the chemist John Mayow met with Robert Boyle in Oxford."
+    other = mixed("When was the chemist John Mayow born?", passage, alike, random.Random(seed))
+    assert other is not None and "John Mayow" not in other
+    name = re.findall(r"chemist (\w+ \w+) born", other)[0]
+    assert name not in passage and ("John" in name or "Mayow" in name)
+
+
+@given(st.integers(0, 10_000))
+def test_a_crossed_question_asks_with_another_word_of_the_passage(seed: int) -> None:
+    passage = "The desert lies at the border of Arizona, the valley at the border of Nevada. Its name is Mojave."
+    question = "What is the name of the desert at the border of Arizona?"
+    other = crossed(question, "Mojave", [passage], alike, random.Random(seed))
+    assert other is not None and other != question and "Mojave" not in other
+    before, after = question.rstrip("?").split(), other.rstrip("?").split()
+    (changed,) = [b for a, b in zip(before, after, strict=True) if a != b]
+    assert changed in passage and changed not in before
+
+
+@given(st.integers(0, 10_000))
+def test_an_excluded_question_names_what_cannot_be_true_as_well(seed: int) -> None:
+    other = excluded("Who was born in March?", random.Random(seed))
+    assert other is not None and other != "Who was born in March?"
+    assert re.fullmatch(r"Who was (born|buried) in [A-Z][a-z]+\?", other)
 
 
 @given(st.sampled_from(sorted(OPPOSITE)), st.integers(0, 100))
@@ -237,7 +312,8 @@ def test_a_full_run_has_no_adapters(base: Path, squad: Path) -> None:
     model = ReaderModel(str(base), full=True)
     assert not model.pairs and any(name.endswith("query.weight") for name in model.trained())
     pairs = load([squad])
-    steps = plan(pairs, [()] * len(pairs.pairs), seed=1, epochs=1, size=2000, shares={})
+    none: list[tuple[int, ...]] = [()] * len(pairs.pairs)
+    steps = plan(pairs, none, foreign(pairs), seed=1, epochs=1, size=2000, like=likeness(model), shares={})
     before = model.weights(torch.float32)["encoder.layer.0.output.dense.weight"].clone()
     train(model, steps, (pairs, []), Run(longest=128), Path(squad.parent / "full"))
     assert not torch.equal(model.weights(torch.float32)["encoder.layer.0.output.dense.weight"].float(), before)

@@ -1,8 +1,9 @@
 """python -m training calibrate: fits the numbers of chains/reader/files.Calibration, and says what they give.
 
-    python -m training calibrate --out FOLDER --refusals SQUAD2_FILE --passages SQUAD_FILE [--limit N]
+    python -m training calibrate --out FOLDER --data FILES --refusals SQUAD2_FILE --passages SQUAD_FILE [--limit N]
 
-The file of refusals has questions that cannot be answered among others. The other file's passages are put in order.
+The curve is fitted to what the training held out of its data and to negatives that are made of it, the threshold to the
+file of refusals, which has questions that cannot be answered among others. The last file is only measured with.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,19 +20,22 @@ from chains.reader.files import Calibration, read, write
 from ingest.errors import PagewiseError
 from ingest.weights import DEFAULT
 from training.reader import quiet_threads
-from training.squad import NotSquad, Pair, Pairs, load
+from training.squad import NotSquad, Pair, Pairs, files, held_out, load
 
 if TYPE_CHECKING:
+    from training.features import Row
     from training.measure import Reading
     from training.model import ReaderModel
 
+_SEED = 1  # of the negatives that the curve is fitted to
 
-_CANDIDATES = 10  # passages that are put in order for a question
 
 def main(argv: Sequence[str]) -> int:
     """0: calibrated; 1: something failed; 2: wrong use. The figures go to the output as JSON."""
     whole = argparse.ArgumentParser(prog="python -m training calibrate", description=(__doc__ or "").splitlines()[0])
     whole.add_argument("--out", type=Path, required=True, help="the folder that `reader` wrote reader.safetensors into")
+    whole.add_argument("--data", nargs="+", type=Path, required=True, help="what the reader was trained on")
+    whole.add_argument("--held-out", type=float, default=0.03, help="share of it that was not (%(default)s)")
     whole.add_argument("--refusals", type=Path, required=True, help="a SQuAD 2.0 file that was not trained on")
     whole.add_argument("--passages", type=Path, required=True, help="a SQuAD file that was not trained on")
     whole.add_argument("--limit", type=int, default=0, help="questions of each to use, evenly chosen (all)")
@@ -45,8 +48,9 @@ def main(argv: Sequence[str]) -> int:
         kept = read(path)
         model = ReaderModel("" if kept.card.base == DEFAULT else kept.card.base, kept.card.rank)
         model.take(kept)
+        apart = held_out(load(files(args.data)), args.held_out)[1]
         calibration, figures = calibrated(
-            model, kept.card.longest, load([args.refusals]), load([args.passages]), args.limit
+            model, kept.card.longest, apart, load([args.refusals]), load([args.passages]), args.limit
         )
         write(path, replace(kept, card=replace(kept.card, calibration=calibration)))
     except (PagewiseError, NotSquad, UnfitBase, OSError) as error:
@@ -57,63 +61,60 @@ def main(argv: Sequence[str]) -> int:
 
 
 def calibrated(
-    model: "ReaderModel", longest: int, refusals: Pairs, passages: Pairs, limit: int = 0
+    model: "ReaderModel", longest: int, apart: Pairs, refusals: Pairs, passages: Pairs, limit: int = 0
 ) -> tuple[Calibration, dict[str, dict[str, float]]]:
-    """The numbers, and what they give on the same questions."""
+    """The numbers, and what they give.
+
+    `apart`: for the curve; `refusals`: for the threshold; of these and of `passages` `limit` questions, all for 0."""
     from training.features import Row
-    from training.fitting import (
-        best_threshold,
-        candidates,
-        logistic,
-        mixed,
-        mixture,
-        probabilities,
-        recalls,
-        refusal_figures,
-    )
+    from training.fitting import best_threshold, logistic, probabilities, refusal_figures
     from training.measure import exact, f1
     from training.measure import read as readings_of
-    from training.mining import meaning
 
-    def readings(asked: Sequence[tuple[str, str]]) -> "list[Reading]":
-        return readings_of(model, [Row(*each) for each in asked], longest)
+    def readings(rows: "Sequence[Row]") -> "list[Reading]":
+        return readings_of(model, rows, longest)
+
+    def of(pairs: Pairs, chosen: Sequence[Pair]) -> "list[Reading]":
+        return readings([Row(pair.question, pairs.passages[pair.passage].text) for pair in chosen])
+
+    both = _with_negatives(model, apart)
+    curve = logistic(readings(both), [row.end > row.start for row in both])
 
     doubtful = _some(refusals.pairs, limit)
-    judged = readings([(pair.question, refusals.passages[pair.passage].text) for pair in doubtful])
-    w = logistic(judged, doubtful)
-    believed = probabilities(judged, w)
+    judged = of(refusals, doubtful)
+    believed = probabilities(judged, curve)
     threshold, _ = best_threshold(believed, judged, doubtful)
 
     sure = _some([pair for pair in passages.pairs if pair.answerable], limit)
-    given = readings([(pair.question, passages.passages[pair.passage].text) for pair in sure])
+    given = of(passages, sure)
 
-    first = _some(list({pair.passage: pair for pair in reversed(passages.pairs)}.values()), limit)
-    texts = [passage.text for passage in passages.passages]
-    rows, asked = meaning(model, texts, longest), meaning(model, [pair.question for pair in first], longest)
-    cands = candidates([p.question for p in first], [p.passage for p in first], texts, rows, asked, _CANDIDATES)
-    flat = readings([(p.question, texts[place]) for p, c in zip(first, cands, strict=True) for place in c.places])
-    ends = np.cumsum([0, *(len(c.places) for c in cands)])
-    apart = [flat[a:b] for a, b in pairwise(ends)]
-    fit, margin = mixture(cands, apart)
-
-    calibration = Calibration(*w, threshold=threshold, mix_fit=fit, mix_margin=margin)
-    before = recalls(cands, [c.retrieval for c in cands])
-    after = recalls(cands, mixed(cands, apart, fit, margin))
-    figures = {
+    calibration = Calibration(*curve, threshold=threshold)
+    figures: dict[str, dict[str, float]] = {
+        "curve": {"rows": len(both)},
         "refusals": {"questions": len(doubtful)} | refusal_figures(believed, judged, doubtful, threshold),
         "given_the_passage": {
             "questions": len(sure),
             "f1": 100 * float(np.mean([f1(r.text, p.golds) for r, p in zip(given, sure, strict=True)])),
             "em": 100 * float(np.mean([exact(r.text, p.golds) for r, p in zip(given, sure, strict=True)])),
         },
-        "order": {"questions": len(first)}
-        | dict(zip(("recall@1_without", "recall@5_without"), before, strict=True))
-        | dict(zip(("recall@1", "recall@5"), after, strict=True)),
         "calibration": {name: float(value) for name, value in vars(calibration).items()},
     }
     return calibration, {
         name: {key: round(value, 4) for key, value in each.items()} for name, each in figures.items()
     }
+
+
+def _with_negatives(model: "ReaderModel", pairs: Pairs) -> "list[Row]":
+    """Each pair once, most beside a negative, of the same kinds as in the training."""
+    from training.mining import foreign, likeness
+    from training.plan import plan
+
+    none: list[tuple[int, ...]] = [()] * len(pairs.pairs)
+    steps = plan(
+        pairs, none, foreign(pairs), seed=_SEED, epochs=1, size=1, like=likeness(model), shares={}, short=0, real=1
+    )
+    units = [unit for step in steps for unit in step.units]
+    return [row for unit in units for row in (*unit.rows, *unit.choices[:1])]
 
 
 def _some(pairs: Sequence[Pair], limit: int) -> list[Pair]:

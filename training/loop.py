@@ -3,9 +3,10 @@
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import exp
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from chains.reader.files import Calibration, write
-from training.features import Window, batch, windows
+from training.features import Batch, Row, Window, batch, windows
 from training.measure import figures
 from training.model import Out, ReaderModel
 from training.plan import Planned, Unit
@@ -141,8 +142,23 @@ def step(
 ) -> tuple[Losses, int]:
     """The losses of one step, and how many rows it had."""
     longest = run.longest // 2 if planned.short else run.longest
-    rows = [row for unit in planned.units for row in unit.rows]
-    found = windows(model.tokenizer, rows, longest, min(run.question, longest // 4), longest // 4)
+    weights = model.weights(torch.bfloat16)
+
+    def cut(rows: Sequence[Row]) -> list[list[Window]]:
+        return windows(model.tokenizer, rows, longest, min(run.question, longest // 4), longest // 4)
+
+    def read(chosen: Sequence[Window]) -> tuple[Batch, Out]:
+        made = batch(chosen, model.tokenizer.pad_token_id, model.shape.types, device)
+        return made, model.run(weights, made.ids, made.types, made.mask)
+
+    flat = [row for unit in planned.units for row in unit.choices]
+    believed: list[float] = []
+    if flat:
+        with torch.no_grad():
+            believed = read([rng.choice(choices) for choices in cut(flat)])[1].answers.tolist()
+    units = list(settled(planned.units, believed, rng))
+    rows = [row for unit in units for row in unit.rows]
+    found = cut(rows)
     chosen: list[Window] = []
     spans: list[tuple[int, int]] = []
     for row, choices in zip(rows, found, strict=True):
@@ -154,11 +170,22 @@ def step(
         window, place = rng.choice(holding) if holding else (choices[0], (IGNORED, IGNORED))
         chosen.append(window)
         spans.append(place)
-    made = batch(chosen, model.tokenizer.pad_token_id, model.shape.types, device)
-    out = model.run(model.weights(torch.bfloat16), made.ids, made.types, made.mask)
+    made, out = read(chosen)
     allowed = made.passage.clone()
     allowed[:, 0] = True
-    return _losses(out, allowed, torch.tensor(spans, device=device), planned.units), len(rows)
+    return _losses(out, allowed, torch.tensor(spans, device=device), units), len(rows)
+
+
+def settled(units: Sequence[Unit], believed: Sequence[float], rng: random.Random) -> Iterator[Unit]:
+    """The units with one of their choices as a row. `believed`: how surely each choice has an answer, as a logit."""
+    at = 0
+    for unit in units:
+        if not unit.choices:
+            yield unit
+            continue
+        worth = [exp(min(value, 10.0)) for value in believed[at : at + len(unit.choices)]]
+        at += len(unit.choices)
+        yield Unit((*unit.rows, rng.choices(unit.choices, worth)[0]))
 
 
 def _losses(out: Out, allowed: Tensor, spans: Tensor, units: Sequence[Unit]) -> Losses:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chains.reader.files import Card
 from training.features import Row, batch, windows
 from training.model import ReaderModel
 from training.squad import Pair, Pairs
 
-SPAN = 30  # tokens of the longest span, as in the file's card
+SPAN, BREVITY = Card.span, Card.brevity
 _ROWS = 16  # read at once
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation) | frozenset("，。、；：？！“”‘’（）《》〈〉·—…")
@@ -49,7 +50,9 @@ def read(
             out = model.run(weights, made.ids, made.types, made.mask)
         length = made.ids.shape[1]
         band = torch.ones(length, length, dtype=torch.bool, device=device).triu().tril(SPAN - 1)
-        pair = out.start[:, :, None] + out.end[:, None, :]
+        token = torch.arange(length, device=device)
+        size = (token[None, :] - token[:, None] + 1).clamp(min=1)
+        pair = out.start[:, :, None] + out.end[:, None, :] - BREVITY * size.log()
         legal = band & made.passage[:, :, None] & made.passage[:, None, :]
         best, where = pair.masked_fill(~legal, -1e4).flatten(1).max(-1)
         margins = best - out.start[:, 0] - out.end[:, 0]

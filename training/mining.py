@@ -4,19 +4,23 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from math import log
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ingest.tokens import tokens
 from training.encoder import hidden_states
 from training.model import ReaderModel
+from training.negatives import PLAIN, Likeness
 from training.squad import Pairs
 
 _K1, _B = 1.2, 0.75  # BM25, Robertson and Zaragoza 2009
 _ROWS = 32  # embedded at once
+_ENOUGH = 15.0  # of rarity: what two or three rare words have together
 
 
 class Bm25:
@@ -74,6 +78,38 @@ def _best(scores: NDArray[np.float32], count: int) -> list[int]:
     return [int(at) for at in top[np.argsort(-scores[top], kind="stable")]]
 
 
+def foreign(pairs: Pairs, count: int = 12) -> list[tuple[int, ...]]:
+    """For each passage places of pairs of others whose questions it is nearest to answering, the nearest first.
+
+    Near is what holds most of a question's words, by their rarity: people's own questions, on the same matter, to which
+    it has no answer. It holds none of the pair's."""
+    lower = [passage.text.lower() for passage in pairs.passages]
+    plain = frozenset(tokens(" ".join(PLAIN)))
+    held = [frozenset(tokens(text)) - plain for text in lower]
+    often = Counter(token for words in held for token in words)
+    asked = [frozenset(tokens(pair.question)) - plain for pair in pairs.pairs]
+
+    def rarity(token: str) -> float:
+        return log(len(lower) / (1 + often[token]) + 1)
+
+    whole = np.array([sum(map(rarity, words)) for words in asked])
+    worth = np.minimum(1.0, whole / _ENOUGH) / np.maximum(whole, 1e-9)  # little is known of a question of few words
+    whose = np.array([pair.passage for pair in pairs.pairs])
+    postings: defaultdict[str, list[int]] = defaultdict(list)
+    for place, words in enumerate(asked):
+        for token in words:
+            postings[token].append(place)
+    found = []
+    for n, words in enumerate(held):
+        scores = np.zeros(len(whole))
+        for token in words & postings.keys():
+            scores[postings[token]] += rarity(token)
+        near = _best(np.where(whose == n, 0.0, scores * worth).astype(np.float32), 4 * count)
+        fit = [at for at in near if not any(gold.lower() in lower[n] for gold in pairs.pairs[at].golds)]
+        found.append(tuple(at for at in fit if pairs.pairs[at].answerable)[:count])
+    return found
+
+
 def mined(pairs: Pairs, model: ReaderModel, out: Path, longest: int) -> list[tuple[int, ...]]:
     """`hard` with the base model's own vectors; kept in `out`, because a resumed run needs the same."""
     whole = sha256("\0".join([*(p.text for p in pairs.passages), *(p.question for p in pairs.pairs)]).encode())
@@ -101,3 +137,21 @@ def meaning(model: ReaderModel, texts: Sequence[str], longest: int) -> NDArray[n
         total = (h * mask[:, :, None]).sum(1)
         rows[places] = torch.nn.functional.normalize(total, dim=-1).numpy()
     return rows
+
+
+def likeness(model: ReaderModel) -> Likeness:
+    """The cosine of words' vectors: the means of what the base's table has for their tokens."""
+    table = model.frozen["embeddings.word_embeddings.weight"].float()
+    known: dict[str, Tensor] = {}
+
+    def vector(word: str) -> Tensor:
+        if word not in known:
+            ids = model.tokenizer(word.lower(), add_special_tokens=False)["input_ids"]
+            known[word] = torch.nn.functional.normalize(table[ids or [model.tokenizer.unk_token_id]].mean(0), dim=0)
+        return known[word]
+
+    def like(word: str, others: Sequence[str]) -> list[float]:
+        found: list[float] = (torch.stack([vector(other) for other in others]) @ vector(word)).tolist()
+        return found
+
+    return like

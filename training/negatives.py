@@ -1,13 +1,18 @@
 """Questions that a passage does not answer, made from pairs that it does: the kinds that SQuAD 2.0's people wrote.
 
+Rajpurkar, Jia and Liang (2018), table 2, found among theirs: an entity exchanged (21 %), an antonym (20 %), a negation
+(9 %), a word that excludes the passage's (15 %), a condition that it does not meet (4 %), what it does not say (24 %).
+
 Each maker gives None where it cannot keep its promise.
 """
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ingest.sentences import sentences
+
+Likeness = Callable[[str, Sequence[str]], Sequence[float]]  # of a word to others, as the base model's vectors have it
 
 _YEAR = re.compile(r"\b1[0-9]{3}\b|\b20[0-9]{2}\b")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])")
@@ -24,6 +29,36 @@ _OPPOSITES = [
     ("created", "destroyed"), ("like", "dislike"), ("always", "never"), ("old", "new"), ("good", "bad"),
 ]  # fmt: skip
 OPPOSITE: Mapping[str, str] = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])}
+# Words of which one excludes the others.
+_SETS = [
+    "first second third fourth fifth last", "north south east west", "northern southern eastern western",
+    "january february march april may june july august september october november december",
+    "monday tuesday wednesday thursday friday saturday sunday", "spring summer autumn winter",
+    "one two three four five six seven eight nine ten", "hundred thousand million billion",
+    "day week month year decade", "red blue green yellow black white", "husband wife",
+    "father mother brother sister son daughter uncle cousin", "king queen prince duke emperor",
+    "president minister governor mayor senator",
+    "city state country village island",
+    "river lake mountain valley", "teacher student", "author publisher", "buyer seller", "doctor lawyer engineer",
+    "book film song play poem", "upper lower middle", "left right", "national local", "ancient modern", "rural urban",
+    "half quarter", "liquid solid gas", "child adult", "morning evening", "import export",
+]  # fmt: skip
+_EXCLUDES: Mapping[str, tuple[str, ...]] = {
+    word: tuple(w for w in group.split() if w != word) for group in _SETS for word in group.split()
+}
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*[A-Za-z]")
+PLAIN = frozenset(
+    re.findall(
+        r"\S+",
+        """a about after all also an and any are as at be been before being between both but by called can could did do
+        does during each for from had has have he her his how if in into is it its known made many may more most much
+        name named no not of often on one only or other out over part said same she should since some such term than
+        that the their them then there these they this those through to type under up use used was were what when where
+        which while who whom whose why will with would you""",
+    )
+)
+_ENDINGS = ("ing", "ed", "ly", "tion", "ity", "ness", "ment", "ous", "ive", "al", "er", "est", "ies", "s")
+_LIKELY, _SAME = 4, 4  # so many of the likest words are drawn from; words that begin with so many same letters are one
 _VERB = re.compile(r"\b(is|are|was|were|did|does|do|can|could|has|have|had|will|would|should)\b(?! not\b)")
 
 
@@ -37,8 +72,10 @@ def without_answer(passage: str, start: int, end: int, golds: Sequence[str]) -> 
     return left
 
 
-def swapped(question: str, passage: str, others: Sequence[str], rng: random.Random) -> str | None:
-    """The question with one year, number or name of it exchanged for another of its kind.
+def swapped(
+    question: str, passage: str, others: Sequence[str], like: Likeness, rng: random.Random
+) -> str | None:
+    """The question with one year, number or name of it exchanged for another of its kind, names for like ones.
 
     The other stands in the passage or in `others` (texts on the same matter), never in the question."""
     kinds = [kind for kind in (_YEAR, _NUMBER, _NAME) if kind.search(question)]
@@ -50,8 +87,95 @@ def swapped(question: str, passage: str, others: Sequence[str], rng: random.Rand
         found = sorted({m.group() for m in kind.finditer(text)})
         fresh = [name for name in found if name.lower() not in question.lower() and there.group() not in name]
         if fresh:
-            return question[: there.start()] + rng.choice(fresh) + question[there.end() :]
+            return question[: there.start()] + _likely(there.group(), fresh, like, rng) + question[there.end() :]
     return None
+
+
+def altered(question: str, passage: str, rng: random.Random) -> str | None:
+    """The question with a digit of a number changed, or two in each other's place: a number that stands nowhere."""
+    numbers = [m for m in re.finditer(r"\d[\d,.]*\d|\d", question)]
+    if not numbers:
+        return None
+    there = rng.choice(numbers)
+    said = there.group()
+    places = [n for n, sign in enumerate(said) if sign.isdigit()]
+    for _ in range(8):
+        signs = list(said)
+        if len(places) > 2 and rng.random() < 0.4:
+            n = rng.randrange(len(places) - 1)
+            a, b = places[n], places[n + 1]
+            signs[a], signs[b] = signs[b], signs[a]
+        else:
+            signs[rng.choice(places[-2:])] = rng.choice("0123456789" if len(places) > 1 else "123456789")
+        other = "".join(signs)
+        if other not in question and other not in passage and not (len(places) > 1 and other[0] == "0"):
+            return question[: there.start()] + other + question[there.end() :]
+    return None
+
+
+def mixed(question: str, passage: str, like: Likeness, rng: random.Random) -> str | None:
+    """The question with part of a name of two words or more exchanged for part of another name of the passage."""
+    names = [m for m in _NAME.finditer(question) if " " in m.group()]
+    parts = sorted({w for m in _NAME.finditer(passage) for w in m.group().split() if w[0].isupper() and len(w) > 2})
+    if not names:
+        return None
+    there = rng.choice(names)
+    words = there.group().split()
+    at = rng.choice([n for n, word in enumerate(words) if word[0].isupper()])
+    fresh = [part for part in parts if part.lower() not in question.lower()]
+    if not fresh:
+        return None
+    words[at] = _likely(words[at], fresh, like, rng)
+    name = " ".join(words)
+    if name in passage:
+        return None
+    return question[: there.start()] + name + question[there.end() :]
+
+
+def crossed(question: str, answer: str, texts: Sequence[str], like: Likeness, rng: random.Random) -> str | None:
+    """The question with one word that `texts` have too exchanged for another of theirs, of the same form and like it.
+
+    `texts`: the passage, and other questions that it answers. The other is neither in the answer nor in the question.
+    """
+    there = {word.lower() for text in texts for word in _WORD.findall(text)}
+    known = [m for m in _WORD.finditer(question) if m.group().lower() in there and m.group().lower() not in PLAIN]
+    taken = [word.lower() for word in (*_WORD.findall(question), *_WORD.findall(answer))]
+    others = sorted({word for text in texts for word in _WORD.findall(text) if len(word) > 2})
+    fresh = [word for word in others if word.lower() not in PLAIN and not _among(word, taken)]
+    for word in rng.sample(known, len(known)):
+        like_it = [other for other in fresh if _shape(other) == _shape(word.group())]
+        if like_it:
+            return question[: word.start()] + _likely(word.group(), like_it, like, rng) + question[word.end() :]
+    return None
+
+
+def excluded(question: str, rng: random.Random) -> str | None:
+    """The question with one word turned into another that excludes it: another month, another kin, the opposite."""
+    words = [m for m in _WORD.finditer(question) if m.group().lower() in OPPOSITE or _EXCLUDES.get(m.group().lower())]
+    if not words:
+        return None
+    word = rng.choice(words)
+    lower = word.group().lower()
+    other = rng.choice([*([OPPOSITE[lower]] if lower in OPPOSITE else []), *_EXCLUDES.get(lower, ())])
+    other = other.capitalize() if word.group()[0].isupper() else other
+    return question[: word.start()] + other + question[word.end() :]
+
+
+def _likely(word: str, others: Sequence[str], like: Likeness, rng: random.Random) -> str:
+    """One of those that are likest to the word."""
+    likeness = like(word, others)
+    return others[rng.choice(sorted(range(len(others)), key=lambda n: -likeness[n])[:_LIKELY])]
+
+
+def _shape(word: str) -> tuple[bool, str]:
+    """What two words must share to stand in each other's place."""
+    lower = word.lower()
+    ending = next((e for e in _ENDINGS if lower.endswith(e) and len(word) > len(e) + 2), "")
+    return word[0].isupper(), ending
+
+
+def _among(word: str, taken: Sequence[str]) -> bool:
+    return any(word.lower()[:_SAME] == other[:_SAME] for other in taken)
 
 
 def negated(question: str, rng: random.Random) -> str | None:

@@ -6,22 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from training.features import Row
-from training.negatives import negated, swapped, without_answer
+from training.negatives import Likeness, altered, crossed, excluded, mixed, negated, swapped, without_answer
 from training.squad import Pairs
 
 FEW = 0.2  # negatives for each pair in the first part, of short windows; after it, one for each
-UNANSWERABLE = 6  # times that a question which people wrote to be unanswerable counts in the second part
+UNANSWERABLE = 4  # times that a question which people wrote to be unanswerable is read in the second part
 _POOL = 1000  # units that are sorted by length together
-# Shares of the kinds of negatives: another passage, the answer's sentence cut out, something exchanged, turned round.
-_KINDS = {"hard": 0.36, "cut": 0.2, "swap": 0.33, "negate": 0.11}
+# Shares of the kinds of negatives that change the passage: another one, the answer's sentence cut out; and of those
+# that change the question: one of another passage on the same matter, a name or number exchanged for another of the
+# text, a number changed, a name's part exchanged, a word exchanged for a like one of the passage, a word for one that
+# excludes it, the sense turned round.
+PASSAGE = 0.3  # of the negatives change the passage
+_PASSAGES = {"hard": 0.75, "cut": 0.25}
+_QUESTIONS = {"foreign": 0.35, "swap": 0.3, "alter": 0.1, "mix": 0.12, "cross": 0.26, "exclude": 0.14, "negate": 0.08}
+_CHOICES = 3  # questions that are made for a pair
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Rows that are read together. `ranked`: all ask the same question, and the first fits it best."""
+    """Rows that are read together. `ranked`: all ask the same question, and the first fits it best.
+
+    `choices`: rows that have no answer; one of them is read too, likelier the one that the reader thinks has one."""
 
     rows: tuple[Row, ...]
-    ranked: bool
+    ranked: bool = False
+    choices: tuple[Row, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many rows are learnt from."""
+        return len(self.rows) + bool(self.choices)
 
 
 @dataclass(frozen=True)
@@ -35,22 +49,29 @@ class Planned:
 def plan(
     pairs: Pairs,
     mined: Sequence[Sequence[int]],
+    foreign: Sequence[Sequence[int]],
     *,
     seed: int,
     epochs: float,
     size: int,
+    like: Likeness,
     shares: Mapping[str, float],
     short: float = 0.5,
+    real: int = UNANSWERABLE,
 ) -> list[Planned]:
-    """`size`: characters of a step, questions and passages. `shares`: of a file's pairs, by its name's beginning, that
-    an epoch uses; 1 where none is given. `short`: the share of the run that reads short windows, with few negatives:
-    finding comes before judging."""
+    """`mined`, `foreign`: see mining.py; `like`: see negatives.py. `size`: characters of a step, questions and
+    passages. `shares`: of a file's pairs, by its name's beginning, that an epoch uses; 1 where none is given. `short`:
+    the share of the run that reads short windows, with few negatives: finding comes before judging. `real`: times that
+    a question which people wrote to be unanswerable is read after it."""
     rng = random.Random(seed)
     articles = defaultdict(list)
     for place, passage in enumerate(pairs.passages):
         articles[passage.article].append(place)
     first: list[Unit] = []
     second: list[Unit] = []
+    asked = defaultdict(list)
+    for pair in pairs.pairs:
+        asked[pair.passage].append(pair.question)
     order: list[int] = []
     while len(order) < epochs * len(pairs.pairs):
         order += rng.sample(range(len(pairs.pairs)), len(pairs.pairs))
@@ -65,37 +86,78 @@ def plan(
         text = pairs.passages[pair.passage].text
         row = Row(pair.question, text, pair.start, pair.end)
         if not pair.answerable:
-            (first if early else second).extend([Unit((row,), False)] * (1 if early else UNANSWERABLE))
+            (first if early else second).extend([Unit((row,))] * (1 if early else real))
             continue
-        negative = None
+        unit = Unit((row,))
         if rng.random() < (FEW if early else 1.0):
-            negative = _negative(pairs, n, mined[n], articles[article], rng)
-        unit = Unit((row,), False)
-        if negative is not None:
-            unit = Unit((row, negative), negative.question == row.question)
+            near = articles[article], asked[pair.passage]
+            unit = _beside(row, pairs, n, mined[n], foreign[pair.passage], *near, like, rng)
         (first if early else second).append(unit)
     return [*_steps(first, size, True, rng), *_steps(second, size, False, rng)]
 
 
-def _negative(pairs: Pairs, n: int, hard: Sequence[int], beside: Sequence[int], rng: random.Random) -> Row | None:
-    pair = pairs.pairs[n]
-    text = pairs.passages[pair.passage].text
-    kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
-    if kind == "cut":
-        left = without_answer(text, pair.start, pair.end, pair.golds)
-        if left is not None:
-            return Row(pair.question, left)
-    elif kind in ("swap", "negate"):
-        others = [pairs.passages[place].text for place in rng.sample(list(beside), min(2, len(beside)))]
-        other = swapped(pair.question, text, others, rng) if kind == "swap" else negated(pair.question, rng)
+def _beside(
+    row: Row,
+    pairs: Pairs,
+    n: int,
+    hard: Sequence[int],
+    foreign: Sequence[int],
+    near: Sequence[int],
+    asked: Sequence[str],
+    like: Likeness,
+    rng: random.Random,
+) -> Unit:
+    """The row with a negative, or with some to choose from; alone where none can be made."""
+    pair, text = pairs.pairs[n], row.passage
+
+    def another() -> str | None:
+        others = [place for place in near if place != pair.passage]
+        if others and (not hard or rng.random() < 0.15):
+            other = pairs.passages[rng.choice(others)].text
+            if not any(gold.lower() in other.lower() for gold in pair.golds):
+                return other
+        return pairs.passages[rng.choice(hard)].text if hard else None
+
+    def turned(kind: str) -> str | None:
+        match kind:
+            case "foreign":
+                return pairs.pairs[rng.choice(foreign)].question if foreign else None
+            case "swap":
+                others = [pairs.passages[place].text for place in rng.sample(list(near), min(2, len(near)))]
+                return swapped(row.question, text, others, like, rng)
+            case "alter":
+                return altered(row.question, text, rng)
+            case "mix":
+                return mixed(row.question, text, like, rng)
+            case "cross":
+                return crossed(row.question, text[row.start : row.end], [text, *asked], like, rng)
+            case "exclude":
+                return excluded(row.question, rng)
+            case _:
+                return negated(row.question, rng)
+
+    questions: list[str] = []
+    if rng.random() >= PASSAGE:
+        for kind in _order(_QUESTIONS, rng):
+            question = turned(kind)
+            if question is not None and question not in (*asked, *questions) and len(questions) < _CHOICES:
+                questions.append(question)
+    if questions:
+        return Unit((row,), choices=tuple(Row(question, text) for question in questions))
+    for kind in _order(_PASSAGES, rng):
+        other = another() if kind == "hard" else without_answer(text, row.start, row.end, pair.golds)
         if other is not None:
-            return Row(other, text)
-    near = [place for place in beside if place != pair.passage]
-    if near and (not hard or rng.random() < 0.15):
-        place = rng.choice(near)
-        if not any(gold.lower() in pairs.passages[place].text.lower() for gold in pair.golds):
-            return Row(pair.question, pairs.passages[place].text)
-    return Row(pair.question, pairs.passages[rng.choice(hard)].text) if hard else None
+            return Unit((row, Row(row.question, other)), ranked=True)
+    return Unit((row,))
+
+
+def _order(shares: Mapping[str, float], rng: random.Random) -> list[str]:
+    """All names, drawn by their shares without putting back."""
+    left, drawn = dict(shares), []
+    while left:
+        drawn.append(rng.choices(list(left), list(left.values()))[0])
+        del left[drawn[-1]]
+    return drawn
 
 
 def _steps(units: list[Unit], size: int, short: bool, rng: random.Random) -> list[Planned]:
@@ -107,7 +169,7 @@ def _steps(units: list[Unit], size: int, short: bool, rng: random.Random) -> lis
         pool: list[Planned] = []
         for unit in sorted(units[at : at + _POOL], key=_width):
             width = min(_width(unit), 600) if short else _width(unit)
-            rows = sum(len(each.rows) for each in together) + len(unit.rows)
+            rows = sum(each.count for each in together) + unit.count
             if together and rows * width > size:
                 pool.append(Planned(tuple(together), short))
                 together = []

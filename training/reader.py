@@ -63,7 +63,7 @@ def _train(args: argparse.Namespace) -> None:
 
     from chains.reader.files import read
     from training.loop import Run, train
-    from training.mining import mined
+    from training.mining import foreign, likeness, mined
     from training.model import ReaderModel
     from training.plan import plan
     from training.squad import files, held_out, load
@@ -77,8 +77,9 @@ def _train(args: argparse.Namespace) -> None:
     hard = mined(pairs, model, args.out, args.longest)
     shares = {name: float(part) for name, _, part in (each.partition("=") for each in args.share)}
     size = STEP * args.longest // 256
-    steps = plan(pairs, hard, seed=args.seed, epochs=args.epochs, size=size, shares=shares, short=args.short)
-    rows = sum(len(unit.rows) for step in steps for unit in step.units)
+    given = {"size": size, "shares": shares, "short": args.short, "like": likeness(model)}
+    steps = plan(pairs, hard, foreign(pairs), seed=args.seed, epochs=args.epochs, **given)
+    rows = sum(unit.count for step in steps for unit in step.units)
     print(f"{len(pairs.pairs)} pairs, {len(steps)} steps, {rows} rows", flush=True)
     some = random.Random(args.seed).sample(dev.pairs, min(DEV, len(dev.pairs)))
     train(model, steps, (dev, some), run, args.out, resume=args.resume)

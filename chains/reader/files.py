@@ -16,11 +16,12 @@ of it the passage has room for `longest` - n - the special tokens; a longer one 
 beginning `room - overlap` tokens after the one before (`overlap` at most half the room), the last ending at its end.
 
 The output. The encoder is a plain BERT; H its last hidden states [tokens, hidden].
-    start, end = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] + end[j].
+    start, end = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] + end[j] -
+    `brevity` · log(j - i + 1): of two ways to say it the shorter one, where the network hardly prefers the longer.
     null = start[0] + end[0]; margin = the best span's score - null.
     answers, fit: the judge's logits. Of several windows each value is the greatest, margin's window has the span.
     probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + bias); refuse below
-    `threshold`. To put passages in order: retrieval score (0 to 1) + mix_fit · fit + mix_margin · margin.
+    `threshold`.
 """
 
 import json
@@ -54,8 +55,6 @@ class Calibration:
     w_margin: float = 0.0
     bias: float = 0.0
     threshold: float = 0.5  # of the probability, below which an answer is refused
-    mix_fit: float = 0.1
-    mix_margin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Card:
     question: int = 64
     overlap: int = 96
     span: int = 30
+    brevity: float = 0.25  # no length: what a span's score loses for each e-fold of its tokens
     calibration: Calibration = field(default_factory=Calibration)
     format: int = FORMAT
 
@@ -143,6 +143,11 @@ def _card(metadata: Mapping[str, str]) -> Card:
     values = {name: json.loads(value) for name, value in metadata.items()}
     if values.get("format") != FORMAT:
         raise ValueError(f"its format is {values.get('format')!r}, this program reads {FORMAT}")
-    known = {each.name for each in fields(Card)}
-    calibration = Calibration(**values.pop("calibration"))
-    return Card(**{name: value for name, value in values.items() if name in known}, calibration=calibration)
+    calibration = Calibration(**_known(Calibration, values.pop("calibration")))
+    return Card(**_known(Card, values), calibration=calibration)
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only another version of the program has."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

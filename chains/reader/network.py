@@ -121,7 +121,7 @@ def _read(loaded: _Loaded, question: str, texts: Sequence[str]) -> Iterator[Read
     judged = np.full((len(texts), 2), -np.inf)
     for batch, (logits, judge) in in_batches(loaded.model, rows, loaded.pads, card.longest):
         for place, row in enumerate(rows[i] for i in batch):
-            spans[row.text] += spans_of(logits[place], row.offsets, row.first, texts[row.text], card.span)
+            spans[row.text] += spans_of(logits[place], row.offsets, row.first, texts[row.text], card.span, card.brevity)
             judged[row.text] = np.maximum(judged[row.text], judge[place])
     for found, (answers, fit) in zip(map(best, spans), judged, strict=True):
         yield Reading(found, _probability(card.calibration, float(answers), found) if found else 0.0, float(fit))

@@ -1,6 +1,7 @@
 """From a network's numbers for one window of a text to the words that answer. Pure."""
 
 from collections.abc import Sequence
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,18 @@ MOST = 4  # spans of a text
 
 
 def spans_of(
-    logits: NDArray[np.float32], offsets: Sequence[tuple[int, int]], first: int, text: str, longest: int
+    logits: NDArray[np.float32],
+    offsets: Sequence[tuple[int, int]],
+    first: int,
+    text: str,
+    longest: int,
+    brevity: float = 0.0,
 ) -> list[Span]:
     """The best spans of one window, best first; those of a window over several of its tokens overlap none before them.
 
     `logits`: (tokens, 2), of a beginning and an end; `offsets`: the characters of `text` that the tokens from `first`
-    on stand for; `longest`: tokens of a span. A span's score is what it has more than the first token, which is none.
+    on stand for; `longest`: tokens of a span; `brevity`: see files.py. A span's score is what it has more than the
+    first token, which is none.
     """
     count = len(offsets)
     if not count:
@@ -28,7 +35,7 @@ def spans_of(
     # (width, count): the span of `row` + 1 tokens that begins at `column`.
     sums = np.full((width, count), -np.inf, np.float32)
     for row in range(width):
-        sums[row, : count - row] = starts[: count - row] + ends[row:]
+        sums[row, : count - row] = starts[: count - row] + ends[row:] - brevity * log(row + 1)
     found: list[Span] = []
     while len(found) < MOST:
         row, column = divmod(int(sums.argmax()), count)
