@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from chains.reader import files
 from tests.tiny_bert import tiny_bert, tiny_squad
-from training import calibrate, reader
+from training import average, calibrate, reader
 from training.encoder import hidden_states
 from training.features import Row, batch, windows
 from training.loop import Run, settled, train
@@ -141,6 +141,22 @@ def test_the_installed_weights_are_small_and_fit_their_base() -> None:
     assert kept.card.base_sha256 == DEFAULT_SHA256
     whole = files.merged(load_file(installed() / "model.safetensors"), kept)
     assert all(np.isfinite(array).all() for array in whole.values() if array.dtype.kind == "f")
+
+
+def test_runs_are_averaged(base: Path, squad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(base, squad, tmp_path / "a")
+    second = run(base, squad, tmp_path / "b", f"--start={first}", "--seed=8")
+    assert average.main([f"--out={tmp_path / 'c'}", "--of", str(first), str(second)]) == 0
+    one, other, both = (load_file(tmp_path / name / "reader.safetensors") for name in "abc")
+    assert set(one) == set(both)
+    for name, array in both.items():
+        middle = (one[name].astype(np.float32) + other[name].astype(np.float32)) / 2
+        assert np.allclose(array, middle, atol=1e-3)
+    assert any((both[name] != one[name]).any() for name in both)
+    wider = tmp_path / "d"
+    assert reader.main([f"--base={base}", f"--data={squad}", f"--out={wider}", "--rank=8", "--epochs=1"]) == 0
+    assert average.main([f"--out={tmp_path / 'e'}", "--of", str(first), str(wider / "reader.safetensors")]) == 1
+    assert "of different bases or ranks" in capsys.readouterr().err and not (tmp_path / "e").exists()
 
 
 def test_calibration_is_kept_in_the_file(

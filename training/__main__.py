@@ -1,16 +1,18 @@
 """Trains what Pagewise learns from examples.
 
 python -m training reader --data DIR_OR_FILES --out FOLDER        the reader: from question-answer pairs to its weights
-python -m training calibrate --out FOLDER --data FILES            its threshold and mixture, and what it gets right
+python -m training average --of WEIGHTS… --out FOLDER             the mean of several runs' weights
+python -m training calibrate --out FOLDER --data FILES …          when it refuses, and what it gets right
 python -m training spans --data FILE… --out FILE                  the finder of Chinese words
 """
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from training import calibrate, reader, spans
+from training import average, calibrate, reader, spans
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "average": average.main,
     "calibrate": calibrate.main,
     "reader": reader.main,
     "spans": spans.main,
