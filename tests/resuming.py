@@ -78,7 +78,7 @@ class Outcome:
     finished: int
     again: int  # prompts that were begun again after they were finished
     cut: int  # calls that a kill cut off
-    read_twice: int  # parts of the document whose call was finished twice
+    read_twice: int  # parts of the document whose call was finished more than once
     pages: int  # that were read
     joins: list[int]  # notes in each call that joined some
     levels: list[str]  # notes of each level
@@ -133,7 +133,7 @@ def read(log: Path) -> Outcome:
         finished=sum(done.values()),
         again=again,
         cut=len(begun) - sum(done.values()),
-        read_twice=sum(done[name] != 1 for name in reads),
+        read_twice=sum(done[name] > 1 for name in reads),
         pages=len({page for pages in reads.values() for page in pages}),
         joins=list(joins.values()),
         levels=last["levels"],

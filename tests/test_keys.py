@@ -121,9 +121,9 @@ def test_no_conversation_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not holding(tmp_path)
 
 
-# Chroma's index writes memory that it never filled into this file, and so whatever the process held there before.
-# SECURITY.md says so; it is a file of the library's folder, which only its owner can read.
-UNFILLED = "length.bin"
+# Chroma's index writes memory that it never filled into these files, and so whatever the process held there before.
+# SECURITY.md says so; they are files of the library's folder, which only its owner can read.
+UNFILLED = ("length.bin", "data_level0.bin")
 
 
 def holding(folder: Path) -> list[Path]:
@@ -132,7 +132,7 @@ def holding(folder: Path) -> list[Path]:
     return [
         path
         for path in folder.rglob("*")
-        if path.is_file() and path.name != UNFILLED and any(form in path.read_bytes() for form in forms)
+        if path.is_file() and path.name not in UNFILLED and any(form in path.read_bytes() for form in forms)
     ]
 
 

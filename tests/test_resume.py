@@ -44,5 +44,7 @@ def test_a_summary_that_is_killed_three_times_pays_for_nothing_twice(folder: Pat
     assert outcome.pages == PAGES and outcome.answer["error"] == ""
     assert outcome.finished <= outcome.announced and outcome.announced > 3 * 7
     assert outcome.cut <= 3 * 2, "only what was on its way when it was killed"
-    assert len(set(asked)) == outcome.finished and len(asked) <= outcome.begun, "by the server's own log"
-    assert outcome.answer["kept"] >= 3 * 7 and outcome.answer["calls"] + outcome.answer["kept"] == outcome.finished
+    made = outcome.answer["calls"] + outcome.answer["kept"]
+    assert len(set(asked)) == made and len(asked) <= outcome.begun, "by the server's own log"
+    # A kill can come after a reply was kept and before that was written down.
+    assert outcome.answer["kept"] >= 3 * 7 and outcome.finished <= made <= outcome.finished + outcome.cut
