@@ -9,7 +9,7 @@ from training.features import Row
 from training.negatives import Likeness, altered, crossed, excluded, mixed, negated, swapped, without_answer
 from training.squad import Pairs
 
-FEW = 0.2  # negatives for each pair in the first part, of short windows; after it, one for each
+FEW = 0.2  # negatives for each pair in the first part, of short windows
 UNANSWERABLE = 4  # times that a question which people wrote to be unanswerable is read in the second part
 _POOL = 1000  # units that are sorted by length together
 # Shares of the kinds of negatives that change the passage: another one, the answer's sentence cut out; and of those
@@ -58,11 +58,12 @@ def plan(
     shares: Mapping[str, float],
     short: float = 0.5,
     real: int = UNANSWERABLE,
+    negatives: float = 1.0,
 ) -> list[Planned]:
     """`mined`, `foreign`: see mining.py; `like`: see negatives.py. `size`: characters of a step, questions and
     passages. `shares`: of a file's pairs, by its name's beginning, that an epoch uses; 1 where none is given. `short`:
     the share of the run that reads short windows, with few negatives: finding comes before judging. `real`: times that
-    a question which people wrote to be unanswerable is read after it."""
+    a question which people wrote to be unanswerable is read after it. `negatives`: for each pair, after it."""
     rng = random.Random(seed)
     articles = defaultdict(list)
     for place, passage in enumerate(pairs.passages):
@@ -89,7 +90,7 @@ def plan(
             (first if early else second).extend([Unit((row,))] * (1 if early else real))
             continue
         unit = Unit((row,))
-        if rng.random() < (FEW if early else 1.0):
+        if rng.random() < (FEW if early else negatives):
             near = articles[article], asked[pair.passage]
             unit = _beside(row, pairs, n, mined[n], foreign[pair.passage], *near, like, rng)
         (first if early else second).append(unit)

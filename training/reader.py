@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--start", type=Path, help="begin with these weights of a reader, not with the base alone")
     whole.add_argument("--epochs", type=float, default=2.0, help="times that each pair is read (%(default)s)")
     whole.add_argument("--short", type=float, default=0.5, help="share of the run with short windows (%(default)s)")
+    whole.add_argument("--negatives", type=float, default=1.0, help="for each pair, in the rest (%(default)s)")
     whole.add_argument("--seed", type=int, default=7, help="(%(default)s)")
     whole.add_argument("--rate", type=float, default=1e-3, help="the learning rate (%(default)s)")
     whole.add_argument("--rank", type=int, default=64, help="of the adapters (%(default)s)")
@@ -77,7 +78,7 @@ def _train(args: argparse.Namespace) -> None:
     hard = mined(pairs, model, args.out, args.longest)
     shares = {name: float(part) for name, _, part in (each.partition("=") for each in args.share)}
     size = STEP * args.longest // 256
-    given = {"size": size, "shares": shares, "short": args.short, "like": likeness(model)}
+    given = {"size": size, "shares": shares, "short": args.short, "negatives": args.negatives, "like": likeness(model)}
     steps = plan(pairs, hard, foreign(pairs), seed=args.seed, epochs=args.epochs, **given)
     rows = sum(unit.count for step in steps for unit in step.units)
     print(f"{len(pairs.pairs)} pairs, {len(steps)} steps, {rows} rows", flush=True)
