@@ -157,6 +157,22 @@ class Settings(BaseModel):
             raise ValueError("it is true or false")
         return value
 
+    @field_validator("embedder", "reranker", mode="after")
+    @classmethod
+    def _there(cls, value: str) -> str:
+        """What can only be a folder is one; a hub id has one stroke at most."""
+        path = value.strip()
+        if (path.startswith((".", "/", "~")) or path.count("/") > 1) and not Path(path).is_dir():
+            raise ValueError("there is no such folder")
+        return value
+
+    @field_validator("reader", mode="after")
+    @classmethod
+    def _reader_there(cls, value: str) -> str:
+        if value.strip() not in ("built-in", "off") and not Path(value.strip()).expanduser().exists():
+            raise ValueError("there is nothing")
+        return value
+
     @field_validator("local_bits", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
@@ -188,7 +204,7 @@ def allowed(field: str) -> str:
             if field == "model":
                 return "extractive, or a provider and its model: openai:gpt-5-mini"
             if field == "reranker":
-                return "a folder, a hub id, or nothing"
+                return "a folder that is there, a hub id, or nothing"
             if field == "examples":
                 return "a file, or nothing"
             return "an address that begins with http:// or https://, or nothing"
@@ -196,7 +212,8 @@ def allowed(field: str) -> str:
             "data": "a folder",
             "api_key": "text",
             "lora": "a folder, or nothing",
-            "reader": "built-in, a folder, or off",
+            "embedder": "a folder that is there, a hub id, or openai: and a model",
+            "reader": "built-in, a folder that is there, or off",
         }
         return by_name.get(field, "text that is not empty")
     words = "a whole number" if schema["type"] == "integer" else "a number"

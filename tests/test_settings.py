@@ -195,3 +195,12 @@ def test_bits_may_stand_as_a_number_in_the_file(tmp_path: Path) -> None:
     assert load_settings(environ={}).local_bits == "4"
     with pytest.raises(WrongSetting, match="auto, 16, 8, 4"):
         load_settings({"local_bits": 5}, {})
+
+
+@pytest.mark.parametrize("name", ["embedder", "reranker", "reader"])
+def test_a_folder_that_is_not_there_is_wrong_use_before_anything_is_begun(name: str, tmp_path: Path) -> None:
+    there = load_settings({name: str(tmp_path)}, environ={})
+    assert getattr(there, name) == str(tmp_path)
+    with pytest.raises(WrongSetting, match="a folder that is there"):
+        load_settings({name: str(tmp_path / "nope")}, environ={})
+    assert load_settings({"embedder": "BAAI/bge-m3", "reranker": "BAAI/bge-reranker-v2-m3"}, environ={})
