@@ -128,4 +128,4 @@ def spending(
     replies = library.replies if model != "extractive" else None
     server = settings.api_base if api_base is None else api_base
     variant = f"{settings.local_bits} {settings.lora}" if model.startswith("local:") else place(server)
-    return Spending(caps(settings), price, known, replies, again, variant)
+    return Spending(caps(settings), price, known.at(variant), replies, again, variant)

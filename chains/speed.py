@@ -1,5 +1,6 @@
 """How fast each model was on this machine: a small file of what was measured in earlier calls."""
 
+import copy
 import json
 import logging
 import os
@@ -46,16 +47,24 @@ class Speeds:
         self._lock = threading.Lock()
         self._sums: dict[str, list[float]] = {}  # tokens read, seconds; tokens written, seconds; seconds of loading
         self._asked: set[str] = set()  # by this process
+        self._place = ""
         self._written = monotonic()
         with suppress(OSError, ValueError, AttributeError):
             for model, sums in json.loads(file.read_text(encoding="utf-8")).items():
                 if isinstance(sums, list) and len(sums) in (4, 5) and all(isinstance(n, int | float) for n in sums):
                     self._sums[str(model)] = [max(0.0, float(n)) for n in [*sums, 0.0][:5]]
 
+    def at(self, place: str) -> "Speeds":
+        """The speeds of models there: a server, or what makes a model of this process another one."""
+        there = copy.copy(self)
+        there._place = f" {place}" if place else ""
+        return there
+
     def of(self, model: str) -> Speed | None:
         """None before its first call."""
         with self._lock:
-            sums, asked = self._sums.get(model), model in self._asked
+            name = model + self._place
+            sums, asked = self._sums.get(name), name in self._asked
         if sums is None or not sums[0] or not sums[2]:
             return None
         return Speed(sums[1] / sums[0], sums[3] / sums[2], 0.0 if asked else sums[4])
@@ -65,12 +74,13 @@ class Speeds:
         if tokens_in < 1 or tokens_out < 1:
             return
         with self._lock:
-            *sums, load = self._sums.pop(model, [0.0] * 5)
+            name = model + self._place
+            *sums, load = self._sums.pop(name, [0.0] * 5)
             if sums[1] + sums[3] > _FORGET:
                 sums = [n / 2 for n in sums]
             new = (tokens_in, waited, tokens_out, wrote)
-            self._sums[model] = [*(a + b for a, b in zip(sums, new, strict=True)), load]  # last used, last in the file
-            self._asked.add(model)
+            self._sums[name] = [*(a + b for a, b in zip(sums, new, strict=True)), load]  # last used, last in the file
+            self._asked.add(name)
             due = monotonic() - self._written > _WRITE
         if due:
             self.flush()
@@ -78,8 +88,8 @@ class Speeds:
     def loaded(self, model: str, seconds: float) -> None:
         """One call has waited so long for the model to be loaded."""
         with self._lock:
-            if seconds > 0 and model in self._sums:
-                self._sums[model][4] = seconds
+            if seconds > 0 and model + self._place in self._sums:
+                self._sums[model + self._place][4] = seconds
 
     def flush(self) -> None:
         """Writes the file; where that cannot be, the measurements last as long as the process."""

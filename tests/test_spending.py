@@ -92,6 +92,17 @@ def test_speeds_are_measured_kept_and_a_broken_file_is_none(tmp_path: Path) -> N
     assert Speeds(file).of("m") is None
 
 
+def test_a_model_of_the_same_name_elsewhere_has_a_speed_of_its_own(tmp_path: Path) -> None:
+    speeds = Speeds(tmp_path / "speeds.json")
+    near, far = speeds.at("http://127.0.0.1:1/v1"), speeds.at("http://127.0.0.1:2/v1")
+    near.add("m", 1000, 2.0, 100, 4.0)
+    assert near.of("m") == Speed(0.002, 0.04) and far.of("m") is None and speeds.of("m") is None
+    far.add("m", 1000, 4.0, 100, 4.0)
+    near.flush()
+    kept = Speeds(tmp_path / "speeds.json")
+    assert kept.at("http://127.0.0.1:2/v1").of("m") == Speed(0.004, 0.04)
+
+
 def test_a_plan_in_words_says_what_is_not_known() -> None:
     plan = Plan((Stage(276, 400_000, 80_000), Stage(1, 2_000, 700)))
     assert plan_text(plan) == (
