@@ -27,7 +27,10 @@ _BARE = re.compile(
 # How a question begins, or ends, that leans on the one before whatever else it says.
 _CONTINUES = re.compile(
     r"^(?:what|how) about\b|^(?:and |but |so )?(?:what|who|where|when|why|how|which|anything|anyone) else\b"
-    r"|^还有(?:呢|吗|别的|其他|哪)|^(?:除此|此外)",
+    r"|^(?:and |in )?(?:the )?(?:(?:year|quarter|month|week|day)s? (?:before|after|earlier|later)"
+    r"|(?:previous|next|following|prior|same) (?:year|quarter|month|week|day))\W*$"
+    r"|^还有(?:呢|吗|别的|其他|哪)|^(?:除此|此外|其中|同比|环比)"
+    r"|^(?:为什么|为何|怎么)(?:会|又|要|突然|大幅)?\w{2}[了的]?[？?]?$",
     re.IGNORECASE,
 )
 # "And …": the rest is looked at; where it is no question of its own it leans.
@@ -78,6 +81,7 @@ _NOUN = re.compile(
 _CLAUSE = re.compile(
     r"[,;:]|\b(?:and|when|before|after|if|because|while|until|once|since|although|though|where|who|which|that)\b", re.I
 )
+_SAYING = re.compile(r"\b(?:say|said|think|thought|believe|claim|know|knew|hope)s?(?: that)?\s*$", re.I)
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b(?:[A-Z]|\d+[A-Z])[\w'’&-]*")
 _FIRST_NAME = re.compile(r"^(?:[A-Z]|\d+[A-Z])[\w&-]*")
 # Chinese pronouns that are no part of a longer word, and not what they point to when the question itself has said it.
@@ -129,19 +133,20 @@ def _leans_in_english(text: str) -> bool:
     if _THIS.search(rest):
         return True
     plain = _EMPTY_IT.sub(" ", rest)
-    return any(not _said_before(plain[: found.start()], bool(found["own"])) for found in _PRONOUN.finditer(plain))
+    return any(not _said_before(plain[: m.start()], m[0].lower(), bool(m["own"])) for m in _PRONOUN.finditer(plain))
 
 
-def _said_before(before: str, own: bool) -> bool:
+def _said_before(before: str, pronoun: str, own: bool) -> bool:
     """Whether what stands before a pronoun names what it means.
 
-    "its" may mean the subject of its own clause. "it" cannot: there must be another clause between.
+    "its" may mean the subject of its own clause. "it" cannot: there must be another clause between, as there is in "did
+    Ada say she …".
     """
     opens = _OPENS.match(before)
     named = [m.end() for m in _NAME.finditer(before)]
     if not opens and (first := _FIRST_NAME.match(before)):
         named.append(first.end())
-    if own and named:
+    if named and (own or (pronoun in ("he", "she") and _SAYING.search(before))):
         return True
     nouns = [*named, *(m.end() for m in _NOUN.finditer(before))]
     return any(_CLAUSE.search(before, end) for end in nouns)
@@ -168,13 +173,18 @@ def _said_before_in_chinese(before: str, pronoun: str) -> bool:
 def checked(reply: str, question: str, history: Sequence[Turn]) -> str:
     """The rewrite where it is one question in the same language about the same subject; else the question.
 
-    The same subject: it keeps what the question names and most of what it says, and names nothing that was not
-    spoken of.
+    The same subject: it keeps what the question names and most of what it says, names nothing that was not spoken of,
+    and denies nothing that was not denied. Where the question says nothing by itself, it asks in words that were said.
     """
     text = rewrite.cleaned(reply)
-    spoken = [question, *(part for turn in history for part in (turn.question, turn.answer))]
+    asked = [question, *(turn.question for turn in history)]
+    spoken = [*asked, *(turn.answer for turn in history)]
     good = rewrite.is_question_like(text, question) and rewrite.keeps(text, question)
     if not good or rewrite.same(text, question) or not rewrite.of_the_subject(text, spoken):
+        return question
+    if rewrite.denies(text) and not any(map(rewrite.denies, asked)):
+        return question
+    if rewrite.is_elliptical(question) and rewrite.subject(text) - rewrite.subject("\n".join(spoken)):
         return question
     return text
 

@@ -25,6 +25,27 @@ _ASKS = re.compile(
     r"should|may|might|in (?:what|which))\b|[吗呢么谁哪几]|什么|多少|如何|怎|为何|是否|何时|何",
     re.IGNORECASE,
 )
+# What a question asks for by its word, and the words by which a rewrite may ask for the same.
+_KINDS = (
+    ("when", re.compile(r"\bwhen\b|何时|什么时候|哪一?[年月天日]", re.IGNORECASE)),
+    ("why", re.compile(r"\bwhy\b|\bhow come\b|为什么|为何|怎么会", re.IGNORECASE)),
+    ("where", re.compile(r"\bwhere\b|哪里|哪儿|何处", re.IGNORECASE)),
+    ("who", re.compile(r"\bwho(?:m|se)?\b|谁", re.IGNORECASE)),
+    ("how", re.compile(r"\bhow\b|多少|[几多](?![么])|怎|如何", re.IGNORECASE)),
+    ("what", re.compile(r"\bwh(?:at|ich)\b|什么|哪|几|是多少", re.IGNORECASE)),
+)
+_OPENING = re.compile(
+    r"^(?:(?:and|but|so|or|then|also),? )*(?:(?:in|at|by|for|to|from|with|on|of|since|until) )?"
+    r"(?:when|why|where|who(?:m|se)?|how(?! about)|what(?! about)|which)\b",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(
+    r"\b(?:not|never|no longer|without)\b|n['’]t\b|(?<!有)没有?(?!有)|未(?!来)|[并从都还也就]不"
+    r"|不[是会能再要愿肯]",
+    re.IGNORECASE,
+)
+_EITHER = re.compile(r"(\w)[不没]\1|有没有|是否")
+_RUN = re.compile(r"[\u3400-\u9fff]+")
 # Verbs and nouns that a rewrite may bring to say the same; tokens, so without their endings.
 _GRAMMAR = ASKING | frozenset(tokens("regarding concerning about mention mentioned describe called document documents"))
 
@@ -63,17 +84,44 @@ def of_the_subject(text: str, known: Iterable[str]) -> bool:
     """
     spoken = "\n".join(known)
     words, mine = subject(spoken), subject(text)
-    if names(text) - all_words(spoken) or numbers(text) - numbers(spoken):
+    if names(text) - all_words(spoken) or numbers(text) - numbers(spoken) or _new_term(text, spoken):
         return False
     return bool(mine & words) and len(mine - words) <= _UNKNOWN * len(mine)
 
 
+def _new_term(text: str, spoken: str) -> bool:
+    """Whether Chinese characters that nobody has said stand together: a word of its own, no other form of one."""
+    new = "".join(c if c not in spoken and not ASKING_HAN.match(c) else " " for c in text)
+    return any(len(run) > 1 for run in _RUN.findall(new))
+
+
 def keeps(text: str, asked: str) -> bool:
-    """Whether it still asks what `asked` does: with all its names and numbers, and half of its words."""
+    """Whether it still asks what `asked` does: with its names, numbers, question word, and half of its other words."""
     mine, wanted = subject(text), subject(asked)
-    if names(asked) - all_words(text) or numbers(asked) - numbers(text):
+    if names(asked) - all_words(text) or numbers(asked) - numbers(text) or not _asks_alike(text, asked):
         return False
     return len(wanted) < 2 or 2 * len(mine & wanted) >= len(wanted)
+
+
+def _asks_alike(text: str, asked: str) -> bool:
+    """Not why for when, and not yes or no for either; "what" may stand for each of them."""
+    if language(asked) == "en" and not _OPENING.match(asked.strip()):
+        return True
+    kinds = [kind for kind, word in _KINDS if word.search(asked)]
+    if not kinds:
+        return True
+    mine = {kind for kind, word in _KINDS if word.search(text)}
+    return bool(mine) if kinds[0] in ("what", "how") else bool(mine & {kinds[0], "what"})
+
+
+def denies(text: str) -> bool:
+    """Whether it says that something is not so."""
+    return _DENIES.search(_EITHER.sub("", text)) is not None
+
+
+def is_elliptical(text: str) -> bool:
+    """Whether nothing but names and numbers stands in it: "And in 2019?" asks what was asked before."""
+    return not {word for word in subject(text) - names(text) if not word[0].isdigit()}
 
 
 def subject(text: str) -> frozenset[str]:

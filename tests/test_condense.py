@@ -11,6 +11,8 @@ from tests.fakes import ScriptedModel
 from tests.sources import by_role
 
 HISTORY = (Turn("What colour is Lake Beta?", "Lake Beta is green [1]."),)
+CHIEF = (Turn("Who is the CEO of Foot Locker?", "Mary Dillon is the new CEO of Foot Locker. [1]"),)
+REVENUE = (Turn("生物股份2020年的营业收入是多少？", "2020年营业收入为15.82亿元。[1]"),)
 CHINESE = (Turn("贝塔湖是什么颜色？", "贝塔湖是绿色的。"),)
 
 
@@ -25,6 +27,8 @@ CHINESE = (Turn("贝塔湖是什么颜色？", "贝塔湖是绿色的。"),)
         *("How many people work in these companies?", "Which is deeper, the former or the latter?"),
         *("它有多深？", "那2019年呢？", "贝塔湖呢？", "那它呢？", "为什么？", "继续", "详细说说", "还有哪些风险？"),
         *("这个数字是怎么来的？", "该公司的总部在哪里？", "其营业收入是多少？", "他为什么拒绝？", "前者有多深？"),
+        *("The year before?", "And the following quarter?", "Who did Elizabeth say it was?"),
+        *("为什么下降了？", "其中海外占多少？", "同比增长多少？"),
         *("那公司的？", "在去年第三季度，它的收入是多少？"),
     ],
 )
@@ -43,6 +47,7 @@ def test_what_points_back_needs_the_conversation(question: str) -> None:
         *("Why did Netflix raise prices?", "Netflix revenue 2015"),
         *("When was the bridge opened and who built it?", "What do whales eat when they migrate?"),
         *("Where did Darcy live when he met Elizabeth?", "What does this report say about fees?"),
+        *("Who did Elizabeth say she would marry?", "What did Ada Brun think that he owed?"),
         *("Explain the revenue recognition policy of Adobe", "And what was Netflix's total revenue in 2015?"),
         *("Was Adobe's revenue larger than that of Netflix?", "Who was the former president of the company?"),
         *("公司2020年的营业收入是多少？", "营业收入是多少呢？", "为什么达西先生拒绝跳舞？", "其他湖是什么颜色？"),
@@ -67,6 +72,10 @@ def test_what_names_its_own_subject_is_left_alone(question: str) -> None:
         ("它有多深？", "改写后的问题：贝塔湖有多深？", CHINESE),
         ("那2019年呢？", "贝塔湖2019年是什么颜色？", CHINESE),
         ("伽马湖呢？", "伽马湖是什么颜色？", CHINESE),
+        ("When was she appointed?", "When was Mary Dillon appointed CEO of Foot Locker?", CHIEF),
+        ("When was she appointed?", "In what year was Mary Dillon appointed?", CHIEF),
+        ("那2019年呢？", "生物股份2019年的营业收入是多少？", REVENUE),
+        ("为什么下降了？", "生物股份2020年的营业收入为什么下降了？", REVENUE),
     ],
 )
 def test_a_rewrite_that_asks_the_same_is_used(question: str, reply: str, history: tuple[Turn, ...]) -> None:
@@ -87,6 +96,13 @@ def test_a_rewrite_that_asks_the_same_is_used(question: str, reply: str, history
         ("And in 2019?", "What colour is Lake Beta?", HISTORY),  # the year is lost
         ("Is it deep and cold in spring?", "What colour is Lake Beta?", HISTORY),  # what was asked is lost
         ("How deep is it?", "What maximum recorded depth and volume has the deepest part of Lake Beta?", HISTORY),
+        ("When was she appointed?", "Was Mary Dillon appointed?", CHIEF),  # yes or no
+        ("When was she appointed?", "Why was Mary Dillon appointed?", CHIEF),
+        ("When was she appointed?", "When was Mary Dillon not appointed?", CHIEF),
+        ("And in 2019?", "What was the profit of Foot Locker in 2019?", CHIEF),  # nobody spoke of a profit
+        ("那2019年呢？", "生物股份2019年的净利润是多少？", REVENUE),
+        ("为什么下降了？", "生物股份2020年的营业收入下降了吗？", REVENUE),
+        ("为什么下降了？", "生物股份2020年的营业收入为什么没有下降？", REVENUE),
         ("它有多深？", "How deep is Lake Beta?", CHINESE),
         ("它有多深？", "贝塔湖是绿色的。", CHINESE),
         ("那2019年呢？", "贝塔湖是什么颜色？", CHINESE),
