@@ -21,9 +21,20 @@ from training.loop import Run, settled, train
 from training.measure import area, exact, f1
 from training.mining import foreign, likeness
 from training.model import ReaderModel, UnfitBase
-from training.negatives import OPPOSITE, altered, crossed, excluded, mixed, negated, swapped, without_answer
+from training.negatives import (
+    OPPOSITE,
+    altered,
+    changed_places,
+    crossed,
+    exchanged,
+    excluded,
+    mixed,
+    negated,
+    swapped,
+    without_answer,
+)
 from training.plan import Planned, Unit, plan
-from training.squad import Pairs, held_out, load
+from training.squad import Pair, Pairs, Passage, held_out, load
 
 KINDS = ["bert", "xlm-roberta"]
 
@@ -205,7 +216,10 @@ def test_a_plan_shows_negatives_beside_their_pair(squad: Path) -> None:
     asked = {(pairs.passages[pair.passage].text, pair.question) for pair in pairs.pairs}
     assert any(len(unit.rows) == 2 for unit in units) and any(unit.choices for unit in units)
     for unit in units:
-        assert all(row.start == row.end == 0 for row in (*unit.rows[1:], *unit.choices))
+        first = unit.rows[0]
+        assert all(row.start == row.end == 0 for row in unit.choices)
+        for row in unit.rows[1:]:
+            assert row.passage[row.start : row.end] == ("" if unit.ranked else first.passage[first.start : first.end])
         assert not {(row.passage, row.question) for row in unit.choices} & asked
         if unit.ranked:
             assert unit.rows[0].end > 0 and len({row.question for row in unit.rows}) == 1
@@ -299,8 +313,55 @@ def test_an_excluded_question_names_what_cannot_be_true_as_well(seed: int) -> No
 def test_a_negated_question_differs_in_one_word(word: str, seed: int) -> None:
     asked = f"Which mill has the {word} roof?"
     turned = negated(asked, random.Random(seed))
-    assert turned == f"Which mill has the {OPPOSITE[word]} roof?"
-    assert negated("Where did Ada live?", random.Random(seed)) == "Where did Ada not live?"
+    assert turned in {
+        f"Which mill has the {OPPOSITE[word]} roof?",
+        f"Which mill has not the {word} roof?",
+        f"Which mill hasn't the {word} roof?",
+    }
+    denied = negated("Where did Ada live?", random.Random(seed))
+    assert denied in {"Where did Ada not live?", "Where didn't Ada live?", "Where did Ada die?"}
+
+
+WORDS = st.lists(st.sampled_from(["the", "mill", "Mill", "old", "bridge", "of", "Ulm", "1884."]), max_size=12)
+
+
+@given(WORDS, WORDS)
+def test_changing_places_twice_gives_the_passage_back_and_keeps_the_answer(before: list[str], after: list[str]) -> None:
+    passage = " ".join([*before, "Ada Brun", *after])
+    at = passage.index("Ada Brun")
+    row = Row("Who opened the mill?", passage, at, at + 8)
+    other = changed_places(row, "mill", "bridge")
+    assert (other is None) == ("mill" not in passage.lower())
+    if other is not None:
+        assert other.passage[other.start : other.end] == "Ada Brun"
+        words = {"mill": "bridge", "Mill": "Bridge", "bridge": "mill"}
+        assert other.passage.split() == [words.get(word, word) for word in passage.split()]
+        back = changed_places(other, "bridge", "mill")
+        assert back is not None and back == row
+    assert changed_places(row, "Brun", "mill") is None
+
+
+def test_what_two_questions_have_in_each_others_place() -> None:
+    assert exchanged("Who opened the old mill?", "Who opened the new mill?") == ("old", "new")
+    assert exchanged("When did Ada Brun come?", "When did Emil Sorel of Ulm come?") == ("Ada Brun", "Emil Sorel of Ulm")
+    assert exchanged("Where did Ada live?", "Where did Ada not live?") is None
+
+
+def test_a_pair_is_read_with_the_passage_changed_as_the_question_was() -> None:
+    """So that what looks odd is not what has no answer."""
+    text = "Ada opened the old mill, and Emil a bridge."
+    one = Pair("1", "Who opened the old mill?", 0, 0, 3, ("Ada",))
+    pairs = Pairs((Passage("mills", text),), (one,) * 40)
+    nothing: list[tuple[int, ...]] = [()] * len(pairs.pairs)
+    steps = plan(pairs, nothing, nothing, seed=1, epochs=1, size=1, like=alike, shares={}, short=0)
+    units = [unit for step in steps for unit in step.units]
+    turned = [unit for unit in units if len(unit.rows) == 2 and not unit.ranked]
+    assert turned
+    for unit in turned:
+        row, other = unit.rows
+        assert other.passage[other.start : other.end] == "Ada"
+        assert other.question != row.question and other.passage != row.passage
+        assert Row(other.question, row.passage) in unit.choices and Row(row.question, other.passage) in unit.choices
 
 
 def test_windows_cover_a_long_passage_and_find_its_characters(base: Path) -> None:

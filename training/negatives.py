@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ingest.sentences import sentences
+from training.features import Row
 
 Likeness = Callable[[str, Sequence[str]], Sequence[float]]  # of a word to others, as the base model's vectors have it
 
@@ -27,6 +28,40 @@ _OPPOSITES = [
     ("longest", "shortest"), ("long", "short"), ("common", "rare"), ("public", "private"), ("positive", "negative"),
     ("above", "below"), ("support", "oppose"), ("supported", "opposed"), ("arrived", "left"), ("built", "destroyed"),
     ("created", "destroyed"), ("like", "dislike"), ("always", "never"), ("old", "new"), ("good", "bad"),
+    ("success", "failure"), ("succeed", "fail"), ("succeeded", "failed"), ("successful", "unsuccessful"),
+    ("active", "inactive"), ("able", "unable"), ("known", "unknown"), ("usual", "unusual"), ("usually", "rarely"),
+    ("often", "seldom"), ("frequently", "rarely"), ("legal", "illegal"), ("possible", "impossible"),
+    ("official", "unofficial"), ("dependent", "independent"), ("direct", "indirect"), ("formal", "informal"),
+    ("stable", "unstable"), ("popular", "unpopular"), ("necessary", "unnecessary"), ("similar", "different"),
+    ("same", "different"), ("agree", "disagree"), ("agreed", "disagreed"), ("appear", "disappear"),
+    ("approve", "reject"), ("approved", "rejected"), ("encourage", "discourage"), ("encouraged", "discouraged"),
+    ("help", "hinder"), ("helped", "hindered"), ("cause", "prevent"), ("caused", "prevented"), ("causes", "prevents"),
+    ("attack", "defend"), ("attacked", "defended"), ("attract", "repel"), ("attracted", "repelled"),
+    ("gain", "lose"), ("gained", "lost"), ("rise", "fall"), ("rose", "fell"), ("grow", "shrink"), ("grew", "shrank"),
+    ("strong", "weak"), ("stronger", "weaker"), ("strongest", "weakest"), ("rich", "poor"), ("high", "low"),
+    ("higher", "lower"), ("large", "small"), ("larger", "smaller"), ("big", "little"), ("greater", "lesser"),
+    ("greatest", "least"), ("fast", "slow"), ("faster", "slower"), ("fastest", "slowest"), ("hot", "cold"),
+    ("warm", "cool"), ("hottest", "coldest"), ("wet", "dry"), ("heavy", "light"), ("hard", "soft"), ("deep", "shallow"),
+    ("wide", "narrow"), ("thick", "thin"), ("bright", "dark"), ("young", "old"), ("younger", "older"),
+    ("earlier", "later"), ("previous", "next"), ("former", "current"), ("past", "future"), ("permanent", "temporary"),
+    ("simple", "complex"), ("easy", "difficult"), ("expensive", "cheap"), ("famous", "obscure"), ("true", "false"),
+    ("inside", "outside"), ("internal", "external"), ("inner", "outer"), ("over", "under"), ("top", "bottom"),
+    ("front", "back"), ("near", "far"), ("enter", "leave"), ("entered", "left"), ("join", "leave"), ("joined", "left"),
+    ("add", "remove"), ("added", "removed"), ("include", "exclude"), ("included", "excluded"), ("buy", "sell"),
+    ("bought", "sold"), ("borrow", "lend"), ("give", "take"), ("gave", "took"), ("given", "taken"),
+    ("teach", "learn"), ("employ", "dismiss"), ("hired", "fired"), ("praise", "criticize"), ("praised", "criticized"),
+    ("love", "hate"), ("friend", "enemy"), ("ally", "enemy"), ("allies", "enemies"), ("peace", "war"),
+    ("victory", "defeat"), ("winner", "loser"), ("profit", "loss"), ("income", "expense"), ("birth", "death"),
+    ("live", "die"), ("lived", "died"), ("marry", "divorce"), ("married", "divorced"), ("advantage", "disadvantage"),
+    ("majority", "minority"), ("minimum", "maximum"), ("rural", "urban"), ("domestic", "foreign"),
+    ("modern", "ancient"), ("natural", "artificial"), ("physical", "mental"), ("literal", "figurative"),
+    ("voluntary", "forced"), ("guilty", "innocent"), ("safe", "dangerous"), ("healthy", "sick"), ("clean", "dirty"),
+    ("full", "empty"), ("complete", "incomplete"), ("perfect", "imperfect"), ("required", "optional"),
+    ("unite", "divide"), ("united", "divided"), ("connect", "separate"), ("connected", "separated"),
+    ("begins", "ends"), ("beginning", "end"), ("started", "stopped"), ("arrive", "depart"), ("departed", "arrived"),
+    ("released", "withdrawn"), ("published", "withdrawn"), ("introduced", "abolished"), ("established", "abolished"),
+    ("replaced", "kept"), ("improve", "worsen"), ("improved", "worsened"), ("overstated", "understated"),
+    ("overrepresented", "underrepresented"), ("with", "without"), ("every", "no"), ("all", "none"), ("many", "few"),
 ]  # fmt: skip
 OPPOSITE: Mapping[str, str] = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])}
 # Words of which one excludes the others.
@@ -57,6 +92,7 @@ PLAIN = frozenset(
         which while who whom whose why will with would you""",
     )
 )
+_EDGE = " .,;:?!\"'()"
 _ENDINGS = ("ing", "ed", "ly", "tion", "ity", "ness", "ment", "ous", "ive", "al", "er", "est", "ies", "s")
 _LIKELY, _SAME = 4, 4  # so many of the likest words are drawn from; words that begin with so many same letters are one
 _VERB = re.compile(r"\b(is|are|was|were|did|does|do|can|could|has|have|had|will|would|should)\b(?! not\b)")
@@ -72,9 +108,7 @@ def without_answer(passage: str, start: int, end: int, golds: Sequence[str]) -> 
     return left
 
 
-def swapped(
-    question: str, passage: str, others: Sequence[str], like: Likeness, rng: random.Random
-) -> str | None:
+def swapped(question: str, passage: str, others: Sequence[str], like: Likeness, rng: random.Random) -> str | None:
     """The question with one year, number or name of it exchanged for another of its kind, names for like ones.
 
     The other stands in the passage or in `others` (texts on the same matter), never in the question."""
@@ -178,15 +212,45 @@ def _among(word: str, taken: Sequence[str]) -> bool:
     return any(word.lower()[:_SAME] == other[:_SAME] for other in taken)
 
 
+def exchanged(question: str, other: str) -> tuple[str, str] | None:
+    """The words that `other` has in the place of the question's; None where it only has more words, or less."""
+    a, b = question.split(), other.split()
+    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    end = 0
+    while end < min(len(a), len(b)) - same and a[-1 - end] == b[-1 - end]:
+        end += 1
+    old, new = (" ".join(words[same : len(words) - end]).strip(_EDGE) for words in (a, b))
+    return (old, new) if old and new else None
+
+
+def changed_places(row: Row, old: str, new: str) -> Row | None:
+    """The row with `old` and `new` in each other's place in its passage, which answers another question then.
+
+    None where the passage lacks `old`, or the answer holds one of them."""
+    either = re.compile(rf"(?<!\w)(?:({re.escape(old)})|{re.escape(new)})(?!\w)", re.I)
+    found = list(either.finditer(row.passage))
+    if not any(m[1] for m in found) or any(m.start() < row.end and m.end() > row.start for m in found):
+        return None
+
+    def other(m: re.Match[str]) -> str:
+        put = new if m[1] else old
+        return put[:1].upper() + put[1:] if m.group()[:1].isupper() else put
+
+    moved = sum(len(other(m)) - len(m.group()) for m in found if m.end() <= row.start)
+    return Row(row.question, either.sub(other, row.passage), row.start + moved, row.end + moved)
+
+
 def negated(question: str, rng: random.Random) -> str | None:
-    """The question with one word turned into its opposite, or, where it has none, with `not` after its verb."""
+    """The question with one word turned into its opposite, or with `not` after its verb, whichever it has."""
     words = [m for m in re.finditer(r"[A-Za-z]+", question) if m.group().lower() in OPPOSITE]
-    if words:
+    verb = _VERB.search(question)
+    if words and (verb is None or rng.random() < 0.5):
         word = rng.choice(words)
         return question[: word.start()] + OPPOSITE[word.group().lower()] + question[word.end() :]
-    verb = _VERB.search(question)
     if verb is None:
         return None
+    if verb.group() not in ("can", "will") and rng.random() < 0.3:
+        return question[: verb.end()] + "n't" + question[verb.end() :]
     if verb.group() in ("did", "does", "do", "can", "could", "will", "would", "should"):
         after = re.compile(r"\s(?:the |a |an )?\S+").match(question, verb.end())
         at = after.end() if after else verb.end()

@@ -3,10 +3,21 @@
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.features import Row
-from training.negatives import Likeness, altered, crossed, excluded, mixed, negated, swapped, without_answer
+from training.negatives import (
+    Likeness,
+    altered,
+    changed_places,
+    crossed,
+    exchanged,
+    excluded,
+    mixed,
+    negated,
+    swapped,
+    without_answer,
+)
 from training.squad import Pairs
 
 FEW = 0.2  # negatives for each pair in the first part, of short windows
@@ -18,7 +29,8 @@ _POOL = 1000  # units that are sorted by length together
 # excludes it, the sense turned round.
 PASSAGE = 0.3  # of the negatives change the passage
 _PASSAGES = {"hard": 0.75, "cut": 0.25}
-_QUESTIONS = {"foreign": 0.35, "swap": 0.3, "alter": 0.1, "mix": 0.12, "cross": 0.26, "exclude": 0.14, "negate": 0.08}
+_QUESTIONS = {"foreign": 0.35, "swap": 0.3, "alter": 0.1, "mix": 0.12, "cross": 0.26, "exclude": 0.24, "negate": 0.1}
+CONTRAST = 0.6  # of these pairs are also read with the passage changed as the question was
 _CHOICES = 3  # questions that are made for a pair
 
 
@@ -144,7 +156,15 @@ def _beside(
             if question is not None and question not in (*asked, *questions) and len(questions) < _CHOICES:
                 questions.append(question)
     if questions:
-        return Unit((row,), choices=tuple(Row(question, text) for question in questions))
+        choices = [Row(question, text) for question in questions]
+        for question in rng.sample(questions, len(questions)) if rng.random() < CONTRAST else ():
+            words = exchanged(row.question, question)
+            turned_row = changed_places(row, *words) if words else None
+            if turned_row is not None:
+                # A question that looks odd has its answer then, and one that does not has none.
+                choices.append(Row(row.question, turned_row.passage))
+                return Unit((row, replace(turned_row, question=question)), choices=tuple(choices))
+        return Unit((row,), choices=tuple(choices))
     for kind in _order(_PASSAGES, rng):
         other = another() if kind == "hard" else without_answer(text, row.start, row.end, pair.golds)
         if other is not None:
