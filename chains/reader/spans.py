@@ -1,6 +1,7 @@
 """From a network's numbers for one window of a text to the words that answer. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -10,6 +11,12 @@ from chains.reader.base import Span
 from ingest.fold import whole_words
 
 MOST = 4  # spans of a text
+# What the second look at a sentence by itself counts beside the first one at the whole text. Of 1,133 questions of
+# SQuAD 1.1, F1 / EM: 75.8 / 65.4 without it; 77.4 / 67.3, 77.6 / 67.9 and 78.0 / 68.3 with .5, .7 and 1; of 664 of
+# SQuAD 2.0 (other weights) 74.0 / 63.0; 74.5 / 63.3, 75.0 / 63.7 and 74.9 / 63.6.
+AGAIN = 0.8
+
+Ends = Mapping[tuple[int, int], tuple[float, float]]  # of a token's characters: beginning and end, as logits
 
 
 def spans_of(
@@ -48,6 +55,29 @@ def spans_of(
         for length in range(width):  # nothing that shares a token with it is asked again
             sums[length, max(0, column - length) : column + row + 1] = -np.inf
     return found
+
+
+def ends_of(logits: NDArray[np.float32], offsets: Sequence[tuple[int, int]], first: int, moved: int = 0) -> Ends:
+    """The numbers of a window's tokens, by their characters in a text in which it begins at `moved`."""
+    rows = logits[first : first + len(offsets)].tolist()
+    return {(a + moved, b + moved): (row[0], row[1]) for (a, b), row in zip(offsets, rows, strict=True)}
+
+
+def sharpened(
+    spans: Sequence[Span], wide: Ends, near: Ends, text: str, longest: int, brevity: float
+) -> tuple[Span, ...]:
+    """The spans with the first one's bounds as two looks at its sentence see them; it keeps its score.
+
+    `wide`: of the whole text; `near`: of the sentence by itself."""
+    both = [at for at in near if at in wide]
+    logits = np.zeros((len(both) + 1, 2), np.float32)
+    for row, at in enumerate(both, 1):
+        logits[row] = [a + AGAIN * b for a, b in zip(wide[at], near[at], strict=True)]
+    found = spans_of(logits, both, 1, text, longest, (1 + AGAIN) * brevity)
+    if not found:
+        return tuple(spans)
+    first = replace(found[0], score=spans[0].score)
+    return (first, *(span for span in spans[1:] if not overlaps([first], span.start, span.end)))
 
 
 def best(spans: Sequence[Span]) -> tuple[Span, ...]:
