@@ -22,7 +22,7 @@ from chains.errors import (
     OnlyThoughts,
     UnknownModel,
 )
-from chains.models import address, providers, trouble
+from chains.models import providers, trouble
 from chains.models.base import Piece
 from chains.models.estimate import bound, bound_messages
 from chains.models.pump import Put, pump
@@ -30,6 +30,7 @@ from chains.models.reply import Reply
 from chains.models.server import Server, Window
 from chains.models.wire import Call, calling, client
 from chains.prompts import Prompt, Rendered, Schema
+from ingest import address
 
 OPENAI = "https://api.openai.com/v1"
 WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
@@ -63,8 +64,9 @@ class Chat:
         provider, _, self._model = spec.partition(":")
         base, key = address.full(base.strip()), key.strip()
         if not (key.isascii() and key.isprintable()):  # no header can hold it
-            raise KeyRefused(url=base or provider)
-        self._key, self._seconds, self._setting = SecretStr(key), seconds, context
+            raise KeyRefused(url=address.shown(base) or provider)
+        self._key, self._base = SecretStr(key), SecretStr(base)
+        self._seconds, self._setting = seconds, context
         self._found: Window | None = None  # once somebody answered
         self._beyond = 0  # tokens that the server turned out to count beyond the estimate
         self._without: set[str] = set()  # parameters that this server turned out to refuse
@@ -75,15 +77,15 @@ class Chat:
         if provider == "openai":
             if not base and not key:
                 raise KeyMissing(model=spec)
-            self._url = (base or OPENAI).rstrip("/")
-            self._hosted = urlsplit(self._url).hostname == urlsplit(OPENAI).hostname
-            http = client(self._url, seconds, key, ours=not self._hosted)
-            self._listing = Server(http, self._url, self._model)
+            url = address.plain(base or OPENAI).rstrip("/")
+            self._url, self._hosted = address.shown(url), urlsplit(url).hostname == urlsplit(OPENAI).hostname
+            http = client(base or OPENAI, seconds, key, ours=not self._hosted)
+            self._listing = Server(http, url, self._model)
             self._server = None if self._hosted else self._listing
-            opened = providers.open_openai(self._model, self._url, key, seconds, http, self._hosted)
+            opened = providers.open_openai(self._model, url, key, seconds, http, self._hosted)
             self._chat = lambda max_tokens: opened
         else:
-            self._url, self._hosted = base or provider, False
+            self._url, self._hosted = address.shown(base) or provider, False
 
             @functools.lru_cache(maxsize=32)
             def other(max_tokens: int) -> Any:
@@ -149,6 +151,7 @@ class Chat:
             context=self.context,
             needed=needed + prompt.max_tokens,
             key=self._key.get_secret_value(),
+            base=self._base.get_secret_value(),
         )
         if asked.needed > asked.context:
             raise ContextTooSmall(model=self.name, context=asked.context, needed=asked.needed)
