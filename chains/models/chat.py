@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -163,7 +164,7 @@ class Chat:
                 if not stopped.is_set():
                     sane = 0 < reply.input_tokens <= asked.context
                     billed = reply.input_tokens if sane else budget.total(prompt, self)  # mostly counted before
-                    finish = reply.finish(self.name, billed, prompt.max_tokens, asked.context)
+                    finish = reply.finish(self.name, billed)
                     put(finish)  # it is paid for
                     if reply.only_thoughts:
                         raise OnlyThoughts(model=self.name, tokens=finish.usage.output_tokens)
@@ -194,7 +195,7 @@ class Chat:
         """The whole reply, asked for again only while nothing of it has come."""
         tries = 0
         while True:
-            reply, without = Reply(put), frozenset(self._without)
+            reply, without = Reply(put, prompt.max_tokens, asked.context), frozenset(self._without)
             schema = self._schema(prompt, without)
             try:
                 self._read(prompt, schema, without, reply, stopped)
@@ -238,11 +239,13 @@ class Chat:
         # LANGSMITH_TRACING in somebody's environment must not send what is in their documents anywhere.
         with tracing_context(enabled=False):
             parameters = self._parameters(prompt.max_tokens, schema, without)
-            chunks = self._chat(prompt.max_tokens).stream(messages, **parameters)
-            for chunk in chunks:
-                if stopped.is_set():
-                    return
-                reply.feed(chunk)
+            with closing(self._chat(prompt.max_tokens).stream(messages, **parameters)) as chunks:
+                for chunk in chunks:
+                    if stopped.is_set():
+                        return
+                    reply.feed(chunk)
+                    if reply.overlong:  # what it would still say is not waited for
+                        return
 
     def _parameters(self, max_tokens: int, schema: Schema | None, without: Collection[str]) -> dict[str, Any]:
         """What goes into one request besides the messages."""
