@@ -73,6 +73,8 @@ def step_text(step: Step) -> str:
             offer = f"; --chain {step.text} reads all" if step.text else ""
             of = f"only {step.done} of {some(step.total, 'passage')}"
             return f"{of} fit the model's window" + (offer or ", the others are cut short")
+        case "reading":
+            return f"reading {of}"
         case "read":
             return f"read {of}"
         case "drafted":

@@ -264,7 +264,7 @@ def _run(
                     if isinstance(event, Trial):
                         yield Trial(trial.feed(event.text))
                         continue
-                    if event.name in ("read", "drafted", "kept", "lost"):
+                    if event.name in ("reading", "drafted", "kept", "lost"):
                         trial = citations.MarkReader(given)
                     given.update(source.n for source in event.sources)
                     lost = event.text if event.name == "lost" else lost
@@ -282,7 +282,7 @@ def _run(
     thoughts = behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if error is None or isinstance(error, CapReached):
-        error = _capped(meter, sources, given, lost)
+        error = _capped(meter, sources, lost)
     if sources and error is None and not reader.text:
         error = NoReply(model=meter.name)
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -338,8 +338,9 @@ def _memory(
     return Memory(spending.replies, name, owners)
 
 
-def _capped(meter: Meter, sources: Sequence[Source], given: Collection[int], lost: str) -> CapReached | None:
-    """The error of the cap that ended it, with how much was read by then; `lost`: the last reply that was none."""
+def _capped(meter: Meter, sources: Sequence[Source], lost: str) -> CapReached | None:
+    """The error of the cap that ended it, with how much was read by calls that had ended. `lost`: why the last reply
+    was none."""
     error = meter.capped
     if error is None:
         return None
@@ -347,6 +348,6 @@ def _capped(meter: Meter, sources: Sequence[Source], given: Collection[int], los
         detail = lost.rstrip(".") or "it leaves no room for a call"
         return NothingCame(detail=detail, setting=error.setting)
     pages = {source.n: {(source.passage.document, s.page) for s in source.passage.chunk.spans} for source in sources}
-    read = set().union(*(pages[n] for n in given if n in pages))
+    read = set().union(*(pages[n] for n in meter.read if n in pages))
     every = set().union(*pages.values())
     return type(error)(**{**error.params, "read": len(read), "total": len(every)})

@@ -39,6 +39,7 @@ class Meter:
         self.closing: Callable[[int], Sequence[Stage]] = lambda read: ()  # what follows when so many were read
         self.bound = 0  # calls that may still be begun are bound - calls
         self.calls = 0
+        self.read: set[int] = set()  # the sources that a call has read which has ended, or is kept
         self.kept = 0  # replies that were there already
         self.usage = Usage()
         self.capped: CapReached | None = None
@@ -87,6 +88,7 @@ class Meter:
             with self._lock:
                 self.kept += 1
                 self._reading += prompt.role in READING
+                self.read |= {source.n for source in prompt.sources}
             if known.cut:
                 self._cut.append(known.text)
             yield known.text
@@ -114,6 +116,7 @@ class Meter:
             self._ledger.end(need, took)
             with self._lock:
                 self.usage += took
+                self.read |= {source.n for source in prompt.sources} if used is not None else set()
 
     def _roughly(self, prompt: Prompt, came: str) -> Usage:
         """A call that was broken off in its reply: what was counted of its prompt, and a guess at the rest.

@@ -133,6 +133,7 @@ TEXTS = {
     "step.planned.other": "At most {n} model calls",
     "step.cut": "{done} of {total:n passage} fit the model; {text} would read all",
     "step.cut.plain": "{done} of {total:n passage} fit the model",
+    "step.reading": "Reading {done} of {total:n passage}",
     "step.read": "Read {done} of {total:n passage}",
     "step.drafted": "Draft {done} of {total}",
     "step.joined": "Joined {done} of {total:n note}",

@@ -123,6 +123,7 @@ TEXTS = {
     "step.planned.other": "最多调用模型 {n} 次",
     "step.cut": "{total} 个段落中模型能读 {done} 个；换用 {text} 可全部读到",
     "step.cut.plain": "{total} 个段落中模型能读 {done} 个",
+    "step.reading": "正在读第 {done} / {total} 个段落",
     "step.read": "已读 {done} / {total} 个段落",
     "step.drafted": "草稿 {done} / {total}",
     "step.joined": "已合并 {done} / {total} 份笔记",
