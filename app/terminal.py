@@ -82,7 +82,7 @@ def step_text(step: Step) -> str:
         case "joined":
             return f"joined {step.done} of {some(step.total, 'note')}"
         case "scored":
-            return f"source {of} scored {step.text}"
+            return f"[{step.n}] scored {step.text} ({of})"
         case "best":
             return f"answering from the best of {step.total}: [{step.text}]"
         case "lost":

@@ -24,7 +24,7 @@ StepName = Literal[
     "read",  # done of total sources were read, by calls that have ended
     "drafted",  # done of total; text: the draft so far
     "joined",  # done of total notes were joined
-    "scored",  # done of total; text: the source's score
+    "scored",  # n: the source, of which done of total have a score; text: its score
     "best",  # of total sources, the one that is answered from; text: its number
     "lost",  # one reply could not be used; text: why
     "kept",  # the earlier draft was kept; text: why
@@ -46,6 +46,7 @@ class Step:
     plan: Plan | None = field(default=None, compare=False)
     usage: Usage = field(default=Usage(), compare=False)  # of the question until now
     cost: Cost | None = field(default=None, compare=False)  # the same in money, where the price is known
+    n: int = 0  # the number of the source that it is about; 0: of none
 
 
 @dataclass(frozen=True)

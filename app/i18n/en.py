@@ -137,7 +137,7 @@ TEXTS = {
     "step.read": "Read {done} of {total:n passage}",
     "step.drafted": "Draft {done} of {total}",
     "step.joined": "Joined {done} of {total:n note}",
-    "step.scored": "Scored {done} of {total}: {text}",
+    "step.scored": "[{n}] scored {text} ({done} of {total})",
     "step.best": "Answering from the best of {total:n passage}: [{text}]",
     "step.lost": "One reply could not be used: {text}",
     "step.kept": "Kept the earlier draft: {text}",

@@ -127,7 +127,7 @@ TEXTS = {
     "step.read": "已读 {done} / {total} 个段落",
     "step.drafted": "草稿 {done} / {total}",
     "step.joined": "已合并 {done} / {total} 份笔记",
-    "step.scored": "已评分 {done} / {total}：{text}",
+    "step.scored": "[{n}] 得分 {text}（{done} / {total}）",
     "step.best": "用 {total} 个段落中最好的一个作答：[{text}]",
     "step.lost": "有一个回复无法采用：{text}",
     "step.kept": "保留了之前的草稿：{text}",
