@@ -29,6 +29,7 @@ from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
 from chains.whole import documents as documents_of
 from chains.whole import whole
+from chains.window import fitted
 from ingest.document import Passage
 from ingest.errors import PagewiseError
 from ingest.library import Library
@@ -171,7 +172,7 @@ def plans(
     for name in chains or [name for name, chain in CHAINS.items() if "summary" in chain.tasks]:
         try:
             chain = _chain(name, "summary")
-            plan = chain.plan(book.task, book.sources, meter)
+            plan = fitted(partial(chain.plan, book.task, book.sources), meter)
             memory = _memory(chain, book.task, book.sources, plan, meter, spending, new=False)
             found[name] = announced(plan, chain.run, book.task, book.sources, meter, PLAIN, memory, spending)
         except PagewiseError as error:
@@ -243,8 +244,7 @@ def _run(
     lost, told = "", 0
     if sources:
         try:
-            guided = Guided(meter, task.question, ways)
-            bare = guided.allowed(chain.plan(task, sources, guided))
+            guided, bare = fitted(partial(_planned, chain, task, sources, ways), meter)
             meter.bound = meter.calls + bare.calls
             meter.closing = partial(_closing, chain, task, bare, guided)
             meter.memory = _memory(chain, task, sources, bare, meter, spending)
@@ -303,6 +303,11 @@ def _run(
     used, cost = meter.usage, _cost(meter, spending)
     took = monotonic() - started
     yield replace(answer, calls=meter.calls, seconds=took, usage=used, cost=cost, kept=meter.kept)
+
+
+def _planned(chain: Chain, task: Task, sources: Sequence[Source], ways: Ways, model: Model) -> tuple[Guided, Plan]:
+    guided = Guided(model, task.question, ways)
+    return guided, guided.allowed(chain.plan(task, sources, guided))
 
 
 def _so_far(step: Step, meter: Meter, spending: Spending) -> Step:

@@ -39,6 +39,13 @@ class ContextTooSmall(ModelError):
     remedy = "Choose a model with a larger context window, or correct PAGEWISE_CONTEXT."
 
 
+class ContextRefused(ContextTooSmall):
+    """Only the server knew."""
+
+    text = "The model {model!r} refused the request as too long for it ({detail})."
+    remedy = "Set PAGEWISE_CONTEXT to the number of tokens that it reads at once, or choose a model that reads more."
+
+
 class StreamCut(ModelError):
     text = "The connection to the model broke off in the middle of the reply ({detail}). What had arrived is kept."
     remedy = "Ask again."

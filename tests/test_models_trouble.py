@@ -85,6 +85,8 @@ LLAMA_CPP = {
     "code": 400,
     "type": "exceed_context_size_error",
     "message": "the request exceeds the available context size",
+    "n_prompt_tokens": 700,
+    "n_ctx": 512,
 }
 
 
@@ -100,8 +102,10 @@ LLAMA_CPP = {
 )
 def test_context_exceeded(reply: Reply) -> None:
     with serving([reply]) as server:
-        error = broken(opened(server))[1]
+        error = broken(opened(server, context=32000))[1]
         assert isinstance(error, ContextTooSmall) and len(server.chats) == 1
+        assert "32000" not in str(error) and "refused the request as too long" in str(error)
+        assert ("512 tokens" in str(error)) == (reply.events is None), "the server's own number"
 
 
 def test_what_cannot_fit_is_not_sent() -> None:

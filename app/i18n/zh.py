@@ -348,6 +348,8 @@ ERRORS = {
     "RateLimited": "{url} 的模型服务暂时不再接受请求（{detail}）。请稍后再问，或调低 PAGEWISE_PARALLEL。",
     "ContextTooSmall": "模型 {model!r} 一次只能读 {context} 个词元，这个请求需要 {needed} 个。"
     "请换用上下文更大的模型，或更正 PAGEWISE_CONTEXT。",
+    "ContextRefused": "模型 {model!r} 拒绝了这个请求，因为它太长（{detail}）。"
+    "请把 PAGEWISE_CONTEXT 设为模型一次能读的词元数，或换用上下文更大的模型。",
     "StreamCut": "回复进行到一半时与模型的连接断了（{detail}）。已收到的内容保留。请再问一次。",
     "ModelTimeout": "{url} 的模型 {seconds:.0f} 秒没有应答。已收到的内容保留。请再问一次，"
     "或调高 PAGEWISE_API_SECONDS。",

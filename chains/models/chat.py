@@ -139,7 +139,8 @@ class Chat:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
         schema = self._schema(prompt, self._without)
         rendered = prompts.render(prompt, structured=schema is not None)
-        room = self.context - prompt.max_tokens
+        context = self.context
+        room = context - prompt.max_tokens
         needed = self._bound(rendered) + _length(schema)
         if needed > room:  # else a server need not be asked
             needed = budget.total(prompt, self)  # its pieces have mostly been counted before
@@ -149,20 +150,18 @@ class Chat:
             model=self.name,
             url=self._url,
             seconds=self._seconds,
-            context=self.context,
-            needed=needed + prompt.max_tokens,
             key=self._key.get_secret_value(),
             base=self._base.get_secret_value(),
         )
-        if asked.needed > asked.context:
-            raise ContextTooSmall(model=self.name, context=asked.context, needed=asked.needed)
+        if needed > room:
+            raise ContextTooSmall(model=self.name, context=context, needed=needed + prompt.max_tokens)
         call = Call()
 
         def work(put: Put, stopped: threading.Event) -> None:
             with calling(call):
-                reply = self._ask(prompt, asked, put, stopped)
+                reply = self._ask(prompt, asked, context, put, stopped)
                 if not stopped.is_set():
-                    sane = 0 < reply.input_tokens <= asked.context
+                    sane = 0 < reply.input_tokens <= context
                     billed = reply.input_tokens if sane else budget.total(prompt, self)  # mostly counted before
                     finish = reply.finish(self.name, billed)
                     put(finish)  # it is paid for
@@ -191,11 +190,11 @@ class Chat:
             if missing <= self.context * _TEMPLATE:
                 self._beyond += max(0, missing)
 
-    def _ask(self, prompt: Prompt, asked: trouble.Asked, put: Put, stopped: threading.Event) -> Reply:
+    def _ask(self, prompt: Prompt, asked: trouble.Asked, window: int, put: Put, stopped: threading.Event) -> Reply:
         """The whole reply, asked for again only while nothing of it has come."""
         tries = 0
         while True:
-            reply, without = Reply(put, prompt.max_tokens, asked.context), frozenset(self._without)
+            reply, without = Reply(put, prompt.max_tokens, window), frozenset(self._without)
             schema = self._schema(prompt, without)
             try:
                 self._read(prompt, schema, without, reply, stopped)

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 
 from chains.errors import (
-    ContextTooSmall,
+    ContextRefused,
     KeyRefused,
     ModelError,
     ModelFailed,
@@ -49,8 +49,6 @@ class Asked:
     model: str
     url: str
     seconds: float
-    context: int
-    needed: int
     key: str = ""
     base: str = ""
 
@@ -82,7 +80,8 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
             detail = one_line(f"the account's quota is used up: {detail}")
         return RateLimited(url=asked.url, detail=detail)
     if _TOO_LONG.search(said) and status in (None, 400, 413, 422, 500):
-        return ContextTooSmall(model=asked.model, context=asked.context, needed=asked.needed)
+        window = _window_of(error)
+        return ContextRefused(model=asked.model, detail=f"{detail}: {window} tokens" if window else detail)
     if status == 404 or (_NO_MODEL.search(said) and status in (None, 400, 422)):
         return UnknownModel(model=asked.model, where=asked.url, hint=f"It says: {detail}.")
     if status is not None and 300 <= status < 400:
@@ -166,6 +165,17 @@ def message_of(error: BaseException) -> str:
                     return " · ".join(dict.fromkeys(said))
             return str(inner)
     return str(error)
+
+
+def _window_of(error: BaseException) -> int:
+    """What llama.cpp says beside its words; 0 where it stands in them, or nowhere."""
+    for link in _chain(error):
+        body = getattr(link, "body", None)
+        inner = body.get("error", body) if isinstance(body, dict) else None
+        window = inner.get("n_ctx") if isinstance(inner, dict) else None
+        if isinstance(window, int):
+            return window
+    return 0
 
 
 def _redirect(error: BaseException, asked: Asked) -> str:
