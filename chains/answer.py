@@ -205,7 +205,7 @@ def _ask(
     except PagewiseError as error:
         if not meter.calls:
             raise
-        yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
+        yield replace(answer, calls=meter.taken, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
     given = asked(question, found.question, found.passages, found.language, rerank, ways)
     begun = replace(answer, sources=given.sources, searched=given.searched)
@@ -302,7 +302,7 @@ def _run(
             yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)
     used, cost = meter.usage, _cost(meter, spending)
     took = monotonic() - started
-    yield replace(answer, calls=meter.calls, seconds=took, usage=used, cost=cost, kept=meter.kept)
+    yield replace(answer, calls=meter.taken, seconds=took, usage=used, cost=cost, kept=meter.kept)
 
 
 def _planned(chain: Chain, task: Task, sources: Sequence[Source], ways: Ways, model: Model) -> tuple[Guided, Plan]:

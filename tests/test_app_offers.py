@@ -156,7 +156,7 @@ def test_the_settings_page_shows_no_password_of_an_address_and_still_uses_it(mon
     at.text_input(key="own-spec").set_value("openai:b")
     at.button(key="own-use").click().run()
     assert at.session_state["own"].api_base == base
-    assert "s3cret" not in at.text_input(key="own-base").value + shown(at)
+    assert "s3cret" not in f"{at.text_input(key='own-base').value} {shown(at)}"
 
 
 # ---- which address and key a choice means

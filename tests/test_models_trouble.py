@@ -160,6 +160,15 @@ def test_does_not_wait_for_what_will_not_pass(reply: Reply) -> None:
         assert isinstance(broken(opened(server))[1], RateLimited) and len(server.chats) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"), [("86400", "no more calls for 1440 minutes"), ("61", "for 2 minutes"), ("9" * 20, "for now")]
+)
+def test_a_long_wait_is_said(asked: str, told: str) -> None:
+    with serving([refused(429, "slow down", Retry_After=asked)]) as server:
+        said_ = str(broken(opened(server))[1])
+    assert told in said_.replace(",", "") and ("Wait a little" in said_) == (told == "for now")
+
+
 def test_a_server_that_stumbles_is_asked_again() -> None:
     with serving([refused(500, "oops"), refused(503, "loading"), said("here")]) as server:
         assert read(opened(server))[0] == "here"

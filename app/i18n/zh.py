@@ -144,12 +144,12 @@ TEXTS = {
     "compare.agree": "相同与不同",
     "compare.few": "完整的答案不足两个，无从比较。",
     "compare.words": "两两相比，平均有 {share} 的用词相同。",
-    "compare.same.all": "几个答案说法一致。",
+    "compare.same.all": "给出答案的方式说法一致：{chains}。",
     "compare.same.none": "没有两个答案说法一致。",
     "compare.same": "说法一致的有：{pairs}。",
     "compare.pair": "{a} 与 {b}",
     "compare.and": "、",
-    "compare.figures.all": "所有答案都有的数字：{figures}",
+    "compare.figures.all": "参与比较的答案都有的数字：{figures}",
     "compare.figures.one": "只有 {chain} 提到的数字：{figures}",
     "compare.cited": "{total} 个答案中有 {n} 个引用",
     "source.close": "关闭",
@@ -346,6 +346,7 @@ ERRORS = {
     "使用自己的服务时请设置 PAGEWISE_API_BASE。",
     "UnknownModel": "{where} 没有模型 {model!r}。{hint}",
     "RateLimited": "{url} 的模型服务暂时不再接受请求（{detail}）。请稍后再问，或调低 PAGEWISE_PARALLEL。",
+    "RateLimitedLong": "{url} 的模型服务在 {minutes} 分钟内不再接受请求（{detail}）。请到时再问，或换用其他模型。",
     "ContextTooSmall": "模型 {model!r} 一次只能读 {context} 个词元，这个请求需要 {needed} 个。"
     "请换用上下文更大的模型，或更正 PAGEWISE_CONTEXT。",
     "ContextRefused": "模型 {model!r} 拒绝了这个请求，因为它太长（{detail}）。"

@@ -39,7 +39,6 @@ PARALLEL = 4
 TRIES = 4  # at most so many requests for one reply, all before its first piece
 _KNOCKS = 2  # where nobody is there, it is better to say so soon
 _FIRST_WAIT = 0.5  # seconds, doubled each time
-_LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
 _GRACE = 5.0  # seconds beyond the client's own limit
 _TEMPLATE = 1 / 4  # of the window, at most, that a template takes beyond the estimate
 _NAMED = 12  # models in a hint
@@ -212,7 +211,7 @@ class Chat:
                 if wait is None:
                     wait = _FIRST_WAIT * 2 ** (tries - 1) * random.uniform(1, 1.3)
                 most = _KNOCKS if isinstance(ours, ModelUnreachable) else TRIES
-                again = not reply.began and tries < most and wait <= _LONGEST_WAIT and trouble.may_pass(error, ours)
+                again = not reply.began and tries < most and wait <= trouble.LONG and trouble.may_pass(error, ours)
             if not again:
                 raise self._hinted(ours) from None  # theirs may hold the key, in a header or a message
             for _ in range(max(1, round(wait / 0.25))):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from math import isfinite
+from math import ceil, isfinite
 
 from chains.errors import (
     ContextRefused,
@@ -17,6 +17,7 @@ from chains.errors import (
     ModelTimeout,
     ModelUnreachable,
     RateLimited,
+    RateLimitedLong,
     StreamCut,
     UnknownModel,
 )
@@ -38,6 +39,8 @@ _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "g
 _NO_ADDRESS = {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}
 _SILENT = {"ReadTimeout", "APITimeoutError", "TimeoutException", "WriteTimeout", "PoolTimeout", "TimeoutError"}
 _BROKEN = {"RemoteProtocolError", "ReadError", "WriteError", "APIConnectionError", "ConnectionError", "TransportError"}
+LONG = 60.0  # seconds; a server that wants a longer pause is not waited for
+_FOREVER = 366 * 86400.0  # and what asks for more is no answer
 _LINE = 200  # characters of a detail
 
 
@@ -78,6 +81,9 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
     if status == 429:
         if _NO_MONEY.search(said):
             detail = one_line(f"the account's quota is used up: {detail}")
+        wait = wait_asked(error) or 0.0
+        if LONG < wait < _FOREVER:
+            return RateLimitedLong(url=asked.url, detail=detail, minutes=ceil(wait / 60))
         return RateLimited(url=asked.url, detail=detail)
     if _TOO_LONG.search(said) and status in (None, 400, 413, 422, 500):
         window = _window_of(error)
