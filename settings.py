@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from ingest.address import plain, shown
 from ingest.errors import PagewiseError
 
 PREFIX = "PAGEWISE_"
 FILE = "pagewise.toml"
 KEY_FALLBACK = "OPENAI_API_KEY"
+ADDRESSES = ("api_base", "chroma_url")  # which may hold a user and a password
 MODEL = r"^\s*(extractive|[a-z][a-z0-9_]*:\s*\S.*)$"
 
 
@@ -58,7 +60,10 @@ class Settings(BaseModel):
         description="Who answers: `extractive`, `openai:<model>`, `local:<folder or hub id>`, or `<provider>:<model>`.",
     )
     api_base: str = Field(
-        "", pattern=r"^(https?://\S+)?$", description="The address of an OpenAI-compatible server; empty: OpenAI's own."
+        "",
+        pattern=r"^(https?://\S+)?$",
+        repr=False,  # it may hold a password
+        description="The address of an OpenAI-compatible server; empty: OpenAI's own.",
     )
     api_key: SecretStr = Field(
         SecretStr(""), description=f"The key for that server; where it is empty, OpenAI's own gets `{KEY_FALLBACK}`."
@@ -95,6 +100,7 @@ class Settings(BaseModel):
     chroma_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
+        repr=False,  # it may hold a password
         description="The address of a `chroma run` server that several processes share; empty: embedded, one process.",
     )
     chain: Literal["stuff", "map_reduce", "refine", "map_rerank"] = Field(
@@ -264,14 +270,14 @@ def load_settings(
         first = error.errors(include_url=False, include_input=False)[0]
         field = str(first["loc"][0])
         name, where = origin[field]
-        value = "…" if field == "api_key" else values[field]
+        value = "…" if field == "api_key" else shown(str(values[field])) if field in ADDRESSES else values[field]
         raise WrongSetting(name=name, value=value, where=where, allowed=allowed(field)) from None
 
 
 def _openai_s(base: object) -> bool:
     """Whether this is OpenAI's own address: its key is for no other server, on this machine or elsewhere."""
     try:
-        return not base or urlsplit(str(base)).hostname == "api.openai.com"
+        return not base or urlsplit(plain(str(base))).hostname == "api.openai.com"
     except ValueError:  # no address at all, as will be said
         return False
 

@@ -11,6 +11,7 @@ from chains.models.nearby import Offer
 from chains.prompts import Example
 from chains.retrieve import Scope
 from chains.ways import Ways
+from ingest.address import plain, shown
 from settings import Settings
 
 EXTRACTIVE = "extractive"
@@ -27,7 +28,7 @@ class Own:
     """A model that a person entered for their own session. The key is never shown, logged or compared."""
 
     spec: str
-    api_base: str = ""
+    api_base: str = field(default="", repr=False)  # it may hold a password
     api_key: str = field(default="", repr=False, compare=False)
 
 
@@ -36,7 +37,7 @@ class Connection:
     """How a model is opened."""
 
     spec: str
-    api_base: str
+    api_base: str = field(repr=False)
     api_key: str = field(repr=False, compare=False)
 
 
@@ -96,7 +97,7 @@ def choice(offer: Offer) -> str:
 def _offered(offer: Offer, settings: Settings, own: Own | None) -> bool:
     """Not what the settings or the person themselves name already."""
     known = [(settings.model, settings.api_base), *([(own.spec, own.api_base)] if own else [])]
-    return (offer.model, offer.api_base) not in [(spec, base.rstrip("/")) for spec, base in known]
+    return (offer.model, offer.api_base) not in [(spec, shown(base).rstrip("/")) for spec, base in known]
 
 
 def connection(spec: str, settings: Settings, own: Own | None) -> Connection:
@@ -108,11 +109,18 @@ def connection(spec: str, settings: Settings, own: Own | None) -> Connection:
     key = settings.api_key.get_secret_value()
     found, _, base = spec.partition(_AT)
     if base:
-        return Connection(found, base, key if base == settings.api_base.rstrip("/") else "")
+        ours = base == shown(settings.api_base).rstrip("/")
+        return Connection(found, settings.api_base, key) if ours else Connection(found, base, "")
     if own is None or spec != own.spec:
         return Connection(spec, settings.api_base, key)
     same_place = own.api_base == settings.api_base and provider(spec) == provider(settings.model)
     return Connection(spec, own.api_base, own.api_key or (key if same_place else ""))
+
+
+def entered(base: str, settings: Settings, own: Own | None) -> str:
+    """The address that a person entered; one that was shown to them without its password is meant with it."""
+    known = ([own.api_base] if own else []) + [settings.api_base]
+    return next((one for one in known if base == shown(one)), base)
 
 
 def provider(spec: str) -> str:
@@ -125,7 +133,7 @@ def destination(spec: str, api_base: str) -> str:
         return ""
     if not api_base:
         return _OWN_HOSTS.get(provider(spec), provider(spec))
-    host = urlsplit(api_base).hostname or api_base
+    host = urlsplit(plain(api_base)).hostname or ""
     if host == "localhost" or host.endswith(".localhost") or _loopback(host):
         return ""
     return place(api_base)
@@ -133,8 +141,8 @@ def destination(spec: str, api_base: str) -> str:
 
 def place(api_base: str) -> str:
     """The host and port of an address, for a person."""
-    parts = urlsplit(api_base)
-    host = parts.hostname or api_base
+    parts = urlsplit(plain(api_base))
+    host = parts.hostname or shown(api_base)
     return host if parts.port is None else f"{host}:{parts.port}"
 
 

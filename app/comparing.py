@@ -108,13 +108,13 @@ def agreement_lines(agreement: Agreement) -> Iterator[str]:
     yield f"In common: {agreement.share:.0%} of the words of any two answers (the mean of {pairs})"
     same = [pair for pair in agreement.pairs if pair.same]
     if len(same) == len(agreement.pairs):
-        yield "Say the same: all"
+        yield f"Say the same: all that answered ({', '.join(agreement.chains)})"
     else:
         yield "Say the same: " + (", ".join(" and ".join(pair.chains) for pair in same) or "none")
     for page in agreement.pages:
         yield f"{page.name}, {page_text(page.page, page.page_label)}: cited by {_who(page.chains, agreement)}"
     if agreement.shared:
-        yield f"Figures in all: {', '.join(agreement.shared)}"
+        yield f"Figures in all of these: {', '.join(agreement.shared)}"
     if agreement.single:
         yield "Figures in one only: " + ", ".join(f"{figure} ({chain})" for figure, chain in agreement.single)
     yield ""

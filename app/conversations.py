@@ -188,7 +188,7 @@ def _entry(d: dict[str, Any]) -> Entry:
 
 def _step(d: dict[str, Any]) -> Step:
     """What was used until then stands in the answer."""
-    return Step(d["name"], d["done"], d["total"], d["text"], plan=_plan(d.get("plan")))
+    return Step(d["name"], d["done"], d["total"], d["text"], plan=_plan(d.get("plan")), n=d.get("n", 0))
 
 
 def _plan(d: dict[str, Any] | None) -> Plan | None:

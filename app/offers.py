@@ -59,8 +59,10 @@ class Offers:
 
 
 def command(offer: Offer) -> str:
-    """What a person types to ask it. A server's own words are quoted: it may call its model anything."""
-    address = f"PAGEWISE_API_BASE={shlex.quote(offer.api_base)} " if offer.api_base else ""
+    """What a person types to ask it. A server's own words are quoted: it may call its model anything. An address with a
+    password is the settings' own, and is left to them."""
+    named = offer.api_base and not offer.signed
+    address = f"PAGEWISE_API_BASE={shlex.quote(offer.api_base)} " if named else ""
     return f"{address}pagewise ask \"…\" --model {shlex.quote(offer.model)}"
 
 

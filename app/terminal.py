@@ -73,6 +73,8 @@ def step_text(step: Step) -> str:
             offer = f"; --chain {step.text} reads all" if step.text else ""
             of = f"only {step.done} of {some(step.total, 'passage')}"
             return f"{of} fit the model's window" + (offer or ", the others are cut short")
+        case "reading":
+            return f"reading {of}"
         case "read":
             return f"read {of}"
         case "drafted":
@@ -80,7 +82,7 @@ def step_text(step: Step) -> str:
         case "joined":
             return f"joined {step.done} of {some(step.total, 'note')}"
         case "scored":
-            return f"source {of} scored {step.text}"
+            return f"[{step.n}] scored {step.text} ({of})"
         case "best":
             return f"answering from the best of {step.total}: [{step.text}]"
         case "lost":

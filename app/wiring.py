@@ -6,7 +6,6 @@ from pathlib import Path
 from app import pricing
 from chains import examples
 from chains.models import open_model
-from chains.models.address import place
 from chains.models.base import Model
 from chains.prompts import Example
 from chains.reader.base import Reader
@@ -17,6 +16,7 @@ from chains.speed import FILE as SPEEDS
 from chains.speed import Speeds
 from chains.spending import Caps, Spending
 from chains.ways import Ways
+from ingest.address import place
 from ingest.embed import Embedder, open_embedder
 from ingest.errors import PagewiseError
 from ingest.library import Library

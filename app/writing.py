@@ -17,7 +17,7 @@ class Writing:
             self._text += event.text
         elif isinstance(event, Trial):
             self._trial += event.text
-        elif isinstance(event, Step) and event.name in ("read", "drafted", "kept", "lost"):  # see Trial
+        elif isinstance(event, Step) and event.name in ("reading", "drafted", "kept", "lost"):  # see Trial
             self._trial = ""
             self._draft = event.text if event.name == "drafted" else self._draft
 

@@ -29,6 +29,7 @@ from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
 from chains.whole import documents as documents_of
 from chains.whole import whole
+from chains.window import fitted
 from ingest.document import Passage
 from ingest.errors import PagewiseError
 from ingest.library import Library
@@ -171,7 +172,7 @@ def plans(
     for name in chains or [name for name, chain in CHAINS.items() if "summary" in chain.tasks]:
         try:
             chain = _chain(name, "summary")
-            plan = chain.plan(book.task, book.sources, meter)
+            plan = fitted(partial(chain.plan, book.task, book.sources), meter)
             memory = _memory(chain, book.task, book.sources, plan, meter, spending, new=False)
             found[name] = announced(plan, chain.run, book.task, book.sources, meter, PLAIN, memory, spending)
         except PagewiseError as error:
@@ -204,7 +205,7 @@ def _ask(
     except PagewiseError as error:
         if not meter.calls:
             raise
-        yield replace(answer, calls=meter.calls, seconds=monotonic() - started, usage=meter.usage, error=error)
+        yield replace(answer, calls=meter.taken, seconds=monotonic() - started, usage=meter.usage, error=error)
         return
     given = asked(question, found.question, found.passages, found.language, rerank, ways)
     begun = replace(answer, sources=given.sources, searched=given.searched)
@@ -243,8 +244,7 @@ def _run(
     lost, told = "", 0
     if sources:
         try:
-            guided = Guided(meter, task.question, ways)
-            bare = guided.allowed(chain.plan(task, sources, guided))
+            guided, bare = fitted(partial(_planned, chain, task, sources, ways), meter)
             meter.bound = meter.calls + bare.calls
             meter.closing = partial(_closing, chain, task, bare, guided)
             meter.memory = _memory(chain, task, sources, bare, meter, spending)
@@ -264,7 +264,7 @@ def _run(
                     if isinstance(event, Trial):
                         yield Trial(trial.feed(event.text))
                         continue
-                    if event.name in ("read", "drafted", "kept", "lost"):
+                    if event.name in ("reading", "drafted", "kept", "lost"):
                         trial = citations.MarkReader(given)
                     given.update(source.n for source in event.sources)
                     lost = event.text if event.name == "lost" else lost
@@ -282,7 +282,7 @@ def _run(
     thoughts = behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if error is None or isinstance(error, CapReached):
-        error = _capped(meter, sources, given, lost)
+        error = _capped(meter, sources, lost)
     if sources and error is None and not reader.text:
         error = NoReply(model=meter.name)
     if error is None and (not sources or refusal.is_refusal(reader.text)):
@@ -302,7 +302,12 @@ def _run(
             yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)
     used, cost = meter.usage, _cost(meter, spending)
     took = monotonic() - started
-    yield replace(answer, calls=meter.calls, seconds=took, usage=used, cost=cost, kept=meter.kept)
+    yield replace(answer, calls=meter.taken, seconds=took, usage=used, cost=cost, kept=meter.kept)
+
+
+def _planned(chain: Chain, task: Task, sources: Sequence[Source], ways: Ways, model: Model) -> tuple[Guided, Plan]:
+    guided = Guided(model, task.question, ways)
+    return guided, guided.allowed(chain.plan(task, sources, guided))
 
 
 def _so_far(step: Step, meter: Meter, spending: Spending) -> Step:
@@ -338,8 +343,9 @@ def _memory(
     return Memory(spending.replies, name, owners)
 
 
-def _capped(meter: Meter, sources: Sequence[Source], given: Collection[int], lost: str) -> CapReached | None:
-    """The error of the cap that ended it, with how much was read by then; `lost`: the last reply that was none."""
+def _capped(meter: Meter, sources: Sequence[Source], lost: str) -> CapReached | None:
+    """The error of the cap that ended it, with how much was read by calls that had ended. `lost`: why the last reply
+    was none."""
     error = meter.capped
     if error is None:
         return None
@@ -347,6 +353,6 @@ def _capped(meter: Meter, sources: Sequence[Source], given: Collection[int], los
         detail = lost.rstrip(".") or "it leaves no room for a call"
         return NothingCame(detail=detail, setting=error.setting)
     pages = {source.n: {(source.passage.document, s.page) for s in source.passage.chunk.spans} for source in sources}
-    read = set().union(*(pages[n] for n in given if n in pages))
+    read = set().union(*(pages[n] for n in meter.read if n in pages))
     every = set().union(*pages.values())
     return type(error)(**{**error.params, "read": len(read), "total": len(every)})

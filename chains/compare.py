@@ -136,7 +136,7 @@ def _compare(
     in_order = [answers[name] for name in NAMES]
     price = spending.price
     seconds = monotonic() - started
-    yield _whole(question, given.searched, in_order, meter.calls, meter.usage, seconds, price)
+    yield _whole(question, given.searched, in_order, meter.taken, meter.usage, seconds, price)
 
 
 def _whole(

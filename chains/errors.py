@@ -34,9 +34,21 @@ class RateLimited(ModelError):
     remedy = "Wait a little and ask again, or lower PAGEWISE_PARALLEL."
 
 
+class RateLimitedLong(RateLimited):
+    text = "The model server at {url} takes no more calls for {minutes:n minute} ({detail})."
+    remedy = "Ask again then, or choose another model."
+
+
 class ContextTooSmall(ModelError):
     text = "The model {model!r} reads {context} tokens at once, too few for this request ({needed} are needed)."
     remedy = "Choose a model with a larger context window, or correct PAGEWISE_CONTEXT."
+
+
+class ContextRefused(ContextTooSmall):
+    """Only the server knew."""
+
+    text = "The model {model!r} refused the request as too long for it ({detail})."
+    remedy = "Set PAGEWISE_CONTEXT to the number of tokens that it reads at once, or choose a model that reads more."
 
 
 class StreamCut(ModelError):

@@ -20,10 +20,11 @@ StepName = Literal[
     "examples",  # done of total examples are shown to the model
     "cut",  # done of total sources fit the model's window; text: names the chain that would read all
     "reasoned",  # text: what the model reasoned before its reply; "": its window has no room for that
-    "read",  # done of total sources were read
+    "reading",  # sources: what the next call gets to read, with which done of total are in a call
+    "read",  # done of total sources were read, by calls that have ended
     "drafted",  # done of total; text: the draft so far
     "joined",  # done of total notes were joined
-    "scored",  # done of total; text: the source's score
+    "scored",  # n: the source, of which done of total have a score; text: its score
     "best",  # of total sources, the one that is answered from; text: its number
     "lost",  # one reply could not be used; text: why
     "kept",  # the earlier draft was kept; text: why
@@ -45,6 +46,7 @@ class Step:
     plan: Plan | None = field(default=None, compare=False)
     usage: Usage = field(default=Usage(), compare=False)  # of the question until now
     cost: Cost | None = field(default=None, compare=False)  # the same in money, where the price is known
+    n: int = 0  # the number of the source that it is about; 0: of none
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Token:
 @dataclass(frozen=True)
 class Trial:
     """The next piece of a text that is not yet known to be better than the draft there is. It is shown at once and is
-    no part of the answer: a Step "read", "drafted", "kept" or "lost" ends it, and what stands then is the last draft;
-    the first Token with a text takes the place of both.
+    no part of the answer: a Step "reading", "drafted", "kept" or "lost" ends it, and what stands then is the last
+    draft; the first Token with a text takes the place of both.
     """
 
     text: str

@@ -11,7 +11,7 @@ from chains import budget, calls
 from chains.errors import CapReached, ContextTooSmall, ModelError
 from chains.events import Step, Token
 from chains.models.base import Model
-from chains.notes import marked, marks, own, shortened
+from chains.notes import marked, marks, own, shortened, uncut
 from chains.plan import Stage
 from chains.prompts import Prompt, Source
 from chains.refusal import is_nothing, is_refusal
@@ -105,7 +105,7 @@ def read(prompts: Sequence[Prompt], sources: Sequence[Source], model: Model) -> 
             done += 1
             yield Step("read", done, len(sources), sources=(sources[index],))
             if not is_nothing(reply.text):
-                notes[index] = marked(reply.text, sources[index].n)
+                notes[index] = marked(uncut(reply.text) if reply.cut else reply.text, sources[index].n)
     if (errors or ended) and not done:
         raise (ended or errors)[0]
     return Read(notes, ended[0] if ended else None)
@@ -127,7 +127,7 @@ def join(
         for done, (index, reply) in enumerate(calls.to_the_end(replies, []), 1):
             place = together[index]
             given = set().union(*(marks(note, numbers) for note in fitted[place]))
-            text = own(reply.text, given) if not isinstance(reply, ModelError) else ""
+            text = "" if isinstance(reply, ModelError) else own(uncut(reply.text) if reply.cut else reply.text, given)
             if is_refusal(text) or (given and not marks(text, given)):
                 yield Step("lost", text=str(reply) if isinstance(reply, ModelError) else reply.text[:200])
             else:

@@ -40,11 +40,11 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
                 yield Step("lost", done, len(sources), str(reply), source)
                 continue
             vote = votes[index] = _vote(task, reply.text)
-            score = vote.score()
+            score = vote.score
             if score is None:
                 yield Step("lost", done, len(sources), reply.text[:200], source)
             else:
-                yield Step("scored", done, len(sources), f"{score:.0f}", source)
+                yield Step("scored", done, len(sources), f"{score:.0f}", source, n=sources[index].n)
     if (errors or ended) and not votes:
         raise (ended or errors)[0]
     best = _best(task, votes)
@@ -104,7 +104,7 @@ def _vote(task: Task, reply: str) -> scores.Vote:
 def _best(task: Task, votes: Mapping[int, scores.Vote]) -> int | None:
     """The best source's index; of equals the one that retrieval ranked first; None where none answers."""
     indices = sorted(votes)
-    scored = dict(zip(indices, scores.scores([votes[i] for i in indices]), strict=True))
+    scored = {i: votes[i].score for i in indices}
     able = [i for i in indices if task.rerank == "score" or not is_refusal(votes[i].answer)]
     if able and all(score is None for score in scored.values()):
         return able[0]  # a model that cannot score: retrieval's order is all there is

@@ -7,7 +7,7 @@ from time import monotonic
 from chains import budget, prompts
 from chains.calls import closed
 from chains.citations import plain
-from chains.errors import CapReached, ModelFailed
+from chains.errors import CapReached, ModelFailed, ModelUnreachable
 from chains.memory import Memory
 from chains.models.base import Finish, Model, Piece, Thought, Usage
 from chains.plan import Stage, total
@@ -38,11 +38,18 @@ class Meter:
         self.memory: Memory | None = None
         self.closing: Callable[[int], Sequence[Stage]] = lambda read: ()  # what follows when so many were read
         self.bound = 0  # calls that may still be begun are bound - calls
-        self.calls = 0
+        self.calls = 0  # begun; those that nobody took are among them
+        self._unheard = 0
+        self.read: set[int] = set()  # the sources that a call has read which has ended, or is kept
         self.kept = 0  # replies that were there already
         self.usage = Usage()
         self.capped: CapReached | None = None
         self._cut: list[str] = []  # replies that ended at the longest that they may be
+
+    @property
+    def taken(self) -> int:
+        """The calls that somebody took: those begun, but for the ones that found no server."""
+        return self.calls - self._unheard
 
     def was_cut(self, text: str) -> bool:
         """Whether the text, of an answer, ends where a reply was cut."""
@@ -87,6 +94,7 @@ class Meter:
             with self._lock:
                 self.kept += 1
                 self._reading += prompt.role in READING
+                self.read |= {source.n for source in prompt.sources}
             if known.cut:
                 self._cut.append(known.text)
             yield known.text
@@ -108,12 +116,17 @@ class Meter:
                         into.append(came)
                         first = first or (monotonic() if came else 0.0)
                     yield piece
+        except ModelUnreachable:
+            with self._lock:
+                self._unheard += 1
+            raise
         finally:
             all_came = "".join((*thought, *pieces))
             took = used or (self._roughly(prompt, all_came) if all_came else Usage())
             self._ledger.end(need, took)
             with self._lock:
                 self.usage += took
+                self.read |= {source.n for source in prompt.sources} if used is not None else set()
 
     def _roughly(self, prompt: Prompt, came: str) -> Usage:
         """A call that was broken off in its reply: what was counted of its prompt, and a guess at the rest.

@@ -1,11 +1,15 @@
 """What models wrote on the way to an answer: which marks in it count."""
 
+import re
 from collections.abc import Collection
 
 from chains import budget, citations
 from chains.models.base import Model
 from chains.prompts import Written
+from ingest.sentences import sentences
 
+_END = re.compile(r"[.!?。！？；…][\"'”’)\]」』）]*$")
+_MARKS = re.compile(r"(?:\s*\[\d+(?::[^\]]*)?\][.。]?)+")
 _ANY = range(1, 10_000)  # a note's marks were read before: all of them lead to given sources
 
 
@@ -43,6 +47,19 @@ def _changed(text: str, before: str, new: Collection[str], gone: int) -> str:
 def marks(text: str, given: Collection[int]) -> set[int]:
     """The numbers of the given sources that the text leads to."""
     return {claim.n for claim in citations.read(text, given).claims}
+
+
+def uncut(text: str) -> str:
+    """A reply that was cut, up to its last whole sentence and the marks behind that; all where there is none."""
+    whole = citations.plain(text).rstrip()
+    if _END.search(whole):
+        return text
+    for start, _ in reversed(list(sentences(text))[1:]):
+        if text.count("[", 0, start) <= text.count("]", 0, start):  # else it is within a mark's quote
+            behind = _MARKS.match(text, start)
+            kept = text[: behind.end() if behind else start].rstrip()
+            return Written(kept, text.tokens + budget.SEAM) if isinstance(text, Written) else kept
+    return text
 
 
 def shortened(note: str, most: int, model: Model) -> str:

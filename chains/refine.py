@@ -27,7 +27,7 @@ IDLE = 2  # batches in a row that add nothing, after which a question's other so
 def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step | Token | Trial]:
     """One call a batch. Raises ContextTooSmall before the first call; a ModelError where there is no draft to keep."""
     batches = _batches(task, sources, model)
-    draft, given, read, idle = "", set[int](), 0, 0
+    draft, given, read, done, idle = "", set[int](), 0, 0, 0  # read: also by calls that failed
     for i, batch in enumerate(batches, 1):
         prompt = _prompt(task, batch, draft, model)
         given |= {source.n for source in prompt.sources}
@@ -35,7 +35,7 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
         if whole < len(batch):
             yield Step("cut", whole, len(batch))
         read += len(batch)
-        yield Step("read", read, len(sources), sources=prompt.sources)
+        yield Step("reading", read, len(sources), sources=prompt.sources)
         if i == len(batches):
             yield from _last(prompt, draft, given, model, len(batches)) if draft else calls.tokens(model, prompt)
             return
@@ -48,6 +48,8 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
                 raise
             yield Step("lost", text=str(error))
             continue
+        done += len(batch)
+        yield Step("read", done, len(sources))
         why = _worse(reply, draft, given)
         if not why:
             draft, idle = reply, 0

@@ -5,7 +5,7 @@ A server that can be told what a reply must look like gets a schema; whatever co
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chains.prompts import Language, Schema
@@ -61,10 +61,12 @@ _NUMBER = (
     r"(?P<sign>-)?(?P<number>\d+(?:\.\d+)?)(?:\s*(?P<percent>%)|[\s*_]*(?:/|out\s+of|of)[\s*_]*(?P<of>\d+(?:\.\d+)?)|\s*分)?"
 )
 _VALUE = rf"[*_`\"'(\[\s]*(?:{_NUMBER}|(?P<none>n\s*/\s*a|none|无|不适用))(?![\d.]*\d)[*_`\"')\]]*"
+# "(0-10)", "(out of 5)", "(a guess)"
+_SCALED = r"\((?:(?:\d+\s*(?:-|–|to|至|到)|(?:out\s+)?of|满分)\s*(?P<scale>\d+)\s*分?|[^)\n]*)\)"
 _LINE_START = r"(?:^|\n)[ \t]*[*_#>`\"'(\[\-•\s]*"
 # "Score: 90" and "final score is 90" with the words that may stand between; at the head of a line also "Score 90".
 _AT_LINE = re.compile(
-    rf"{_LINE_START}(?:\w+[ \t]+)?{_LABEL}[*_`\"' \t]*(?:\([^)\n]*\))?[*_`\"' \t]*(?::|=|-|–|is\b|为|是)?{_VALUE}", re.I
+    rf"{_LINE_START}(?:\w+[ \t]+)?{_LABEL}[*_`\"' \t]*(?:{_SCALED})?[*_`\"' \t]*(?::|=|-|–|is\b|为|是)?{_VALUE}", re.I
 )
 _ANYWHERE = re.compile(rf"[(\[]?{_LABEL}[*_`\"' \t]*(?::|=){_VALUE}[.。)\]]*", re.I)
 _ALONE = re.compile(rf"{_LINE_START}{_VALUE}[ \t.。]*(?=\n|$)", re.I)
@@ -75,17 +77,21 @@ _ANSWER = re.compile(r"^[*_#\s]*(?:answer|回答|答案|答)[*_]*\s*[:：][*_]*\
 
 @dataclass(frozen=True)
 class Vote:
-    """A reply read: its answer without the score, and the number as it was written, of how many ("of" 0: not said)."""
+    """A reply read: its answer without the score, and the number as it was written, of how many ("of" 0: not said).
+
+    Where it is not said, it is of the 100 that were asked for; a fraction between 0 and 1 is of 1.
+    """
 
     answer: str
     number: float | None = None
     of: float = 0.0
 
-    def score(self, ten: bool = True) -> float | None:
-        """0 to 100; None where there is none. `ten`: a bare number up to 10 counts of ten."""
+    @property
+    def score(self) -> float | None:
+        """0 to 100; None where there is none."""
         if self.number is None:
             return None
-        of = self.of or (1.0 if 0 < self.number < 1 else 10.0 if ten and self.number <= 10 else 100.0)
+        of = self.of or (1.0 if 0 < self.number < 1 else 100.0)
         return 100.0 * self.number / of if self.number <= of else None
 
 
@@ -105,13 +111,6 @@ def read_score(reply: str) -> Vote:
     if vote.number is None and "{" not in reply and (alone := _ONLY.search(reply.translate(_NARROW))) is not None:
         return Vote("", *_number(alone))
     return vote
-
-
-def scores(votes: Sequence[Vote]) -> list[float | None]:
-    """The votes' scores, 0 to 100. Whether a bare 8 is of 10 or of 100 is told by the scale that the others use."""
-    bare = [vote.number for vote in votes if vote.number is not None and not vote.of]
-    hundred = any(10 < number <= 100 for number in bare)
-    return [vote.score(ten=not hundred) for vote in votes]
 
 
 def _from_text(reply: str) -> Vote:
@@ -141,7 +140,8 @@ def _number(match: re.Match[str]) -> tuple[float | None, float]:
     if match["number"] is None or match["sign"]:
         return None, 0.0
     number = float(match["number"])
-    of = 100.0 if match["percent"] else float(match["of"] or 0.0)
+    scale = match.groupdict().get("scale")
+    of = 100.0 if match["percent"] else float(match["of"] or scale or 0.0)
     return (number, of) if number <= (of or 100.0) else (None, 0.0)
 
 

@@ -16,7 +16,7 @@ _BYTES_A_TOKEN = 4  # of UTF-8, about: English has 4.5, Chinese 4
 _INSTRUCTIONS = 300  # tokens, about
 _BESIDE = ("reasoned", "resumed", "examples")  # told in the middle of a reply
 # The step before a call that writes; after any other, text is what there was already.
-_BEFORE = {"stuff": ("read",), "refine": ("read",), "map_rerank": ("best",)}
+_BEFORE = {"stuff": ("reading",), "refine": ("reading",), "map_rerank": ("best",)}
 
 
 def cut_short(events: Sequence[Event], question: str, chain: str, model: str, seconds: float) -> Answer:
@@ -40,7 +40,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
                 searched = event.text
             begun = begun or event.name == "best"
             calls += event.name in CALLS
-            calls += event.name in ("joined", "drafted", "scored") or (event.name == "read" and chain in NOTING)
+            calls += event.name in ("read", "joined", "scored")
         writing = writing or isinstance(event, Token)
     text = "".join(event.text for event in events if isinstance(event, Token))
     drafts = [event.text for event in events if isinstance(event, Step) and event.name == "drafted"]

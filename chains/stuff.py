@@ -17,7 +17,7 @@ def stuff(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step 
     whole = sum(source in sources for source in chosen)
     if whole < len(sources):
         yield Step("cut", whole, len(sources), "map_reduce")
-    yield Step("read", len(chosen), len(chosen), sources=chosen)
+    yield Step("reading", len(chosen), len(chosen), sources=chosen)
     yield from calls.tokens(model, prompt)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import reference
+from ingest import address, reference
 from ingest.compiled import Compiled, compiled
 from ingest.errors import EmbedderError, PagewiseError
 from ingest.weights import DEFAULT, checked, fetched, installed
@@ -211,6 +211,7 @@ class ApiEmbedder:
         except Exception as error:  # every kind of failure of the client, the server and the network
             detail = one_line(error)
             detail = detail.replace(self._key, "…") if self._key else detail  # servers repeat the key that they refuse
+            detail = address.unsigned(detail, self._base)
             raise EmbedderError(name=self.name, detail=detail) from None
         if len(rows) != len(texts):
             raise EmbedderError(name=self.name, detail=f"{len(rows)} vectors came back for {len(texts)} texts")
@@ -222,13 +223,16 @@ class ApiEmbedder:
                 from langchain_openai import OpenAIEmbeddings
                 from pydantic import SecretStr
 
+                signed = address.basic(self._base)
                 self._client = OpenAIEmbeddings(
                     model=self._model,
-                    openai_api_base=self._base,  # both passed, so that no variable of the environment reroutes them
+                    # Both passed, so that no variable of the environment reroutes them.
+                    openai_api_base=address.plain(self._base),
                     openai_api_key=SecretStr(
                         self._key or "none"
                     ),  # servers of one's own want none, the client wants a word
                     check_embedding_ctx_length=False,  # counting would download a vocabulary
+                    default_headers={"Authorization": signed} if signed else None,
                     max_retries=3,
                     request_timeout=60,
                 )

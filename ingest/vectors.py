@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import address
 from ingest.errors import ChromaUnreachable, LibraryError, PagewiseError, StorageFailed, WrongEmbedder
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ class Vectors:
 
             detail = " ".join(str(error).split())[:300] or type(error).__name__
             if self._url and not isinstance(error, ChromaError):  # not an answer of the server, but none
-                raise ChromaUnreachable(url=self._url, detail=detail) from error
+                detail = address.unsigned(detail, self._url)
+                raise ChromaUnreachable(url=address.shown(self._url), detail=detail) from error
             raise StorageFailed(folder=self._folder.parent, detail=f"Chroma: {detail}") from error
         except BaseException as error:
             if type(error).__name__ == "PanicException":  # a panic of its native part is no Exception
@@ -231,7 +233,7 @@ def _embedded(folder: Path) -> "Client":
 def _server(url: str) -> "Client":
     import chromadb
 
-    parts = urlsplit(url if "//" in url else f"//{url}")
+    parts = urlsplit(address.plain(url) if "//" in url else f"//{address.plain(url)}")
     secure = parts.scheme == "https"
     client = chromadb.HttpClient(
         parts.hostname or "", parts.port or (443 if secure else 8000), ssl=secure, settings=_settings()

@@ -8,7 +8,7 @@ import pytest
 
 from app.output import how_json
 from app.terminal import notes_lines
-from chains.answer import ask, summarize
+from chains.answer import ask, plans, summarize
 from chains.compare import NAMES as CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
@@ -16,6 +16,8 @@ from chains.prompts import Language, Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.spending import Price, Spending
 from chains.stopped import cut_short
+from chains.tasks import Rerank
+from chains.ways import PLAIN, Ways
 from ingest.document import Document
 from ingest.errors import UnknownDocument
 from ingest.library import Library
@@ -157,6 +159,42 @@ def test_a_refused_key_and_a_small_window_are_told_in_the_answer(library: Librar
     assert refused.error is error and refused.text == "" and refused.sources
     small = last(list(ask("Why?", library, ScriptedModel(told, context=50), chain=chain)))
     assert isinstance(small.error, ContextTooSmall) and small.calls == 0
+
+
+@pytest.mark.parametrize("ways", [PLAIN, Ways(think=True)])
+@pytest.mark.parametrize("rerank", ["answer", "score"])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_the_window_that_is_needed_is_the_smallest_that_does(
+    library: Library, chain: str, rerank: Rerank, ways: Ways
+) -> None:
+    def answered(context: int) -> Answer:
+        model = ScriptedModel(told, context=context)
+        return last(list(ask("Which lake is green?", library, model, chain=chain, k=4, rerank=rerank, ways=ways)))
+
+    needed = _needed(answered(50))
+    assert {_needed(answered(context)) for context in (20, needed // 2, needed - 1)} == {needed}
+    assert answered(needed).error is None and answered(needed).text
+    assert answered(2 * needed).error is None
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "recursive"])
+@pytest.mark.parametrize("document", ["lakes", "novel"])
+def test_the_same_for_a_summary(library: Library, chain: str, document: str) -> None:
+    which = {"lakes": LAKES, "novel": NOVEL}[document]
+
+    def answered(context: int) -> Answer:
+        return last(list(summarize(which.id, library, ScriptedModel(told, context=context), chain=chain)))
+
+    needed = _needed(answered(60))
+    assert _needed(answered(needed - 1)) == needed and answered(needed).error is None
+    small = plans(which.id, library, ScriptedModel(told, context=60), chains=[chain])[chain]
+    assert isinstance(small, ContextTooSmall) and small.params["needed"] == needed
+
+
+def _needed(answer: Answer) -> int:
+    assert isinstance(answer.error, ContextTooSmall) and answer.calls == 0
+    assert f"({answer.error.params['needed']} are needed)" in str(answer.error)
+    return int(str(answer.error.params["needed"]))
 
 
 def test_an_empty_reply_is_an_error_and_no_answer(library: Library) -> None:

@@ -143,6 +143,22 @@ def test_the_settings_page_lists_them_and_looks_again(monkeypatch: pytest.Monkey
     assert "No model server is running here" in shown(at)
 
 
+def test_the_settings_page_shows_no_password_of_an_address_and_still_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = "http://ann:s3cret@127.0.0.1:9/v1"
+    monkeypatch.setenv("PAGEWISE_API_BASE", base)
+    monkeypatch.setenv("PAGEWISE_MODEL", "openai:m")
+    monkeypatch.setattr(resources, "search", lambda settings, seconds: [])
+    found().look()
+    wait_for(lambda: not found().searching)
+    at = AppTest.from_function(options, default_timeout=60).run()
+    assert not at.exception and at.text_input(key="own-base").value == "http://127.0.0.1:9/v1"
+    assert "127.0.0.1:9" in shown(at) and "s3cret" not in shown(at)
+    at.text_input(key="own-spec").set_value("openai:b")
+    at.button(key="own-use").click().run()
+    assert at.session_state["own"].api_base == base
+    assert "s3cret" not in f"{at.text_input(key='own-base').value} {shown(at)}"
+
+
 # ---- which address and key a choice means
 
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chains import citations
-from chains.answer import CHAINS
+from chains.answer import CHAINS, Asked, answer_from
 from chains.errors import ContextTooSmall, KeyRefused, ModelUnreachable, StreamCut
-from chains.events import Step, Token, Trial
+from chains.events import Answer, Step, Token, Trial
+from chains.notes import uncut
 from chains.prompts import Prompt
 from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED, is_refusal
 from chains.tasks import Task
@@ -335,3 +336,35 @@ def _until(holds: object, seconds: float = 20) -> None:
 
 def _close(events: Iterator[Step | Token | Trial]) -> None:
     events.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("note", "kept"),
+    [
+        ("It is blue [1]. It is dee", "It is blue [1]."),
+        ("It is blue. [1] [2] It is dee", "It is blue. [1] [2]"),
+        ('It is blue. [1: "blue. And clear"] It is', 'It is blue. [1: "blue. And clear"]'),
+        ('It is blue. It is clear [1: "blue. And cl', "It is blue."),
+        ("湖水是蓝色的。[1] 湖水很", "湖水是蓝色的。[1]"),
+        ("It is blue [1].", "It is blue [1]."),
+        ("It is blue. [1]", "It is blue. [1]"),
+        ("It is dee", "It is dee"),
+    ],
+)
+def test_a_note_that_was_cut_ends_with_a_sentence(note: str, kept: str) -> None:
+    assert uncut(note) == kept
+
+
+@pytest.mark.parametrize(("chain", "task"), [("map_reduce", QUESTION), ("map_reduce", SUMMARY)])
+def test_what_is_given_in_place_of_an_answer_ends_with_a_sentence(chain: str, task: Task) -> None:
+    """The server goes away before the notes are joined; each of them was cut at its longest. Nobody took that call."""
+    model = ScriptedModel(
+        lambda p: " ".join(f"The lake is blue and very deep [{s.n}]." for s in p.sources for _ in range(99)) or "None.",
+        fails={4: UNREACHABLE},
+    )
+    given = Asked("What colour?", task, tuple(sources(*["Blue water."] * 3)))
+    *_, answer = answer_from(given, model, chain)
+    assert isinstance(answer, Answer) and answer.error is UNREACHABLE
+    assert len(model.prompts) == 4 and answer.calls == 3
+    notes = answer.text.split("\n\n")
+    assert len(notes) == 3 and all(note.rstrip().endswith("].") for note in notes)

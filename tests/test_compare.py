@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.comparing import agreement_lines
+from app.i18n import Words
+from app.views.comparison import agreement_lines as screen_lines
 from chains import compare as module
-from chains.agreement import agreement, figures, share, words
+from chains.agreement import Agreement, Pair, agreement, figures, share, words
 from chains.compare import NAMES, Compared, Comparison, Of, compare, cut_short
 from chains.errors import CallsSpent, ModelError, SecondsSpent, TokensSpent
 from chains.events import Answer, Citation, Step
@@ -327,3 +330,11 @@ def test_time_is_shared_by_those_that_come_one_after_the_other() -> None:
     one.done()
     others[0].start()
     others[0].begin(Usage(1, 1), 0, Usage(), 29.0)
+
+
+def test_all_that_say_the_same_are_named_where_a_chain_failed() -> None:
+    left = ("stuff", "refine")
+    lines = list(agreement_lines(Agreement(left, (Pair(left, 1.0, True),), (), ())))
+    assert "Say the same: all that answered (stuff, refine)" in lines
+    shown = "\n".join(screen_lines(Words("en"), Agreement(left, (Pair(left, 1.0, True),), (), ())))
+    assert "All that answered say the same: " in shown and "map" not in shown.lower()

@@ -126,7 +126,7 @@ def test_the_score_is_read_as_it_was_written() -> None:
         ("公司的营业收入是多少？", COMPANY[1:2]),
     ):
         vote = read_vote(reply(prompt("rerank", question, texts)))
-        assert (vote.score() or 0) > 40
+        assert (vote.score or 0) > 40
         assert "/100" not in vote.answer
 
 
@@ -231,7 +231,7 @@ def test_the_score_of_a_source_is_the_probability_that_it_answers() -> None:
     for source_text in RIVER:
         vote = read_vote(reply(prompt("rerank", HARBOUR, [source_text]), Extractive(reader=reader)))
         (reading,) = reader.read(HARBOUR, [source_text])
-        assert vote.score() == pytest.approx(100 * reading.p_answers, abs=0.5)
+        assert vote.score == pytest.approx(100 * reading.p_answers, abs=0.5)
 
 
 def test_a_language_that_the_reader_does_not_know_is_not_asked_of_it() -> None:

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from app.i18n import Words
+from app.terminal import step_text
+from app.views.answer import step_line
 from chains import budget
 from chains.answer import CHAINS, Asked, answer_from
 from chains.errors import ContextTooSmall, StreamCut
@@ -111,7 +114,7 @@ def test_a_model_that_cannot_score_still_answers() -> None:
         ("８５", 85),
         ("得分 85", 85),
         ('{"score_of_100": 8}', 8),
-        ('{"score": 8}', 80),
+        ('{"score": 8}', 8),
         ("between 20 and 60", None),
     ],
 )
@@ -120,6 +123,31 @@ def test_a_score_that_was_asked_for_alone_may_be_a_bare_number(reply: str, score
     events = run("map_rerank", SCORE, sources("a"), model)
     told_scores = [s.text for s in steps(events, "scored")]
     assert told_scores == ([] if score is None else [str(score)])
+
+
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_what_is_told_of_each_source_is_its_own_number_and_the_score_that_rules(task: Task, parallel: int) -> None:
+    model = voting(("Red [1].", "Score: 9"), ("Blue [2].", "Score: 8/10"), ("Green [3].", "Score: 85"))
+    model.parallel = parallel
+    events = run("map_rerank", task, sources("a", "b", "c"), model)
+    told_of = steps(events, "scored")
+    assert {step.n: step.text for step in told_of} == {1: "9", 2: "80", 3: "85"}
+    assert [step.done for step in told_of] == [1, 2, 3] and text(events) == "Green [3]."
+    lines = {step_text(step) for step in told_of}
+    assert parallel > 1 or lines == {"[1] scored 9 (1 of 3)", "[2] scored 80 (2 of 3)", "[3] scored 85 (3 of 3)"}
+    if parallel == 1:
+        assert {step_line(Words("en"), step).replace("\\", "") for step in told_of} == lines
+        assert "[3] 得分 85（3 / 3）" in [step_line(Words("zh"), step).replace("\\", "") for step in told_of]
+
+
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+@pytest.mark.parametrize("low", ["Score: 5", "得分：5", "5", '{"answer": "Red [1].", "score_of_100": 5}'])
+def test_five_of_the_hundred_that_were_asked_for_is_low(task: Task, low: str) -> None:
+    model = voting(*[("Red.", low)] * 3)
+    assert is_refusal(text(run("map_rerank", task, sources("a", "b", "c"), model))) and model.calls == 3
+    high = voting(*[("Red.", "Score: 5/10")] * 3)
+    assert text(run("map_rerank", task, sources("a", "b", "c"), high)).startswith("Red.")
 
 
 def test_scored_first_the_answer_is_streamed_and_written_once() -> None:

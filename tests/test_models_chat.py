@@ -1,12 +1,13 @@
 """The API model against a well-behaved scripted server: what is asked, streamed and billed, and what stays secret."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from chains.errors import ModelFailed, OnlyThoughts
 from chains.meter import Meter
 from chains.models import chat
 from chains.models.base import Finish, Usage
+from chains.models.reply import MARGIN, OVERLONG
 from chains.models.rows import Row
 from chains.models.thoughts import Thoughts
+from chains.spending import Caps, Ledger
 from tests.asking import KEY, PROMPT, broken, opened, read, thought
 from tests.servers import Reply, Request, chunk, refused, said, serving, usage
 
@@ -87,6 +90,70 @@ def test_wrong_usage_does_no_harm() -> None:
     with serving([Reply(events=odd)]) as server:
         text, last = read(opened(server))
     assert text == "fine" and last.usage.input_tokens > 0 and last.usage.output_tokens > 0
+
+
+WORDS = "It was proud of the bridge. " * 100  # 2800 bytes, about 700 tokens, where PROMPT allows 60
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+@pytest.mark.parametrize("piece", ["proud ", "\n", "桥", "x" * 5000])
+def test_a_reply_without_end_is_closed_and_counted_as_what_came(piece: str, field: str) -> None:
+    """The server does not keep to max_tokens; a model may think as much as its window holds."""
+    endless = Reply(events=_Endless([chunk("" if field != "content" else "Fine. "), chunk("", **{field: piece})]))
+    with serving([endless]) as server:
+        model = opened(server, context=1500)
+        meter = Meter(model, Ledger(model.name, Caps(tokens=10_000_000)))
+        meter.bound = 1
+        if field == "content":
+            text, finish = read(meter)
+            came = len(text.encode())
+            assert text.startswith("Fine.") and finish.reason == "length"
+            assert OVERLONG * PROMPT.max_tokens < came or piece == "\n"
+            assert came <= OVERLONG * (PROMPT.max_tokens + MARGIN) + len(piece.encode())
+            assert came // 4 <= finish.usage.output_tokens <= came
+        else:
+            with pytest.raises(OnlyThoughts):
+                list(meter.stream(PROMPT))
+        assert server.left.wait(20), "the server sees the client go"
+        assert len(server.chats) == meter.calls == 1 and meter.usage.output_tokens > PROMPT.max_tokens
+
+
+class _Endless(list[str]):
+    """The events, the last again and again."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self[:-1]
+        yield from itertools.repeat(self[-1])
+
+
+def test_thoughts_may_be_longer_than_the_reply() -> None:
+    with serving([said(f"<think>{WORDS}", f"{WORDS}</think>In 1884 [1].", bill=(200, 1400))]) as server:
+        text, finish = read(opened(server))
+    assert (text, finish.reason, finish.usage) == ("In 1884 [1].", "stop", Usage(200, 1400))
+
+
+@pytest.mark.parametrize(
+    ("bill", "counted"),
+    [
+        (90, 90),  # somewhat more than was allowed
+        (1400, 1400),  # what was thought and never sent is billed too, inside the window
+        (1501, 60),  # longer than the window and than all that came
+        (10**15, 60),
+        (1, 60),  # 800 bytes are more than one token
+        (0, 60),
+        (-3, 60),
+    ],
+)
+def test_a_bill_is_believed_where_it_can_be(bill: int, counted: int) -> None:
+    with serving([said(WORDS[:800], bill=(200, bill))]) as server:
+        assert read(opened(server, context=1500))[1].usage == Usage(200, counted)
+
+
+def test_a_bill_beyond_the_window_is_believed_where_so_much_came() -> None:
+    reply = f"<think>{WORDS}</think>In 1884 [1]."  # 2815 bytes
+    for bill, counted in ((2000, 2000), (5000, -(-len(reply) // 4))):
+        with serving([said(reply, bill=(200, bill))]) as server:
+            assert read(opened(server, context=1500))[1].usage == Usage(200, counted)
 
 
 def test_running_totals_are_not_added_up() -> None:

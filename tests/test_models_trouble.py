@@ -85,6 +85,8 @@ LLAMA_CPP = {
     "code": 400,
     "type": "exceed_context_size_error",
     "message": "the request exceeds the available context size",
+    "n_prompt_tokens": 700,
+    "n_ctx": 512,
 }
 
 
@@ -100,8 +102,10 @@ LLAMA_CPP = {
 )
 def test_context_exceeded(reply: Reply) -> None:
     with serving([reply]) as server:
-        error = broken(opened(server))[1]
+        error = broken(opened(server, context=32000))[1]
         assert isinstance(error, ContextTooSmall) and len(server.chats) == 1
+        assert "32000" not in str(error) and "refused the request as too long" in str(error)
+        assert ("512 tokens" in str(error)) == (reply.events is None), "the server's own number"
 
 
 def test_what_cannot_fit_is_not_sent() -> None:
@@ -154,6 +158,15 @@ def test_gives_up_after_some_tries() -> None:
 def test_does_not_wait_for_what_will_not_pass(reply: Reply) -> None:
     with serving([reply]) as server:
         assert isinstance(broken(opened(server))[1], RateLimited) and len(server.chats) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("86400", "no more calls for 1440 minutes"), ("61", "for 2 minutes"), ("9" * 20, "for now")]
+)
+def test_a_long_wait_is_said(asked: str, told: str) -> None:
+    with serving([refused(429, "slow down", Retry_After=asked)]) as server:
+        said_ = str(broken(opened(server))[1])
+    assert told in said_.replace(",", "") and ("Wait a little" in said_) == (told == "for now")
 
 
 def test_a_server_that_stumbles_is_asked_again() -> None:

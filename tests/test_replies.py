@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app import wiring
-from chains.models.address import place
 from chains.speed import Speeds
+from ingest.address import place
 from ingest.errors import StorageFailed
 from ingest.library import Library
 from ingest.replies import FILE, Kept, Replies

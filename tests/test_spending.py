@@ -11,8 +11,8 @@ from app import cli, pricing
 from app.costs import plan_text, seconds_text
 from app.pricing import PricesBroken, Row
 from chains.answer import Asked, answer_from
-from chains.errors import CapReached, NothingCame, RateLimited
-from chains.events import Answer
+from chains.errors import CallsSpent, CapReached, NothingCame, RateLimited, StreamCut
+from chains.events import Answer, Step
 from chains.models.base import Usage
 from chains.plan import Plan, Stage
 from chains.speed import Speed, Speeds
@@ -20,7 +20,7 @@ from chains.spending import FREE, Caps, Cost, Price, Spending, money, together
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import harbour_pdfs
 from tests.servers import Scripted, said
-from tests.sources import QUESTION, sources, told
+from tests.sources import QUESTION, sources, told, words
 
 PRICES = '[[price]]\nmodel = "openai:m*"\ninput = 2\noutput = 10.0\ncurrency = "USD"\n'
 TEXT = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() == text)
@@ -135,6 +135,26 @@ def test_where_no_reply_came_before_a_cap_no_page_was_read(chain: str) -> None:
         assert answer.usage == Usage() and not answer.text and "pages read" not in str(answer.error)
         if isinstance(answer.error, NothingCame):
             assert ("slow down" in str(answer.error)) == bool(caps.calls) and "PAGEWISE_MAX" in str(answer.error)
+
+
+@pytest.mark.parametrize("cap", [1, 2, 3, 4])
+@pytest.mark.parametrize("broken", [0, 1, 2])
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
+def test_what_is_said_to_be_read_is_what_a_call_that_ended_has_read(chain: str, broken: int, cap: int) -> None:
+    """Each source has a page of its own; one call may break off."""
+    cut = StreamCut(detail="cut")
+    model = ScriptedModel(told, context=2400, fails={broken: cut}, pieces=2)
+    given = Asked("What colour?", QUESTION, tuple(sources(*[f"Lake {n} is blue. {words(400)}" for n in range(8)])))
+    events = list(answer_from(given, model, chain, Spending(Caps(calls=cap))))
+    answer = events[-1]
+    ended = [prompt for n, prompt in enumerate(model.prompts, 1) if n != broken]
+    read = {source.n for prompt in ended for source in prompt.sources}
+    assert isinstance(answer, Answer) and model.calls <= cap
+    if isinstance(answer.error, CapReached) and not isinstance(answer.error, NothingCame):
+        assert (answer.error.params["read"], answer.error.params["total"]) == (len(read), 8)
+    assert chain != "refine" or broken or cap == 4 or isinstance(answer.error, CallsSpent)
+    steps = [event for event in events if isinstance(event, Step) and event.name == "read"]
+    assert max((step.done for step in steps), default=0) <= len(read)
 
 
 def spoken(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, object], str]:

@@ -6,10 +6,11 @@ from functools import partial
 
 import streamlit as st
 
-from app.choices import Own, choice, place
+from app.choices import Own, choice, entered, place
 from app.session import Desk
 from app.views import prices, safe, sidebar
 from app.views.answer import model_name
+from ingest.address import shown
 from settings import MODEL
 
 
@@ -30,7 +31,7 @@ def draw(desk: Desk) -> None:
             )
             base = st.text_input(
                 words("options.base"),
-                value=own.api_base if own else desk.settings.api_base,
+                value=shown(own.api_base if own else desk.settings.api_base),
                 key="own-base",
                 placeholder="http://127.0.0.1:11434/v1",
                 help=words("options.base.help"),
@@ -103,6 +104,7 @@ def _use(desk: Desk, spec: str, base: str, key: str) -> None:
         st.error(words("options.bad_base"))
         return
     before = desk.own
+    base = entered(base, desk.settings, before)
     if not key and before is not None and before.api_base == base:
         key = before.api_key  # the field is shown empty; the same address keeps the key that was entered for it
     st.session_state["own"] = Own(spec, base, key)

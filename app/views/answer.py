@@ -90,6 +90,8 @@ def step_line(words: Words, step: Step) -> str:
     text = safe.inline(step.text, 300)
     if step.name == "best":
         return safe.inline(words("step.best", total=step.total, text=step.text))
+    if step.name == "scored":
+        return safe.inline(words("step.scored", n=step.n, text=step.text, done=step.done, total=step.total))
     n = step.total or step.done or len(step.sources)
     if step.name == "planned" and step.plan is not None:
         return words("plan.most", plan=safe.inline(plan_line(words, step.plan, step.total), 300))

@@ -123,7 +123,7 @@ def agreement_lines(words: Words, found: Agreement) -> list[str]:
     lines = [words("compare.words", share=f"{found.share or 0:.0%}")]
     same = [pair.chains for pair in found.pairs if pair.same]
     if len(same) == len(found.pairs):
-        lines.append(words("compare.same.all"))
+        lines.append(words("compare.same.all", chains=words("compare.and").join(names.values())))
     elif not same:
         lines.append(words("compare.same.none"))
     else:

@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from chains.errors import (
     OnlyThoughts,
     UnknownModel,
 )
-from chains.models import address, providers, trouble
+from chains.models import providers, trouble
 from chains.models.base import Piece
 from chains.models.estimate import bound, bound_messages
 from chains.models.pump import Put, pump
@@ -30,6 +31,7 @@ from chains.models.reply import Reply
 from chains.models.server import Server, Window
 from chains.models.wire import Call, calling, client
 from chains.prompts import Prompt, Rendered, Schema
+from ingest import address
 
 OPENAI = "https://api.openai.com/v1"
 WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
@@ -37,7 +39,6 @@ PARALLEL = 4
 TRIES = 4  # at most so many requests for one reply, all before its first piece
 _KNOCKS = 2  # where nobody is there, it is better to say so soon
 _FIRST_WAIT = 0.5  # seconds, doubled each time
-_LONGEST_WAIT = 60.0  # a server that wants a longer pause is not waited for
 _GRACE = 5.0  # seconds beyond the client's own limit
 _TEMPLATE = 1 / 4  # of the window, at most, that a template takes beyond the estimate
 _NAMED = 12  # models in a hint
@@ -63,8 +64,9 @@ class Chat:
         provider, _, self._model = spec.partition(":")
         base, key = address.full(base.strip()), key.strip()
         if not (key.isascii() and key.isprintable()):  # no header can hold it
-            raise KeyRefused(url=base or provider)
-        self._key, self._seconds, self._setting = SecretStr(key), seconds, context
+            raise KeyRefused(url=address.shown(base) or provider)
+        self._key, self._base = SecretStr(key), SecretStr(base)
+        self._seconds, self._setting = seconds, context
         self._found: Window | None = None  # once somebody answered
         self._beyond = 0  # tokens that the server turned out to count beyond the estimate
         self._without: set[str] = set()  # parameters that this server turned out to refuse
@@ -75,15 +77,15 @@ class Chat:
         if provider == "openai":
             if not base and not key:
                 raise KeyMissing(model=spec)
-            self._url = (base or OPENAI).rstrip("/")
-            self._hosted = urlsplit(self._url).hostname == urlsplit(OPENAI).hostname
-            http = client(self._url, seconds, key, ours=not self._hosted)
-            self._listing = Server(http, self._url, self._model)
+            url = address.plain(base or OPENAI).rstrip("/")
+            self._url, self._hosted = address.shown(url), urlsplit(url).hostname == urlsplit(OPENAI).hostname
+            http = client(base or OPENAI, seconds, key, ours=not self._hosted)
+            self._listing = Server(http, url, self._model)
             self._server = None if self._hosted else self._listing
-            opened = providers.open_openai(self._model, self._url, key, seconds, http, self._hosted)
+            opened = providers.open_openai(self._model, url, key, seconds, http, self._hosted)
             self._chat = lambda max_tokens: opened
         else:
-            self._url, self._hosted = base or provider, False
+            self._url, self._hosted = address.shown(base) or provider, False
 
             @functools.lru_cache(maxsize=32)
             def other(max_tokens: int) -> Any:
@@ -136,7 +138,8 @@ class Chat:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
         schema = self._schema(prompt, self._without)
         rendered = prompts.render(prompt, structured=schema is not None)
-        room = self.context - prompt.max_tokens
+        context = self.context
+        room = context - prompt.max_tokens
         needed = self._bound(rendered) + _length(schema)
         if needed > room:  # else a server need not be asked
             needed = budget.total(prompt, self)  # its pieces have mostly been counted before
@@ -146,21 +149,20 @@ class Chat:
             model=self.name,
             url=self._url,
             seconds=self._seconds,
-            context=self.context,
-            needed=needed + prompt.max_tokens,
             key=self._key.get_secret_value(),
+            base=self._base.get_secret_value(),
         )
-        if asked.needed > asked.context:
-            raise ContextTooSmall(model=self.name, context=asked.context, needed=asked.needed)
+        if needed > room:
+            raise ContextTooSmall(model=self.name, context=context, needed=needed + prompt.max_tokens)
         call = Call()
 
         def work(put: Put, stopped: threading.Event) -> None:
             with calling(call):
-                reply = self._ask(prompt, asked, put, stopped)
+                reply = self._ask(prompt, asked, context, put, stopped)
                 if not stopped.is_set():
-                    sane = 0 < reply.input_tokens <= asked.context
+                    sane = 0 < reply.input_tokens <= context
                     billed = reply.input_tokens if sane else budget.total(prompt, self)  # mostly counted before
-                    finish = reply.finish(self.name, billed, prompt.max_tokens, asked.context)
+                    finish = reply.finish(self.name, billed)
                     put(finish)  # it is paid for
                     if reply.only_thoughts:
                         raise OnlyThoughts(model=self.name, tokens=finish.usage.output_tokens)
@@ -187,11 +189,11 @@ class Chat:
             if missing <= self.context * _TEMPLATE:
                 self._beyond += max(0, missing)
 
-    def _ask(self, prompt: Prompt, asked: trouble.Asked, put: Put, stopped: threading.Event) -> Reply:
+    def _ask(self, prompt: Prompt, asked: trouble.Asked, window: int, put: Put, stopped: threading.Event) -> Reply:
         """The whole reply, asked for again only while nothing of it has come."""
         tries = 0
         while True:
-            reply, without = Reply(put), frozenset(self._without)
+            reply, without = Reply(put, prompt.max_tokens, window), frozenset(self._without)
             schema = self._schema(prompt, without)
             try:
                 self._read(prompt, schema, without, reply, stopped)
@@ -209,7 +211,7 @@ class Chat:
                 if wait is None:
                     wait = _FIRST_WAIT * 2 ** (tries - 1) * random.uniform(1, 1.3)
                 most = _KNOCKS if isinstance(ours, ModelUnreachable) else TRIES
-                again = not reply.began and tries < most and wait <= _LONGEST_WAIT and trouble.may_pass(error, ours)
+                again = not reply.began and tries < most and wait <= trouble.LONG and trouble.may_pass(error, ours)
             if not again:
                 raise self._hinted(ours) from None  # theirs may hold the key, in a header or a message
             for _ in range(max(1, round(wait / 0.25))):
@@ -235,11 +237,13 @@ class Chat:
         # LANGSMITH_TRACING in somebody's environment must not send what is in their documents anywhere.
         with tracing_context(enabled=False):
             parameters = self._parameters(prompt.max_tokens, schema, without)
-            chunks = self._chat(prompt.max_tokens).stream(messages, **parameters)
-            for chunk in chunks:
-                if stopped.is_set():
-                    return
-                reply.feed(chunk)
+            with closing(self._chat(prompt.max_tokens).stream(messages, **parameters)) as chunks:
+                for chunk in chunks:
+                    if stopped.is_set():
+                        return
+                    reply.feed(chunk)
+                    if reply.overlong:  # what it would still say is not waited for
+                        return
 
     def _parameters(self, max_tokens: int, schema: Schema | None, without: Collection[str]) -> dict[str, Any]:
         """What goes into one request besides the messages."""

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ import httpx
 
 from chains.models.server import Server
 from chains.models.wire import Call, calling, client
+from ingest import address
 
 SECONDS = 0.5
 USUAL = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
@@ -34,10 +35,11 @@ class Offer:
     """A model that can be chosen. `context` in tokens and `size` in bytes are 0 where they are not known."""
 
     model: str  # as it is chosen: "openai:qwen3:8b", "local:Qwen/Qwen3-4B"
-    api_base: str = ""  # where its server is; "" for one that runs in this process
+    api_base: str = ""  # where its server is, as it is shown; "" for one that runs in this process
     server: str = ""  # whose server it is, "" where that is not known
     context: int = 0
     size: int = 0
+    signed: bool = field(default=False, compare=False)  # the address has a user and a password, which are not told
 
 
 def servers(
@@ -89,7 +91,7 @@ def cached(folder: Path | None = None) -> list[Offer]:
 
 def on_loopback(url: str) -> bool:
     """Whether the address is this machine's own by its very name; no name is looked up."""
-    host = urlsplit(url).hostname or ""
+    host = urlsplit(address.plain(url)).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -100,7 +102,8 @@ class _Asker:
     """Asks one server, in a thread of its own; `offers` grows as it answers."""
 
     def __init__(self, base: str, http: httpx.Client) -> None:
-        self.base, self.call, self.offers = base, Call(), list[Offer]()
+        self.base, self.call, self.offers = address.plain(base), Call(), list[Offer]()
+        self._signed = bool(address.basic(base))
         self._http = http
 
     def ask(self, until: float) -> None:
@@ -122,7 +125,8 @@ class _Asker:
         for entry in _list(self._http, f"{self.base}/models", until)[:_MOST]:
             owner = entry.get("owned_by")
             server = _OWNERS.get(str(owner), "" if owner else usual)
-            self.offers.append(Offer(f"openai:{entry['id']}", self.base, server))
+            where = address.shown(self.base)
+            self.offers.append(Offer(f"openai:{entry['id']}", where, server, signed=self._signed))
 
 
 def _list(http: httpx.Client, url: str, until: float) -> list[Mapping[str, Any]]:
@@ -152,6 +156,6 @@ def _is_chat(name: object) -> bool:
 
 def _same(base: str) -> tuple[str, int]:
     """Two addresses of one server."""
-    parts = urlsplit(base)
+    parts = urlsplit(address.plain(base))
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     return host, parts.port or (443 if parts.scheme == "https" else 80)

@@ -9,6 +9,11 @@ from chains.models.pump import Put
 from chains.models.thoughts import Thoughts
 
 _BEGINNING = 8  # characters
+# A reply is closed when it has more bytes than this for each token that it may have, and is past them for sure: English
+# has about 4.5 bytes a token, Chinese 4, and neither has 8 over a whole reply with any tokenizer in use.
+OVERLONG = 8
+MARGIN = 64  # tokens beyond, for a reply so short that one odd word tells
+_USUAL = 4  # bytes a token, where nobody counted
 _WHY = ("finish_reason", "stop_reason", "done_reason", "status")  # what the packages call it
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "incomplete"}
 _THINKING = ("thinking", "reasoning")  # kinds of content blocks; their text stands under the same name
@@ -16,14 +21,19 @@ _FILTERED = {"content_filter", "safety", "prohibited_content", "blocklist", "rec
 
 
 class Reply:
-    """Feed it the chunks; it puts pieces, empty ones too, and Thoughts."""
+    """Feed it the chunks until it is `overlong`; it puts pieces, empty ones too, and Thoughts.
 
-    def __init__(self, put: Put) -> None:
+    `max_tokens`: of its text. A model may think more than that, but not more than its `window` (tokens) holds.
+    """
+
+    def __init__(self, put: Put, max_tokens: int, window: int) -> None:
+        self._max_tokens, self._window = max_tokens, window
+        self._came = self._thought_bytes = 0  # bytes, of all and of the thoughts in it
         self.began = False  # something of it has come: asking again would pay twice
         self.reason = ""  # as the server says it; "" until it does
         self._put, self._thoughts = put, Thoughts()
         self._input = self._output = 0  # by the server; 0: it did not say
-        self._raw = 0  # at most so many tokens came, by estimate
+        self._most = 0  # at most so many tokens came
         self._blank = True
         self._thought = False  # something was thought
         self.begun_with = ""  # the first few visible characters
@@ -33,7 +43,8 @@ class Reply:
         text, thought = str(chunk.text), thought_of(chunk)
         if text or thought:
             self.began = True
-            self._raw += bound(text + thought)
+            self._most += bound(text + thought)
+            self._came += _bytes(text) + _bytes(thought)
         self._think(thought)
         self._show(self._thoughts.feed(text))
         self._think(self._thoughts.news())
@@ -46,22 +57,38 @@ class Reply:
             if isinstance(said, str) and said not in ("", "in_progress"):
                 self.reason = self.reason or said.lower()
 
-    def finish(self, model: str, needed: int, max_tokens: int, window: int) -> Finish:
-        """After the last chunk. `needed`: the prompt's tokens as counted before, for a server that sends no usage, or
-        one that cannot be, since nothing inside its `window` (tokens) is so long.
+    @property
+    def overlong(self) -> bool:
+        """Whether it is well past its longest: the server does not keep to max_tokens, and may never end."""
+        return (
+            self._came - self._thought_bytes > OVERLONG * (self._max_tokens + MARGIN)
+            or self._thought_bytes > OVERLONG * (self._window + MARGIN)
+        )
+
+    def finish(self, model: str, needed: int) -> Finish:
+        """After the last chunk, or when it is overlong. `needed`: the prompt's tokens as counted before, for a server
+        that sends no usage, or one that cannot be: a prompt longer than the window, a reply longer than that and than
+        all that came, or shorter than what came can be.
 
         Raises StreamCut where the server never said that the reply was complete.
         """
         self._show(self._thoughts.close())
         self._think(self._thoughts.news())
-        self._input, self._output = (count if count <= window else 0 for count in (self._input, self._output))
+        self._input = self._input if self._input <= self._window else 0
+        if self._output > max(self._window, self._most) or self._came > OVERLONG * (self._output + MARGIN):
+            self._output = 0
+        if self.overlong:
+            self.reason = "length"
         if not self.reason:
             raise StreamCut(detail="the server never said that the reply was complete")
         if self.reason in _FILTERED:
             raise ModelFailed(model=model, detail=f"the provider's content filter broke off the reply: {self.reason}")
         reason: Literal["stop", "length"] = "length" if self.reason in _LENGTH else "stop"
-        used = Usage(self._input or needed, self._output or min(self._raw, max_tokens))
-        return Finish(reason, used, self._output)
+        if self._came > OVERLONG * (self._max_tokens + MARGIN):  # it did not keep to it, so it proves nothing
+            estimate = -(-self._came // _USUAL)
+        else:
+            estimate = min(self._most, self._max_tokens)
+        return Finish(reason, Usage(self._input or needed, self._output or estimate), self._output)
 
     @property
     def only_thoughts(self) -> bool:
@@ -76,6 +103,7 @@ class Reply:
     def _think(self, text: str) -> None:
         if text:
             self._thought = True
+            self._thought_bytes += _bytes(text)
             self._put(Thought(text))
 
     def _show(self, text: str) -> None:
@@ -94,6 +122,10 @@ def thought_of(chunk: Any) -> str:
             said = block.get(block["type"])
             found += [said] if isinstance(said, str) else []
     return "".join(found)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _count(value: object) -> int:

@@ -7,19 +7,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from math import isfinite
+from math import ceil, isfinite
 
 from chains.errors import (
-    ContextTooSmall,
+    ContextRefused,
     KeyRefused,
     ModelError,
     ModelFailed,
     ModelTimeout,
     ModelUnreachable,
     RateLimited,
+    RateLimitedLong,
     StreamCut,
     UnknownModel,
 )
+from ingest.address import unsigned
 
 _TOO_LONG = re.compile(
     r"context[_ -]?(length|size|window)|maximum context|exceed_context|prompt is too long|input is too long|"
@@ -32,33 +34,36 @@ _NO_MODEL = re.compile(
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(r"insufficient_quota|quota|billing|credit", re.IGNORECASE)
-_KEY = re.compile(r"\b(sk|pk|key|gsk|xai|lsv2)[-_][\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_KEY = re.compile(r"\b(sk|pk|key|gsk|xai|lsv2)[-_][\w*.-]{6,}|(Bearer|Basic)\s+\S+", re.IGNORECASE)
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror", "ProxyError"}
 _NO_ADDRESS = {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}
 _SILENT = {"ReadTimeout", "APITimeoutError", "TimeoutException", "WriteTimeout", "PoolTimeout", "TimeoutError"}
 _BROKEN = {"RemoteProtocolError", "ReadError", "WriteError", "APIConnectionError", "ConnectionError", "TransportError"}
+LONG = 60.0  # seconds; a server that wants a longer pause is not waited for
+_FOREVER = 366 * 86400.0  # and what asks for more is no answer
 _LINE = 200  # characters of a detail
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked of whom, for the sentence about what went wrong. `key` is here only to be kept out of it."""
+    """What was asked of whom, for the sentence about what went wrong. `key`, and `base`, the address with its password,
+    are here only to be kept out of it."""
 
     model: str
     url: str
     seconds: float
-    context: int
-    needed: int
     key: str = ""
+    base: str = ""
 
     def __repr__(self) -> str:
         return f"Asked({self.model!r}, {self.url!r})"
 
 
-def one_line(text: str, key: str = "") -> str:
-    """`text` short, on one line, with nothing in it that is or looks like a key."""
+def one_line(text: str, key: str = "", base: str = "") -> str:
+    """`text` short, on one line, with nothing in it that is or looks like a key, or a password of an address."""
     if key:
         text = text.replace(key, "…")
+    text = unsigned(text, base)
     text = " ".join(_KEY.sub("…", text).split())
     text = "".join(c for c in text if c.isprintable())
     return text if len(text) <= _LINE else text[: _LINE - 1] + "…"
@@ -69,28 +74,33 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
     if isinstance(error, ModelError):
         return error
     status, said = status_of(error), message_of(error)
-    detail = one_line(said, asked.key) or type(error).__name__
+    detail = one_line(said, asked.key, asked.base) or type(error).__name__
     names = {name for link in _chain(error) for name in (t.__name__ for t in type(link).__mro__)}
     if status in (401, 403):
         return KeyRefused(url=asked.url)
     if status == 429:
         if _NO_MONEY.search(said):
             detail = one_line(f"the account's quota is used up: {detail}")
+        wait = wait_asked(error) or 0.0
+        if LONG < wait < _FOREVER:
+            return RateLimitedLong(url=asked.url, detail=detail, minutes=ceil(wait / 60))
         return RateLimited(url=asked.url, detail=detail)
     if _TOO_LONG.search(said) and status in (None, 400, 413, 422, 500):
-        return ContextTooSmall(model=asked.model, context=asked.context, needed=asked.needed)
+        window = _window_of(error)
+        return ContextRefused(model=asked.model, detail=f"{detail}: {window} tokens" if window else detail)
     if status == 404 or (_NO_MODEL.search(said) and status in (None, 400, 422)):
         return UnknownModel(model=asked.model, where=asked.url, hint=f"It says: {detail}.")
     if status is not None and 300 <= status < 400:
         return ModelFailed(model=asked.model, detail=_redirect(error, asked))
     if status is not None:
-        return ModelFailed(model=asked.model, detail=one_line(f"the server says {status}: {detail}", asked.key))
+        detail = one_line(f"the server says {status}: {detail}", asked.key, asked.base)
+        return ModelFailed(model=asked.model, detail=detail)
     if names & (_NO_CONNECTION | _NO_ADDRESS):
-        return ModelUnreachable(url=asked.url, detail=one_line(_root(error), asked.key))
+        return ModelUnreachable(url=asked.url, detail=one_line(_root(error), asked.key, asked.base))
     if names & _SILENT:
         return ModelTimeout(url=asked.url, seconds=asked.seconds)
     if names & _BROKEN:
-        return StreamCut(detail=one_line(_root(error), asked.key))
+        return StreamCut(detail=one_line(_root(error), asked.key, asked.base))
     if "JSONDecodeError" in names or "UnicodeDecodeError" in names:
         return ModelFailed(model=asked.model, detail="the server sent something that is no reply")
     if "No generation chunks" in said and not began:
@@ -163,11 +173,22 @@ def message_of(error: BaseException) -> str:
     return str(error)
 
 
+def _window_of(error: BaseException) -> int:
+    """What llama.cpp says beside its words; 0 where it stands in them, or nowhere."""
+    for link in _chain(error):
+        body = getattr(link, "body", None)
+        inner = body.get("error", body) if isinstance(body, dict) else None
+        window = inner.get("n_ctx") if isinstance(inner, dict) else None
+        if isinstance(window, int):
+            return window
+    return 0
+
+
 def _redirect(error: BaseException, asked: Asked) -> str:
     for link in _chain(error):
         headers = getattr(getattr(link, "response", None), "headers", None)
         if headers is not None and headers.get("location"):
-            there = one_line(str(headers["location"]), asked.key)
+            there = one_line(str(headers["location"]), asked.key, asked.base)
             return f"the server sends us on to {there}; a key is not taken there: if it is right, set it as the address"
     return "the server sends us on to another address; a key is not taken there"
 

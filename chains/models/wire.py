@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ingest import address
+
 _CONNECT = 10.0  # seconds
 _ELSEWHERE = ("openai-organization", "openai-project")  # the environment's, meant for OpenAI
 
@@ -61,7 +63,8 @@ class _Pinned(httpx.BaseTransport):
     """Refuses every other scheme, host or port than the configured one, whatever asks for it."""
 
     def __init__(self, inner: httpx.BaseTransport, base: str, ours: bool) -> None:
-        self._inner, self._origin, self._ours = inner, _origin(base), ours
+        self._inner, self._origin, self._ours = inner, _origin(address.plain(base)), ours
+        self._signed = address.basic(base)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if _origin(str(request.url)) != self._origin:
@@ -69,6 +72,8 @@ class _Pinned(httpx.BaseTransport):
         if self._ours:
             for name in _ELSEWHERE:
                 request.headers.pop(name, None)
+        if self._signed:  # only here, so that no client logs them with the address
+            request.headers["authorization"] = self._signed
         call: Call | None = getattr(_calls, "call", None)
         if call is not None:
 
@@ -87,9 +92,9 @@ def client(base: str, seconds: float, key: str = "", ours: bool = True) -> httpx
     """A client for `base` and its host alone. No redirects; a connection a call, so that none is found dead.
 
     `seconds` is the longest silence. `ours`: not a hosted provider's own address. The proxy of the environment is
-    used for https alone: a proxy for plain http would read the key.
+    used for https alone: a proxy for plain http would read the key. A user and password in `base` take the key's place.
     """
-    parts = urlsplit(base)
+    parts = urlsplit(address.plain(base))
     proxies = urllib.request.getproxies() if parts.scheme == "https" else {}
     proxy = proxies.get("https") or proxies.get("all")
     if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
