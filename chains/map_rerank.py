@@ -104,7 +104,8 @@ def _vote(task: Task, reply: str) -> scores.Vote:
 def _best(task: Task, votes: Mapping[int, scores.Vote]) -> int | None:
     """The best source's index; of equals the one that retrieval ranked first; None where none answers."""
     indices = sorted(votes)
-    scored = {i: votes[i].score for i in indices}
+    unit = scores.TEN if scores.by_ten(votes.values()) else 1.0
+    scored = {i: None if (score := votes[i].score) is None else unit * score for i in indices}
     able = [i for i in indices if task.rerank == "score" or not is_refusal(votes[i].answer)]
     if able and all(score is None for score in scored.values()):
         return able[0]  # a model that cannot score: retrieval's order is all there is

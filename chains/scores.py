@@ -5,7 +5,7 @@ A server that can be told what a reply must look like gets a schema; whatever co
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from chains.prompts import Language, Schema
@@ -75,11 +75,15 @@ _CUT_ANSWER = re.compile(r'\{\s*"(?:answer|text|回答|答案)"\s*:\s*"((?:[^"\\
 _ANSWER = re.compile(r"^[*_#\s]*(?:answer|回答|答案|答)[*_]*\s*[:：][*_]*\s*", re.I)
 
 
+TEN = 10.0
+
+
 @dataclass(frozen=True)
 class Vote:
     """A reply read: its answer without the score, and the number as it was written, of how many ("of" 0: not said).
 
-    Where it is not said, it is of the 100 that were asked for; a fraction between 0 and 1 is of 1.
+    Where it is not said, it is of the 100 that were asked for, unless all of a run count `by_ten`; a fraction between 0
+    and 1 is of 1.
     """
 
     answer: str
@@ -93,6 +97,16 @@ class Vote:
             return None
         of = self.of or (1.0 if 0 < self.number < 1 else 100.0)
         return 100.0 * self.number / of if self.number <= of else None
+
+
+def by_ten(votes: Collection[Vote]) -> bool:
+    """Whether a model has counted to ten without saying so: no vote says of how many, none is over ten, one over five.
+
+    A best of five or less is low by both scales.
+    """
+    numbers = [vote.number for vote in votes if vote.number is not None and not vote.of]
+    said = any(vote.of for vote in votes)
+    return not said and bool(numbers) and TEN / 2 < max(numbers) <= TEN and not any(0 < n < 1 for n in numbers)
 
 
 def rule(schema: Schema, language: Language, structured: bool) -> str:

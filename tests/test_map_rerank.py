@@ -150,6 +150,14 @@ def test_five_of_the_hundred_that_were_asked_for_is_low(task: Task, low: str) ->
     assert text(run("map_rerank", task, sources("a", "b", "c"), high)).startswith("Red.")
 
 
+@pytest.mark.parametrize("task", [ANSWER, SCORE])
+def test_a_model_that_counts_to_ten_in_all_that_it_scores_is_understood(task: Task) -> None:
+    ten = voting(("Red [1].", "Score: 3"), ("Blue [2].", "**Score: 8**"), ("Grey [3].", "得分：２"))
+    assert text(run("map_rerank", task, sources("a", "b", "c"), ten)).startswith("Blue")
+    hundred = voting(("Red [1].", "Score: 3/100"), ("Blue [2].", "Score: 8"), ("Grey [3].", "Score: 2"))
+    assert is_refusal(text(run("map_rerank", task, sources("a", "b", "c"), hundred)))
+
+
 def test_scored_first_the_answer_is_streamed_and_written_once() -> None:
     """What the ways cost: eight answers are written, or eight lines and one answer."""
     long = "The lake is blue [{n}]. " + words(60)

@@ -121,6 +121,13 @@ def test_a_number_means_the_same_whatever_the_others_are() -> None:
     assert [scores.read_score(text).score for text in written] == pytest.approx([8, 80, 80, 80, 80, 8, 8])
 
 
+@given(st.lists(st.integers(0, 100), min_size=1), st.booleans())
+def test_a_run_counts_to_ten_where_nothing_in_it_says_otherwise(numbers: list[int], told: bool) -> None:
+    votes = [scores.read_score(f"Score: {n}/100" if told else f"Score: {n}") for n in numbers]
+    assert scores.by_ten(votes) == (not told and 5 < max(numbers) <= 10)
+    assert not scores.by_ten([]) and not scores.by_ten([scores.read_score("no score")])
+
+
 @given(st.text())
 def test_any_reply_is_read(reply: str) -> None:
     vote = scores.read(reply)
