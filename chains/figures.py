@@ -13,9 +13,10 @@ normalised. A page's number without a scale of its own counts as it is written a
 that its passage or heading declares ("in millions", "RMB'000", "单位：万元"); parts of dates, counts ("12 Weeks") and
 labels count as written only. A figure without a scale is compared as it is written, so "1,577" and "1.577 billion" are
 both found where a table in millions says "1,577". The page's number may be rounded to the digits given (9.5% for
-9.46%), but not to a whole number below 100 without percent or scale. A percentage is one on the page, or a bare number of a
-passage that has a percent sign elsewhere. Two different currencies never match, whether signs or names ("19.44亿元",
-"million yuan"); a number without one may be in each that its passage or heading names, in any where they name none.
+9.46%), but not to a whole number below 100 without percent or scale. A percentage is one on the page, or a bare number
+of a passage that has a percent sign elsewhere. Two different currencies never match, whether signs or names
+("19.44亿元", "million yuan"); a number without one may be in each that its passage or heading names, in any where they
+name none.
 
 computed: a sum, difference, mean, ratio or percent change of two numbers of one passage, both on cited pages, with the
 same scale, to the digits given. Chance is kept out: only percentages and figures of three significant digits or more;
@@ -119,7 +120,7 @@ def _claims(text: str) -> str:
 
 def _places(citations: Sequence[Citation], sources: Sequence[Source]) -> list[_Place]:
     by_number = {source.n: source for source in sources}
-    cited = {(citation.document, citation.page) for citation in citations if citation.match != "none"}
+    cited = {(one.document, page) for one in citations if one.match != "none" for page in one.pages}
     whole = {citation.n for citation in citations if citation.match == "none"}
     places = []
     for n in dict.fromkeys(citation.n for citation in citations):
@@ -149,7 +150,7 @@ def _found(
     one: Number, held: Sequence[_Held], sizes: Sequence[Decimal], citations: Sequence[Citation]
 ) -> _Held | None:
     """The number on a cited page that the figure is: first those under its own sentence's mark, then the closest."""
-    near = {(citation.n, citation.page) for citation in citations if citation.start <= one.start < citation.end}
+    near = {(each.n, page) for each in citations if each.start <= one.start < each.end for page in each.pages}
     hits = [hit for hit in _within(one.size, one.slack, held, sizes) if _alike(one, hit)]
     return min(
         hits, key=lambda hit: ((hit.place.source.n, hit.page) not in near, abs(hit.size - one.size)), default=None

@@ -227,6 +227,15 @@ def test_only_cited_pages_count() -> None:
     assert [f.status for f in check("It was 512.", both)] == ["unsupported"]  # nothing is cited
 
 
+def test_the_figures_of_both_pages_of_a_quote_count() -> None:
+    first, second = "The mill was sold for 512 pounds and the", "boat by the river for 734 pounds."
+    text = f"{first}\n{second}"
+    spans = (Span(3, "3", 0, len(first)), Span(4, "4", len(first) + 1, len(text)))
+    both = Source(1, Passage(Chunk("c", "d", 0, 0, len(text), text, "", spans), "a.pdf", "A"))
+    (one,) = check('It went for 734 pounds. [1: "and the boat by the river for 734 pounds"]', both)
+    assert (one.status, one.page) == ("found", 4)
+
+
 def test_a_stopped_answer_has_figures_and_one_line_says_it() -> None:
     given_ = (source(1, TABLE),)
     events: list[Event] = [Step("searched", 1, 1, sources=given_), Step("read", 1, 1, sources=given_)]
