@@ -15,8 +15,8 @@ labels count as written only. A figure without a scale is compared as it is writ
 both found where a table in millions says "1,577". The page's number may be rounded to the digits given (9.5% for
 9.46%), but not to a whole number below 100 without percent or scale. A percentage is one on the page, or a bare number
 of a passage that has a percent sign elsewhere. Two different currencies never match, whether signs or names
-("19.44亿元", "million yuan"); a number without one may be in each that its passage or heading names, in any where they
-name none.
+("19.44亿元", "million yuan"); a number without one may be in each that its passage or heading names; where they name
+none, in each that the other sources of its document name, and in any where these name none too.
 
 computed: a sum, difference, mean, ratio or percent change of two numbers of one passage, both on cited pages, with the
 same scale, to the digits given. Chance is kept out: only percentages and figures of three significant digits or more;
@@ -70,7 +70,7 @@ class _Place:
     numbers: tuple[tuple[Number, int], ...]
     declared: tuple[int, ...]  # exponents of the units that it says its numbers are in
     percent: bool  # it speaks of percentages
-    currencies: frozenset[str]  # that it names
+    currencies: frozenset[str]  # that it names, else those of its document's other passages
 
     def speaks(self, currency: str) -> bool:
         """Whether its amounts may be in that currency: it names it, or none."""
@@ -83,7 +83,7 @@ def figures(text: str, question: str, citations: Sequence[Citation], sources: Se
     claimed = [one for one in numbers(_claims(text)) if (one.size, one.percent) not in asked]
     if not claimed:
         return ()
-    places = _places(citations, sources)
+    places = _places(citations, sources, any(one.currency for one in claimed))
     held = sorted(_held(places), key=lambda one: one.size)
     sizes = [one.size for one in held]
     hits = [_found(one, held, sizes, citations) for one in claimed]
@@ -118,7 +118,8 @@ def _claims(text: str) -> str:
     return _ITEM.sub(lambda item: " " * len(item[0]), normal(blanked))
 
 
-def _places(citations: Sequence[Citation], sources: Sequence[Source]) -> list[_Place]:
+def _places(citations: Sequence[Citation], sources: Sequence[Source], currency: bool) -> list[_Place]:
+    """`currency`: whether it matters in which they are."""
     by_number = {source.n: source for source in sources}
     cited = {(one.document, page) for one in citations if one.match != "none" for page in one.pages}
     whole = {citation.n for citation in citations if citation.match == "none"}
@@ -131,8 +132,15 @@ def _places(citations: Sequence[Citation], sources: Sequence[Source]) -> list[_P
         about = f"{heading}\n{text}"
         held = tuple((one, span.page) for one in numbers(text) for span in spans if span.start <= one.start < span.end)
         percent = re.search(r"%|per\s?cent|百分", about) is not None
-        places.append(_Place(by_number[n], text, heading, held, declared(about), percent, currencies(about)))
+        named = currencies(about) or _spoken(passage.document, sources) if currency else frozenset()
+        places.append(_Place(by_number[n], text, heading, held, declared(about), percent, named))
     return places
+
+
+def _spoken(document: str, sources: Sequence[Source]) -> frozenset[str]:
+    """The currencies that the passages of a document name: a table's own head may be on the page before."""
+    of = (one.passage for one in sources if one.passage.document == document)
+    return frozenset().union(*(currencies(normal(f"{one.chunk.heading}\n{one.text}")) for one in of))
 
 
 def _held(places: Sequence[_Place]) -> Iterator[_Held]:

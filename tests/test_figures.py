@@ -1,6 +1,7 @@
 """The figures of an answer: found on a cited page, computed from what stands there, or named as neither."""
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -274,6 +275,14 @@ DOLLARS = "Results (in millions)\nYears ended 2018 2017\nRevenue $ 1,944 $ 1,880
 )
 def test_a_figure_in_another_currency_than_its_page_is_not_found(written: str, page: str, status: str) -> None:
     assert [found for _, found in verdicts(f"It was {written}", page)] == [status]
+
+
+def test_a_passage_without_a_currency_has_that_of_its_documents_others() -> None:
+    bare, naming = source(1, "Costs (in millions) 581 520"), source(2, DOLLARS.replace("581", "900"), page=2)
+    foreign = replace(naming, passage=replace(naming.passage, chunk=replace(naming.passage.chunk, document="f" * 64)))
+    for others, status in (((naming,), "unsupported"), ((foreign,), "found"), ((), "found")):
+        assert [one.status for one in check("Costs were €581 million [1].", bare, *others)] == [status]
+        assert [one.status for one in check("Costs were $581 million [1].", bare, *others)] == ["found"]
 
 
 def test_what_is_computed_has_the_pages_currency() -> None:
