@@ -217,7 +217,7 @@ def _answer(d: dict[str, Any]) -> Answer:
     return Answer(
         **{
             **d,
-            "citations": tuple(Citation(**citation) for citation in d["citations"]),
+            "citations": tuple(_citation(citation) for citation in d["citations"]),
             "sources": tuple(_source(source) for source in d["sources"]),
             "usage": Usage(**d["usage"]),
             "figures": tuple(Figure(**figure) for figure in d.get("figures", ())),  # older answers have none
@@ -226,6 +226,10 @@ def _answer(d: dict[str, Any]) -> Answer:
             "cost": _cost(d.get("cost")),
         }
     )
+
+
+def _citation(d: dict[str, Any]) -> Citation:
+    return Citation(**{**d, "goes_on": tuple((page, start) for page, start in d.get("goes_on", ()))})  # older: none
 
 
 def _source(d: dict[str, Any]) -> Source:

@@ -31,15 +31,22 @@ _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 @dataclass(frozen=True)
+class Quoted:
+    """What is to be marked on a page: words that stand there, and in them those that answer ("": none apart)."""
+
+    page: int
+    words: str
+    span: str = ""
+
+
+@dataclass(frozen=True)
 class Opened:
     """The page that the source pane shows."""
 
     document: str  # id
     name: str
     page: int
-    quotes: tuple[str, ...] = ()  # to mark, on the page they were quoted from
-    spans: tuple[str, ...] = ()  # in each quote the words that answer; "" for none
-    quoted: int = 0  # that page
+    quotes: tuple[Quoted, ...] = ()  # of this page, and of those that they run over to or come from
     entry: str = ""  # whose citation it is
     citation: int = -1  # which
 

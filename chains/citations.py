@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from chains.events import Citation
 from chains.prompts import Language, Source
-from ingest.document import Span
+from chains.quotes import content, exact, near, proves
 from ingest.fold import find, fold
 from ingest.sentences import sentences
-from ingest.tokens import tokens
 
 RULE: Mapping[Language, str] = {
     "en": "After every statement give the number of the source that proves it and, copied letter for letter, the few "
@@ -48,8 +47,6 @@ _UNSEEN = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]{8,}?)[\"”」』]")
-_ELLIPSIS = re.compile(r"\s*(?:\.{3,}|…+|\[…\]|\[\.{3}\])\s*")
-_NEAR = 0.5  # share of a statement's words that the closest sentence must hold to count as near
 
 
 def shield(text: str) -> str:
@@ -185,73 +182,53 @@ def cite(reader: MarkReader, sources: Sequence[Source]) -> tuple[Citation, ...]:
 
 
 def _cite(claim: Claim, text: str, statement: tuple[int, int], source: Source) -> Citation:
-    passage = source.passage
     last = _last_sentence(text, *statement)
     said = [text[slice(*statement)], text[slice(*last)]]
-    span, quote, match, within = passage.chunk.spans[0], "", "none", ""
-    whole = [said[1]] if claim.words and find(claim.words, said[1]) else []
-    for words in filter(None, (*whole, claim.words, *said, *_QUOTED.findall(said[1]))):
-        found = _exact(words, source)
-        if found:
-            (span, quote), match = found, "exact"
-            within = _within(claim.words, quote) if words in whole else ""
+    given = claim.words if proves(claim.words, said[1]) else ""
+    whole = [said[1]] if proves(said[1], said[1]) and claim.words and find(claim.words, said[1]) else []
+    place, match, within = None, "none", ""
+    # Where the quote that was given is not there, a sentence of a word or two is no proof in its place.
+    own = [words for words in (*said, *_QUOTED.findall(said[1])) if proves(words, "" if given else said[1])]
+    for words in filter(None, (*whole, given, *own)):
+        if place := exact(words, source.text):
+            match, within = "exact", _within(claim.words, source.text[slice(*place)]) if words in whole else ""
             break
     else:
-        found = _near(claim.words, source) or _near(said[1], source)
-        if found:
-            (span, quote), match = found, "near"
+        place = near(given or said[1], source.text)
+        match = "near" if place else "none"
+    page, label, quote, goes_on = _on_pages(source, place)
     return Citation(
         n=claim.n,
-        document=passage.document,
-        name=passage.name,
-        page=span.page,
-        page_label=span.label,
+        document=source.passage.document,
+        name=source.passage.name,
+        page=page,
+        page_label=label,
         quote=quote,
         match=match,  # type: ignore[arg-type]
         start=last[0],
         end=claim.at,
         span=within,
+        goes_on=goes_on,
     )
 
 
+def _on_pages(source: Source, place: tuple[int, int] | None) -> tuple[int, str, str, tuple[tuple[int, int], ...]]:
+    """The page on which what stands at `place` begins, its label, the words, and where they go on on further pages."""
+    spans = source.passage.chunk.spans
+    if place is None:
+        return spans[0].page, spans[0].label, "", ()
+    start, end = place
+    quote = source.text[start:end]
+    start, end = start + len(quote) - len(quote.lstrip()), start + len(quote.rstrip())
+    first, *further = [one for one in spans if source.text[max(start, one.start) : min(end, one.end)].strip()]
+    goes_on = tuple((one.page, one.start - start) for one in further)
+    return first.page, first.label, source.text[start:end], goes_on
+
+
 def _within(words: str, quote: str) -> str:
-    """The quote's own characters for `words`; "" where they are not in it."""
-    found = find(words, quote)
+    """The quote's own characters for `words`; "" where they are not in it, or carry nothing."""
+    found = find(words, quote) if content(words) >= 1 else None
     return quote[slice(*found)] if found else ""
-
-
-def _exact(words: str, source: Source) -> tuple[Span, str] | None:
-    """The page's own characters for `words`, all on one page; the parts around an ellipsis in their order."""
-    parts = [part for part in _ELLIPSIS.split(words.strip()) if part.strip()]
-    if not parts or not any(c.isalnum() for c in words):
-        return None
-    for span in source.passage.chunk.spans:
-        page = source.text[span.start : span.end]
-        start, at = -1, 0
-        for part in parts:
-            found = find(part, page[at:]) or find(part.rstrip(".。!！?？;；,，"), page[at:])
-            if found is None:
-                break
-            start = at + found[0] if start < 0 else start
-            at += found[1]
-        else:
-            return span, page[start:at].strip()
-    return None
-
-
-def _near(words: str, source: Source) -> tuple[Span, str] | None:
-    """The sentence on a page that holds the most of `words`, if it holds enough of them."""
-    wanted = set(tokens(plain(words)))
-    if len(wanted) < 2:
-        return None
-    best: tuple[float, Span, str] | None = None
-    for span in source.passage.chunk.spans:
-        page = source.text[span.start : span.end]
-        for start, end in sentences(page):
-            share = len(wanted & set(tokens(page[start:end]))) / len(wanted)
-            if best is None or share > best[0]:
-                best = share, span, page[start:end].strip()
-    return best[1:] if best and best[0] >= _NEAR else None
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """What comes out of a question, in order: Steps, Tokens and Trials, and one Answer last."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -76,17 +77,30 @@ class Citation:
     n: int  # the source's number
     document: str  # the document's id
     name: str  # the document's name
-    page: int  # the page that the quote stands on; the source's first page where there is no quote
+    page: int  # the page that the quote begins on; the source's first page where there is no quote
     page_label: str
-    quote: str  # the page's own words, all on that one page; "" with match "none"
+    quote: str  # the page's own words; "" with match "none"
     match: Literal["exact", "near", "none"]  # exact: what the answer says or quotes stands there word for word
     start: int  # where the mark's sentence stands in the answer's text: [start, end)
     end: int
     span: str = ""  # the words within the quote that are the answer itself; "" where they are not told apart
+    goes_on: tuple[tuple[int, int], ...] = ()  # further pages that the quote stands on: (page, where in it that begins)
 
     @property
     def verified(self) -> bool:
         return self.match == "exact"
+
+    @property
+    def pages(self) -> tuple[int, ...]:
+        """All that the quote stands on, in order."""
+        return (self.page, *(page for page, _ in self.goes_on))
+
+    @property
+    def parts(self) -> Iterator[tuple[int, str]]:
+        """Each of these with the part of the quote that stands there."""
+        starts = (0, *(start for _, start in self.goes_on))
+        for page, start, end in zip(self.pages, starts, (*starts[1:], len(self.quote)), strict=True):
+            yield page, self.quote[start:end].strip()
 
 
 @dataclass(frozen=True)

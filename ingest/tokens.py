@@ -26,14 +26,36 @@ def _stem(word: str) -> str:
 def tokens(text: str) -> list[str]:
     """The search tokens of `text`, in order, repeated as often as they stand there."""
     found: list[str] = []
-    for piece in _TOKEN.findall(unicodedata.normalize("NFKC", text).lower().replace("’", "'")):
+    for piece in _pieces(text):
         if _IS_HAN.match(piece):
             found.extend(piece[i : i + 2] for i in range(len(piece) - 1)) if len(piece) > 1 else found.append(piece)
-        elif piece[0].isdigit():
-            found.append(piece.replace(",", ""))
         else:
-            found.append(_stem(piece))
+            found.append(_token(piece))
     return found
+
+
+def units(text: str) -> list[tuple[str, frozenset[str]]]:
+    """Each word, number and Chinese character of `text`, in order, with the search tokens that it is in.
+
+    A character is in the pairs with its neighbours: one of them tells it from the same character elsewhere.
+    """
+    found: list[tuple[str, frozenset[str]]] = []
+    for piece in _pieces(text):
+        if _IS_HAN.match(piece):
+            pairs = [piece[i : i + 2] for i in range(len(piece) - 1)]
+            found.extend((c, frozenset(pairs[max(0, i - 1) : i + 1] or [c])) for i, c in enumerate(piece))
+        else:
+            token = _token(piece)
+            found.append((token, frozenset([token])))
+    return found
+
+
+def _pieces(text: str) -> list[str]:
+    return _TOKEN.findall(unicodedata.normalize("NFKC", text).lower().replace("’", "'"))
+
+
+def _token(piece: str) -> str:
+    return piece.replace(",", "") if piece[0].isdigit() else _stem(piece)
 
 
 def han_share(text: str) -> float:

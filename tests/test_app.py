@@ -17,6 +17,8 @@ from chains.prompts import Prompt
 from chains.retrieve import Scope
 from chains.ways import Ways
 from ingest.library import Library
+from ingest.load import Limits
+from ingest.pipeline import Upload, ingest
 from settings import load_settings
 from tests.fakes import ScriptedModel
 from tests.pages import (
@@ -33,6 +35,7 @@ from tests.pages import (
     start,
     texts,
 )
+from tests.pdfs import make_pdf
 
 NASTY = "![x](http://evil.example/leak) <b>bold</b> $x$ :red[no] [a](http://evil.example)"
 
@@ -68,6 +71,19 @@ def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says:
     assert "page 2 of 2" in texts(at)
     press(at, "source-close")
     assert not pictures(at)
+
+
+def test_a_quote_over_a_page_break_is_marked_on_both_pages(tmp_path: Path, says: Callable[..., ScriptedModel]) -> None:
+    pages = ["The bridge was opened in 1884. She saw instantly", "that the old mill was gone. Nothing else was new."]
+    file = make_pdf(tmp_path / "bridge.pdf", pages)
+    list(ingest([Upload("bridge.pdf", file)], resources.library(load_settings()), Limits()))
+    says('It was gone [1: "She saw instantly that the old mill was gone"].')
+    at = ask(start(), "Was the old mill gone?")
+    assert "1 of 1 quote found on its page" in texts(at)
+    press(at, keys(at, "cite-")[0])
+    assert "page 1 of 2" in texts(at) and TEXTS["en"]["source.marked"] in texts(at)
+    press(at, "source-next")
+    assert "page 2 of 2" in texts(at) and TEXTS["en"]["source.marked"] in texts(at)
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

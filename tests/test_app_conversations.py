@@ -40,6 +40,14 @@ def test_the_words_that_answer_come_back_and_older_citations_have_none() -> None
     assert from_json(json.dumps(old)) == replace(before, answer=answer())
 
 
+def test_a_quotes_further_pages_come_back_and_older_citations_have_none() -> None:
+    before = entry(answer=answer(citations=(replace(answer().citations[0], goes_on=((3, 6),)),)))
+    assert from_json(to_json(before)) == before
+    old = json.loads(to_json(before))
+    del old["answer"]["citations"][0]["goes_on"]  # as it was kept when a quote ended with its page
+    assert from_json(json.dumps(old)) == replace(before, answer=answer())
+
+
 def test_an_answers_figures_come_back_and_older_answers_have_none() -> None:
     figures = (Figure("5", 0, 1, "found", 1, 2), Figure("6%", 4, 6, "computed", 1, 2, "3 ÷ 50"))
     before = entry(answer=answer(figures=figures))

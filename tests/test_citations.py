@@ -81,7 +81,8 @@ def test_marks_to_sources_never_given_are_dropped_and_counted() -> None:
         ("In the north the firm's costs rose [1].", "near", 3, "Its costs rose sharply in the north."),
         ('It rose [1: "costs rose very sharply in the north"].', "near", 3, "Its costs rose sharply in the north."),
         ("Whales sing in winter seas [1].", "none", 3, ""),
-        ('The firm made 50 million [1: "firm made 50 million"].', "near", 3, "The firm made 5.0 million in 2018.[12]"),
+        ('The firm made 50 million [1: "firm made 50 million"].', "none", 3, ""),
+        ('In all [1: "in 2018 the firm made 5.0 million"].', "near", 3, "The firm made 5.0 million in 2018.[12]"),
     ],
 )
 def test_each_quote_is_the_pages_own_words_or_said_not_to_be(written: str, match: str, page: int, quote: str) -> None:
@@ -92,13 +93,12 @@ def test_each_quote_is_the_pages_own_words_or_said_not_to_be(written: str, match
 
 
 @given(st.text('The firm made 5.0 million in 2018. 营业收入 rose sharply\n"“[]:1…', max_size=80))
-def test_a_verified_quote_stands_on_one_page(words: str) -> None:
+def test_a_quote_stands_on_its_pages(words: str) -> None:
     for citation in cite(read(f'{words} [1: "{words}"] and {words} [1]', {1}), [source()]):
-        page = {3: PAGE_3, 4: PAGE_4}[citation.page]
-        if citation.verified:
-            assert fold(citation.quote).text in fold(page).text
-        else:
-            assert citation.quote in page
+        assert len(citation.pages) <= 2
+        for page, part in citation.parts:
+            assert part in {3: PAGE_3, 4: PAGE_4}[page]
+        assert fold(citation.quote).text in fold(f"{PAGE_3}\n{PAGE_4}").text
 
 
 def test_a_mark_proves_the_sentence_before_it() -> None:
@@ -161,7 +161,7 @@ def test_a_mark_is_read_behind_what_only_looks_like_one(beginning: str) -> None:
         ('The firm made 5.0 million in 2018. [1: "5.0 MILLION"]', "The firm made 5.0 million in 2018.", "5.0 million"),
         ('公司2020年的营业收入为15.82亿元。[1: "15.82亿元"]', "公司 2020 年的营业收入为 15.82 亿元。", "15.82 亿元"),
         ('Earnings were fine [1: "made 5.0 million in 2018"].', "made 5.0 million in 2018", ""),
-        ('Its costs rose steeply, sharply said. [1: "sharply"]', "sharply", ""),
+        ('Its profits sank steeply, sharply said. [1: "sharply"]', "", ""),
         ("Its costs rose sharply in the north. [1]", "Its costs rose sharply in the north.", ""),
         ('Whales sing. [1: "sing"]', "", ""),
     ],
@@ -169,3 +169,107 @@ def test_a_mark_is_read_behind_what_only_looks_like_one(beginning: str) -> None:
 def test_words_quoted_out_of_a_quoted_sentence_are_its_span(written: str, quote: str, span: str) -> None:
     (citation,) = cite(read(written, {1}), [source()])
     assert (citation.quote, citation.span) == (quote, span)
+
+
+@pytest.mark.parametrize(
+    ("written", "match", "quote"),
+    [
+        ('Whales are larger than the whole north. [1: "the"]', "none", ""),
+        ('Whales are larger than the whole north. [1: "costs"]', "none", ""),
+        ('Whales are larger than the whole north. [1: "in the north"]', "none", ""),
+        ('In the north its costs rose. [1: "the"]', "near", "Its costs rose sharply in the north."),
+        ('Whales are larger than in any year. [1: "in 2018"]', "none", ""),
+        ('公司去年的研发投入增加了一倍。[1: "公司"]', "none", ""),
+        ('公司去年的研发投入增加了一倍。[1: "营业收入"]', "none", ""),
+        ("All [1]", "none", ""),
+        ("The second [1]", "exact", "the second"),
+        ("No [1]", "none", ""),
+        ("It [1]", "none", ""),
+        ("2018 [1]", "exact", "2018"),
+        ('It was 2018. [1: "2018"]', "exact", "2018"),
+        ("15.82亿元[1]", "exact", "15.82 亿元"),
+        ('公司的收入是15.82亿元。[1: "为15.82亿元"]', "exact", "为 15.82 亿元"),
+        ('Some of it. [1: "firm … north"]', "none", ""),
+        ('Some of it. [1: "the … of … and"]', "none", ""),
+    ],
+)
+def test_words_that_say_nothing_prove_nothing(written: str, match: str, quote: str) -> None:
+    (citation,) = cite(read(written, {1}), [source()])
+    assert (citation.match, citation.quote) == (match, quote)
+
+
+SMALL = st.lists(
+    st.sampled_from(["the", "of", "and", "in", "a", "its", "on", "is", "was", "all", "not", "it", "that"]),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(SMALL, st.sampled_from(["Whales sing in winter seas.", "鲸鱼在冬天的海里唱歌。", "All of them.", "No"]))
+def test_small_words_alone_are_no_proof(words: list[str], said: str) -> None:
+    page = f"Before it {' '.join(words)} and after it."
+    (citation,) = cite(read(f'{said} [1: "{" ".join(words)}"]', {1}), [source(first=page)])
+    assert citation.match == "none"
+
+
+NAMES = [
+    *("Elizabeth", "Collins", "parsonage", "garden", "carriage", "cousin"),
+    *("marriage", "visit", "manners", "letter", "Hunsford", "Rosings"),
+]
+
+
+@given(st.permutations(NAMES), st.integers(0, 4), st.booleans())
+def test_a_word_changed_is_near_and_another_sentence_is_not(names: list[str], at: int, dropped: bool) -> None:
+    said, other = names[:6], names[6:]
+    page = "Before it rained on the hills. The {} of {} saw {} and the {} with {} near {}. It was late.".format(*said)
+    changed = [name if i != at else "" if dropped else "unicorn" for i, name in enumerate(said)]
+    quote = "The {} of {} saw {} and the {} with {} near {}".format(*changed)
+    (citation,) = cite(read(f'So it was. [1: "{quote}"]', {1}), [source(first=page)])
+    assert (citation.match, citation.quote) == ("near", page.split(". ")[1] + ".")
+    wrong = "The {} of {} saw {} and the {} with {} near {}".format(*other)
+    (citation,) = cite(read(f'{page} [1: "{wrong}"]', {1}), [source(first=page.replace("saw", "met"))])
+    assert citation.match == "none"
+
+
+@given(st.integers(1000, 9_999_999), st.integers(1000, 9_999_999))
+def test_a_near_quote_has_all_figures_of_the_page(there: int, said: int) -> None:
+    page = f"国内生物制药销售收入占营业收入的比例为 {there:,} 万元，比上年大幅增长。"
+    (citation,) = cite(
+        read(f'如此。[1: "国内生物制药的销售收入占营业收入比例 {said:,} 万元，比上年增长"]', {1}), [source(first=page)]
+    )
+    assert citation.match == ("near" if said == there else "none")
+
+
+@pytest.mark.parametrize(
+    ("said", "match"),
+    [
+        ('Mr. Collins sold the parsonage for a hundred pounds. [1: "Mr. Collins sold the parsonage"]', "none"),
+        ('She saw it. [1: "She saw instantly that her cousin\'s manners were not altered"]', "none"),
+        ("Elizabeth admired every article in the room, and the sideboard, and sat long. [1]", "near"),
+        ('A walk. [1: "He invited them to walk in the garden, which was large and well laid out"]', "near"),
+        ('A walk. [1: "invited them in the garden. He worked in it"]', "near"),
+    ],
+)
+def test_near_is_a_paraphrase_not_the_same_people(said: str, match: str) -> None:
+    page = (
+        "Elizabeth, after sitting long enough to admire every article of furniture in the room, from the sideboard to "
+        "the fender, gave an account of the journey. Mr. Collins invited them to take a stroll in the garden, which "
+        "was large and well laid out. He worked in it himself. She saw the parsonage from there."
+    )
+    (citation,) = cite(read(said, {1}), [source(first=page)])
+    assert citation.match == match
+
+
+@given(st.lists(st.sampled_from(NAMES), min_size=6, max_size=14), st.data())
+def test_words_over_a_page_break_are_exact_with_a_part_on_each_page(names: list[str], data: st.DataObject) -> None:
+    at = data.draw(st.integers(1, len(names) - 1))
+    said = " ".join(names)
+    first, second = f"It began. She saw {' '.join(names[:at])}", f"{' '.join(names[at:])} again. It ended."
+    for quote in (f"She saw {said} again.", said):
+        pages = source(first=first, second=second)
+        (citation,) = cite(read(f'So it was, in other words. [1: "{quote}"]', {1}), [pages])
+        if len(set(names)) >= 3:
+            assert (citation.match, citation.pages) == ("exact", (3, 4))
+            assert " ".join(citation.quote.split()) == quote
+            (_, one), (_, other) = citation.parts
+            assert first.endswith(one) and second.startswith(other) and f"{one} {other}" == quote

@@ -1,6 +1,7 @@
 """The figures of an answer: found on a cited page, computed from what stands there, or named as neither."""
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -227,6 +228,15 @@ def test_only_cited_pages_count() -> None:
     assert [f.status for f in check("It was 512.", both)] == ["unsupported"]  # nothing is cited
 
 
+def test_the_figures_of_both_pages_of_a_quote_count() -> None:
+    first, second = "The mill was sold for 512 pounds and the", "boat by the river for 734 pounds."
+    text = f"{first}\n{second}"
+    spans = (Span(3, "3", 0, len(first)), Span(4, "4", len(first) + 1, len(text)))
+    both = Source(1, Passage(Chunk("c", "d", 0, 0, len(text), text, "", spans), "a.pdf", "A"))
+    (one,) = check('It went for 734 pounds. [1: "and the boat by the river for 734 pounds"]', both)
+    assert (one.status, one.page) == ("found", 4)
+
+
 def test_a_stopped_answer_has_figures_and_one_line_says_it() -> None:
     given_ = (source(1, TABLE),)
     events: list[Event] = [Step("searched", 1, 1, sources=given_), Step("read", 1, 1, sources=given_)]
@@ -237,3 +247,119 @@ def test_a_stopped_answer_has_figures_and_one_line_says_it() -> None:
         "; not found: 12%"
     )
     assert not list(figures_line(cut_short([*events, Token("It rose [1].")], "How?", "stuff", "scripted", 1.0)))
+
+
+DOLLARS = "Results (in millions)\nYears ended 2018 2017\nRevenue $ 1,944 $ 1,880\nCosts 581 520"
+
+
+@pytest.mark.parametrize(
+    ("written", "page", "status"),
+    [
+        ("€581 million", DOLLARS, "unsupported"),  # the sign stands in another row
+        ("1,944 million yuan", DOLLARS, "unsupported"),
+        ("19.44亿元人民币", DOLLARS, "unsupported"),
+        ("人民币19.44亿", DOLLARS, "unsupported"),
+        ("581 million pounds", DOLLARS, "unsupported"),
+        ("$581 million", DOLLARS, "found"),
+        ("581 million U.S. dollars", DOLLARS, "found"),
+        ("19.44亿美元", DOLLARS, "found"),
+        ("581 million", DOLLARS, "found"),
+        ("15.77亿美元", 表.replace("万元", "万元 币种：人民币"), "unsupported"),
+        ("USD 1.577 billion", 表, "unsupported"),
+        ("15.77亿元", 表, "found"),
+        ("RMB 1.577 billion", 表, "found"),
+        ("¥1.577 billion", 表, "found"),
+        ("€581 million", "Results (in millions)\nCosts 581 520", "found"),  # the page names none
+        ("€581 million", DOLLARS + "\nof which in € 12", "found"),  # it names both
+    ],
+)
+def test_a_figure_in_another_currency_than_its_page_is_not_found(written: str, page: str, status: str) -> None:
+    assert [found for _, found in verdicts(f"It was {written}", page)] == [status]
+
+
+def test_a_passage_without_a_currency_has_that_of_its_documents_others() -> None:
+    bare, naming = source(1, "Costs (in millions) 581 520"), source(2, DOLLARS.replace("581", "900"), page=2)
+    foreign = replace(naming, passage=replace(naming.passage, chunk=replace(naming.passage.chunk, document="f" * 64)))
+    for others, status in (((naming,), "unsupported"), ((foreign,), "found"), ((), "found")):
+        assert [one.status for one in check("Costs were €581 million [1].", bare, *others)] == [status]
+        assert [one.status for one in check("Costs were $581 million [1].", bare, *others)] == ["found"]
+
+
+def test_what_is_computed_has_the_pages_currency() -> None:
+    assert verdicts("Revenue grew by €64.0 million", DOLLARS)[-1][1] == "unsupported"
+    assert verdicts("Revenue grew by $64.0 million", DOLLARS)[-1][1] == "computed"
+
+
+@given(
+    st.integers(2, 28),
+    st.sampled_from(
+        [
+            *("12/{}/2023", "{}/12/2023", "2023-12-{}", "2023/12/{}", "{} Dec 2023"),
+            *("December {}, 2023", "December {},2023"),
+            *("{} Weeks Ended", "the {} months", "{}-day", "{} years", "{} pages", "{} full-time employees", "Note {}"),
+            *("2023年12月{}日", "共{}名员工", "{} 个月", "第{}页", "（{}人）"),
+        ]
+    ),
+)
+def test_dates_counts_and_labels_are_not_in_the_unit_of_their_table(n: int, form: str) -> None:
+    page = f"Results (in millions; 单位：百万元)\n{form.format(n)}\nCapital 1,577"
+    assert verdicts(f"It was {n} million", page)[0][1] == "unsupported"
+    assert verdicts(f"It was {n}百万", page)[0][1] == "unsupported"
+    assert verdicts(f"It was {n} then", page)[0][1] == "found"
+    assert verdicts(f"It was {n} million", page.replace("1,577", f"{n}"))[0][1] == "found"
+
+
+@pytest.mark.parametrize(
+    "row", ["Costs 25\nWeeks of work", "Senior notes 25", "Due in May 1,025", "Paid 25 to employees", "Number of 25"]
+)
+def test_an_amount_beside_such_words_is_in_that_unit(row: str) -> None:
+    said = "1,025 million" if "1,025" in row else "25 million"
+    assert verdicts(f"It was {said}", f"Results (in millions)\n{row}")[0][1] == "found"
+
+
+UP = ["rose by {}", "increased {}", "grew by {}", "is up {}", "had a rise of {}", "saw {} growth", "同比增长{}"]
+DOWN = ["fell by {}", "decreased {}", "declined {}", "is down {}", "had a drop of {}", "saw a {} decline", "同比下降{}"]
+
+
+@given(
+    st.integers(1_001, 9_000), st.integers(1_001, 9_000), st.booleans(), st.booleans(), st.sampled_from([*UP, *DOWN])
+)
+def test_a_change_is_computed_only_the_way_that_it_went(
+    old: int, new: int, newest_first: bool, loss: bool, form: str
+) -> None:
+    percent = abs(Decimal(new - old)) * 100 / old
+    if old == new or percent < 1:
+        return
+    row = [f"({new:,})" if loss else f"{new:,}", f"({old:,})" if loss else f"{old:,}"]
+    years = ["2023", "2022"]
+    if not newest_first:
+        row, years = row[::-1], years[::-1]
+    page = f"Years ended {' '.join(years)}\nCapital spending {' '.join(row)}"
+    status = "computed" if (new > old) == (form in UP) else "unsupported"
+    changes = [f"{percent:.2f}%", *([f"{abs(new - old):,}"] if abs(new - old) >= 100 else [])]
+    for change in changes:
+        if change not in page:
+            assert verdicts(f"Capital spending {form.format(change)}", page)[-1][1] == status
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "status"),
+    [
+        ("Sales saw a rise of 54.5%", "Sales 1,000 2,200", "unsupported"),  # 2,200 to 1,000 is a fall, whenever
+        ("Sales saw a fall of 54.5%", "Sales 1,000 2,200", "computed"),
+        ("Sales saw a rise of 45.5%", "Sales 1,000 2,200", "unsupported"),  # a ratio is no rise
+        ("Sales rose to a ratio of 45.5%", "Sales 1,000 2,200", "computed"),
+        ("Sales differ by 54.5%", "Sales 1,000 2,200", "computed"),  # no direction is said
+        ("Sales rose 120.0%", "Sales went from 1,000 to 2,200", "computed"),
+        ("Sales fell 54.5%", "Sales went from 1,000 to 2,200", "unsupported"),
+        ("Sales fell 54.5%", "Sales were 1,000, compared with 2,200", "computed"),
+        ("Costs fell 3%, while sales rose 120.0%", "Sales 1,000 2,200", "computed"),
+        ("销售额上升54.5%", "项目 本期 上期\n销售额 1,000 2,200", "unsupported"),
+        ("销售额下降54.5%", "项目 本期 上期\n销售额 1,000 2,200", "computed"),
+        ("销售额下降1,200", "项目 上期 本期\n销售额 1,000 2,200", "unsupported"),
+        ("Income rose by 3,200", "2023 2022\nIncome 2,200 (1,000)", "computed"),
+        ("Income fell by 3,200", "2023 2022\nIncome 2,200 (1,000)", "unsupported"),
+    ],
+)
+def test_the_way_of_a_change(text: str, page: str, status: str) -> None:
+    assert verdicts(text, page)[-1][1] == status

@@ -1,6 +1,7 @@
 """The recursive chain: fixed levels, every part read once, nothing paid twice, and it ends where a cap says."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
@@ -43,7 +44,9 @@ def condensed(prompt: Prompt) -> str:
     if prompt.role in ("answer", "refine"):
         return told(prompt)
     if prompt.role == "map":
-        return f'The traveller goes on [{prompt.sources[0].n}: "the traveller met"].'
+        n = prompt.sources[0].n
+        met = re.search(r"the traveller met \w+ near", prompt.sources[0].text)
+        return f'The traveller goes on [{n}: "{met[0] if met else ""}"].'
     return " ".join(note.split("]")[0] + "]." for note in prompt.notes)
 
 

@@ -12,7 +12,7 @@ from app.conversations import Entry
 from app.estimates import cost_text, plan_line, tokens_text
 from app.i18n import Words
 from app.jobs import Job
-from app.session import Desk, Opened, show
+from app.session import Desk, Opened, Quoted, show
 from app.views import safe
 from app.writing import Writing
 from chains.answer import CHAINS
@@ -254,8 +254,13 @@ def _mark(desk: Desk, entry: Entry, i: int, citation: Citation, chosen: bool) ->
 
 
 def opened_citation(entry: Entry, i: int, citation: Citation) -> Opened:
-    quotes, spans = ((citation.quote,), (citation.span,)) if citation.quote else ((), ())
-    return Opened(citation.document, citation.name, citation.page, quotes, spans, citation.page, entry.id, i)
+    return Opened(citation.document, citation.name, citation.page, quoted(citation), entry.id, i)
+
+
+def quoted(citation: Citation) -> tuple[Quoted, ...]:
+    """What is to be marked for it, on each of its pages."""
+    spans = ((page, words, citation.span if find(citation.span, words) else "") for page, words in citation.parts)
+    return tuple(Quoted(page, words, span) for page, words, span in spans if words)
 
 
 def _key(entry: Entry, i: int) -> str:
@@ -306,16 +311,13 @@ def sources(desk: Desk, entry: Entry, given: Sequence[Source], cited: Collection
 def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
     """A passage with the button that opens its page."""
     words, passage = desk.words, source.passage
-    span = passage.chunk.spans[0]
-    start = passage.text[span.start : span.end].strip()
+    parts = tuple(Quoted(span.page, passage.text[span.start : span.end].strip()) for span in passage.chunk.spans)
     with st.container(key=f"quote-{kind}-{entry.id}-{source.n}", gap="xxsmall"):
         st.button(
             f"[{source.n}] {safe.inline(passage.name, 60)} · {words('page.short', page=passage.page)}",
             key=f"{kind}-{entry.id}-{source.n}",
             type="tertiary",
-            on_click=partial(
-                show, Opened(passage.document, passage.name, passage.page, (start,), quoted=passage.page)
-            ),
+            on_click=partial(show, Opened(passage.document, passage.name, passage.page, parts)),
         )
         st.caption(safe.inline(passage.text[:400] + ("…" if len(passage.text) > 400 else "")))
 

@@ -141,14 +141,15 @@ def agreement_lines(words: Words, found: Agreement) -> list[str]:
 
 def _opened(entry: Entry, page: CitedPage) -> Opened:
     """The page with all that is quoted from it."""
-    quotes = {
-        citation.quote: citation.span
+    quotes = [
+        quoted
         for part in entry.parts
         if part.answer
         for citation in part.answer.citations
-        if (citation.document, citation.page) == (page.document, page.page) and citation.quote
-    }
-    return Opened(page.document, page.name, page.page, tuple(quotes), tuple(quotes.values()), page.page)
+        if (citation.document, citation.page) == (page.document, page.page)
+        for quoted in answer.quoted(citation)
+    ]
+    return Opened(page.document, page.name, page.page, tuple(dict.fromkeys(quotes)))
 
 
 def for_clipboard(words: Words, answers: list[Answer]) -> str:

@@ -90,7 +90,8 @@ def _turn(desk: Desk, opened: Opened, record: Record) -> None:
 
 def _page(desk: Desk, opened: Opened, record: Record) -> None:
     words = desk.words
-    quotes, spans = (opened.quotes, opened.spans) if opened.page == opened.quoted else ((), ())
+    here = [one for one in opened.quotes if one.page == opened.page]
+    quotes, spans = tuple(one.words for one in here), tuple(one.span for one in here)
     try:
         with st.spinner(" "):
             page = desk.library.page(record.id, opened.page)
