@@ -14,6 +14,7 @@ from chains.compare import NAMES, Comparison, Of
 from chains.errors import ModelTimeout
 from chains.events import Event, Step, Token
 from chains.models.base import Usage
+from ingest.document import Span
 from ingest.errors import Encrypted
 from tests.entries import answer, entry
 
@@ -116,11 +117,14 @@ def test_an_answer_is_kept_when_nobody_looks(room: Room) -> None:
 
 def test_a_stopped_answer_keeps_what_came_and_says_so(room: Room) -> None:
     gate = threading.Event()
+    (one,) = answer().sources
+    chunk = replace(one.passage.chunk, text="The lake is blue.", end=17, spans=(Span(2, "ii", 0, 17),))
+    given = (replace(one, passage=replace(one.passage, chunk=chunk)),)
 
     def run() -> Iterator[Event]:
-        yield Step("searched", 1, 1, sources=answer().sources)
-        yield Step("read", 1, 1, sources=answer().sources)
-        yield Token("It is so [1]. And")
+        yield Step("searched", 1, 1, sources=given)
+        yield Step("read", 1, 1, sources=given)
+        yield Token("The lake is blue [1]. And")
         gate.wait(20)
         yield Token(" more")
 
@@ -131,7 +135,7 @@ def test_a_stopped_answer_keeps_what_came_and_says_so(room: Room) -> None:
     gate.set()
     job.join(10)
     kept = room.store.entries(room.id)[0].answer
-    assert kept is not None and kept.stopped and kept.text == "It is so [1]. And"
+    assert kept is not None and kept.stopped and kept.text == "The lake is blue [1]. And"
     assert [citation.match for citation in kept.citations] == ["exact"]
 
 
