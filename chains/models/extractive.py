@@ -33,7 +33,7 @@ PART_SENTENCES = 3  # of a part of a document, on the way to its summary
 # Chinese, of 100 that only other documents answer 88 and 85 (SQuAD v1.1, CMRC 2018; eight passages each).
 BELIEVED = 0.34
 # The probability of the best passage below which the reader's answer is refused.
-READ = 0.25
+READ = 0.15
 # How sure the sentences together are to hold the answer; of several things all are wanted.
 SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
 HAN_SURE, HAN_HEAT = 0.98, 0.12
