@@ -166,11 +166,13 @@ class Settings(BaseModel):
     @field_validator("embedder", "reranker", mode="after")
     @classmethod
     def _there(cls, value: str) -> str:
-        """What can only be a folder is one; a hub id has one stroke at most."""
-        path = value.strip()
-        if (path.startswith((".", "/", "~")) or path.count("/") > 1) and not Path(path).is_dir():
+        """What can only be a folder is one; a hub id has one stroke at most, a server names its models as it likes."""
+        spec = value.strip()
+        path = str(Path(spec).expanduser()) if spec.startswith("~") else spec
+        local = path.startswith((".", "/")) or (path.count("/") > 1 and not path.startswith("openai:"))
+        if local and not Path(path).is_dir():
             raise ValueError("there is no such folder")
-        return value
+        return path
 
     @field_validator("reader", mode="after")
     @classmethod

@@ -60,7 +60,7 @@ _REFUSALS = (
 )
 _REFUSAL = re.compile(rf"^\W*{_LEAD}(?:{'|'.join(_REFUSALS)})", re.IGNORECASE)
 # What follows in the same sentence is the answer: "does not mention 2017, but gives 5.0 for 2018".
-_GOES_ON = re.compile(r"\b(?:but|however|though|although|yet|instead|rather)\b|但|不过|然而|而是", re.IGNORECASE)
+GOES_ON = re.compile(r"\b(?:but|however|though|although|yet|instead|rather)\b|但|不过|然而|而是", re.IGNORECASE)
 _NOTHING = re.compile(
     r"^\W*(?:nothing(?: here| relevant| found)?|没有相关(?:内容|信息)?|无相关(?:内容|信息)?)\W*$", re.IGNORECASE
 )
@@ -73,7 +73,7 @@ _UNCHANGED = re.compile(
     re.IGNORECASE,
 )
 # The very words that were asked for, whatever stands behind them.
-_UNCHANGED_BECAUSE = re.compile(r"^\W*(?:NO CHANGE|无需修改)(?![a-z])")
+_UNCHANGED_BECAUSE = re.compile(r"^\W*(?:NO CHANGE|无需修改)(?![A-Za-z])")
 _MARK = re.compile(r"\[\d+[^\]]*\]")
 
 
@@ -96,7 +96,7 @@ def is_refusal(text: str) -> bool:
 
 def _refuses(sentence: str) -> bool:
     found = _REFUSAL.match(sentence)
-    return found is not None and not _GOES_ON.search(sentence, found.end())
+    return found is not None and not GOES_ON.search(sentence, found.end())
 
 
 def is_nothing(text: str) -> bool:

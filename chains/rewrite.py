@@ -31,7 +31,7 @@ _KINDS = (
     ("why", re.compile(r"\bwhy\b|\bhow come\b|为什么|为何|怎么会", re.IGNORECASE)),
     ("where", re.compile(r"\bwhere\b|哪里|哪儿|何处", re.IGNORECASE)),
     ("who", re.compile(r"\bwho(?:m|se)?\b|谁", re.IGNORECASE)),
-    ("how", re.compile(r"\bhow\b|多少|[几多](?![么])|怎|如何", re.IGNORECASE)),
+    ("how", re.compile(r"\bhow\b|多少|多(?!么)|几|怎|如何", re.IGNORECASE)),
     ("what", re.compile(r"\bwh(?:at|ich)\b|什么|哪|几|是多少", re.IGNORECASE)),
 )
 _OPENING = re.compile(

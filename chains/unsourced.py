@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from chains.prompts import Source
 from chains.question import subject_words
-from chains.refusal import is_refusal
+from chains.refusal import GOES_ON, is_refusal
 from ingest.sentences import sentences
 from ingest.tokens import tokens
 
@@ -34,7 +34,6 @@ _TRANSITION = re.compile(
     r"总之|总的来说|综上所述?|总结如下|概括如下|(?:以下|下面)是[^\d，,]{0,30}|如下|根据(?:上述|以上|这些)?(?:来源|文档|资料)))\W*",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(r"\b(?:but|however|although|though|instead)\b|但|不过|然而|而是", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -141,4 +140,4 @@ def _states(sentence: _Sentence) -> bool:
         return False
     if _TRANSITION.fullmatch(said):
         return False
-    return _GOES_ON.search(said) is not None or not is_refusal(said)
+    return GOES_ON.search(said) is not None or not is_refusal(said)

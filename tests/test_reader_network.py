@@ -336,4 +336,5 @@ def test_the_second_look_stays_in_the_sentence_that_the_first_chose(
         held = [(a, b) for a, b in sentences(text) if a < first.best.end and first.best.start < b]
         assert held[0][0] <= second.best.start < second.best.end <= held[-1][1]
         assert (second.best.score, second.p_answers, second.fit) == (first.best.score, first.p_answers, first.fit)
+    assert [reading.best for reading in once] != [reading.best for reading in twice]
     assert TrainedReader(tiny, precision="f32").read(QUESTION, []) == []

@@ -204,3 +204,15 @@ def test_a_folder_that_is_not_there_is_wrong_use_before_anything_is_begun(name: 
     with pytest.raises(WrongSetting, match="a folder that is there"):
         load_settings({name: str(tmp_path / "nope")}, environ={})
     assert load_settings({"embedder": "BAAI/bge-m3", "reranker": "BAAI/bge-reranker-v2-m3"}, environ={})
+
+
+def test_a_folder_of_ones_own_is_named_from_home_and_a_servers_model_as_the_server_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "e5").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_settings({"embedder": "~/models/e5"}, environ={}).embedder == str(tmp_path / "models" / "e5")
+    with pytest.raises(WrongSetting, match="a folder that is there"):
+        load_settings({"embedder": "~/models/none"}, environ={})
+    of_a_server = "openai:accounts/team/models/embed"
+    assert load_settings({"embedder": of_a_server}, environ={}).embedder == of_a_server
