@@ -74,6 +74,7 @@ class Outcome:
     """Of all starts together."""
 
     announced: int  # calls, at most, as the first start said
+    starts: list[tuple[int, int]]  # what each start announced, and how many calls it began
     begun: int
     finished: int
     again: int  # prompts that were begun again after they were finished
@@ -124,11 +125,18 @@ def read(log: Path) -> Outcome:
     for line in lines:
         again += line.get("begun") in finished
         finished |= {line["done"]} if "done" in line else set()
+    starts: list[tuple[int, int]] = []
+    for line in lines:
+        if "announced" in line:
+            starts.append((line["announced"], 0))
+        elif "begun" in line:
+            starts[-1] = (starts[-1][0], starts[-1][1] + 1)
     reads = {line["begun"]: line["pages"] for line in begun if line["role"] == "map"}
     joins = {line["begun"]: line["notes"] for line in begun if line["role"] == "reduce"}
     last = next(line for line in reversed(lines) if "answer" in line)
     return Outcome(
-        announced=next(line["announced"] for line in lines if "announced" in line),
+        announced=starts[0][0],
+        starts=starts,
         begun=len(begun),
         finished=sum(done.values()),
         again=again,
@@ -170,7 +178,8 @@ def main() -> int:
     outcome = run(place / "library", spec, "", place / "log.jsonl", args.kills, args.every)
     print(json.dumps(vars(outcome)))
     lost = outcome.cut > args.kills * PARALLEL  # calls that failed, beyond those that a kill cut off
-    return int(bool(outcome.again or outcome.read_twice or lost or outcome.finished > outcome.announced))
+    beyond = [start for start in outcome.starts if start[1] > start[0]] or outcome.finished > outcome.announced
+    return int(bool(outcome.again or outcome.read_twice or lost or beyond))
 
 
 if __name__ == "__main__":

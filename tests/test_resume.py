@@ -43,6 +43,7 @@ def test_a_summary_that_is_killed_three_times_pays_for_nothing_twice(folder: Pat
     assert outcome.again == 0 and outcome.read_twice == 0
     assert outcome.pages == PAGES and outcome.answer["error"] == ""
     assert outcome.finished <= outcome.announced and outcome.announced > 3 * 7
+    assert len(outcome.starts) == 4 and all(0 < begun <= announced for announced, begun in outcome.starts)
     assert outcome.cut <= 3 * 2, "only what was on its way when it was killed"
     made = outcome.answer["calls"] + outcome.answer["kept"]
     assert len(set(asked)) == made and len(asked) <= outcome.begun, "by the server's own log"
