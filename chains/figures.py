@@ -14,7 +14,8 @@ that its passage or heading declares ("in millions", "RMB'000", "单位：万元
 labels count as written only. A figure without a scale is compared as it is written, so "1,577" and "1.577 billion" are
 both found where a table in millions says "1,577". The page's number may be rounded to the digits given (9.5% for
 9.46%), but not to a whole number below 100 without percent or scale. A percentage is one on the page, or a bare number
-of a passage that has a percent sign elsewhere. Two different currencies never match, whether signs or names
+of a passage that has a percent sign elsewhere. A figure that is said to be a rise is not the page's fall, or the other
+way round. Two different currencies never match, whether signs or names
 ("19.44亿元", "million yuan"); a number without one may be in each that its passage or heading names; where they name
 none, in each that the other sources of its document name, and in any where these name none too.
 
@@ -86,30 +87,44 @@ def figures(text: str, question: str, citations: Sequence[Citation], sources: Se
     places = _places(citations, sources, any(one.currency for one in claimed))
     held = sorted(_held(places), key=lambda one: one.size)
     sizes = [one.size for one in held]
-    hits = [_found(one, held, sizes, citations) for one in claimed]
+    changed = [_change(text, one.start, one.end) for one in claimed]
+    hits = [
+        _found(one, way if change else 0, held, sizes, citations)
+        for one, (way, change) in zip(claimed, changed, strict=True)
+    ]
     named = {(id(hit.place), hit.number.start) for hit in hits if hit}
     named |= {(id(one.place), one.number.start) for hit in hits if hit for one in _equal(hit, held, sizes)}
     nowhere = [one for one, hit in zip(claimed, hits, strict=True) if hit is None][:_MOST_COMPUTED]
     return tuple(
-        _figure(text, one, hit, places[:_MOST_PLACES] if one in nowhere else (), named)
-        for one, hit in zip(claimed, hits, strict=True)
+        _figure(text, one, changed[n], hit, places[:_MOST_PLACES] if one in nowhere else (), named)
+        for n, (one, hit) in enumerate(zip(claimed, hits, strict=True))
     )
 
 
 def _figure(
-    text: str, one: Number, hit: _Held | None, places: Sequence[_Place], named: set[tuple[int, int]]
+    text: str,
+    one: Number,
+    changed: tuple[int, bool],
+    hit: _Held | None,
+    places: Sequence[_Place],
+    named: set[tuple[int, int]],
 ) -> Figure:
     """`places`: where to look for what a figure that was found nowhere comes from."""
     written = text[one.start : one.end]
     if hit is not None:
         return Figure(written, one.start, one.end, "found", hit.place.source.n, hit.page)
-    start, sentence = _sentence(text, one.start)
-    way, change = direction(sentence, one.start - start, one.end - start)
+    _, sentence = _sentence(text, one.start)
     for place in places:
         for a, b, page in _operands(one, sentence, place, named):
-            if formula := _formula(one, a, b, place, way, change):
+            if formula := _formula(one, a, b, place, *changed):
                 return Figure(written, one.start, one.end, "computed", place.source.n, page, formula)
     return Figure(written, one.start, one.end, "unsupported")
+
+
+def _change(text: str, at: int, end: int) -> tuple[int, bool]:
+    """changes.direction of the figure at [at, end), in its sentence."""
+    start, sentence = _sentence(text, at)
+    return direction(sentence, at - start, end - start)
 
 
 def _claims(text: str) -> str:
@@ -155,11 +170,13 @@ def _within(size: Decimal, off: Decimal, held: Sequence[_Held], sizes: Sequence[
 
 
 def _found(
-    one: Number, held: Sequence[_Held], sizes: Sequence[Decimal], citations: Sequence[Citation]
+    one: Number, way: int, held: Sequence[_Held], sizes: Sequence[Decimal], citations: Sequence[Citation]
 ) -> _Held | None:
-    """The number on a cited page that the figure is: first those under its own sentence's mark, then the closest."""
+    """The number on a cited page that the figure is: first those under its own sentence's mark, then the closest.
+
+    `way`: that it is said to be a rise (1) or a fall (-1) itself; 0: neither."""
     near = {(each.n, page) for each in citations if each.start <= one.start < each.end for page in each.pages}
-    hits = [hit for hit in _within(one.size, one.slack, held, sizes) if _alike(one, hit)]
+    hits = [hit for hit in _within(one.size, one.slack, held, sizes) if _alike(one, hit) and not _against(way, hit)]
     return min(
         hits, key=lambda hit: ((hit.place.source.n, hit.page) not in near, abs(hit.size - one.size)), default=None
     )
@@ -177,6 +194,14 @@ def _alike(one: Number, hit: _Held) -> bool:
     if one.currency and there.currency:
         return one_currency(one.currency, there.currency)
     return hit.place.speaks(one.currency)
+
+
+def _against(way: int, hit: _Held) -> bool:
+    """Whether the page says of its number that it is a change the other way."""
+    if not way:
+        return False
+    there, change = _change(hit.place.text, hit.number.start, hit.number.end)
+    return change and there == -way
 
 
 def _equal(hit: _Held, held: Sequence[_Held], sizes: Sequence[Decimal]) -> Iterator[_Held]:

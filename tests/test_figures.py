@@ -363,3 +363,20 @@ def test_a_change_is_computed_only_the_way_that_it_went(
 )
 def test_the_way_of_a_change(text: str, page: str, status: str) -> None:
     assert verdicts(text, page)[-1][1] == status
+
+
+@pytest.mark.parametrize(
+    ("said", "page", "status"),
+    [
+        ("营业收入同比下降39.98%", "报告期内营业收入同比增长39.98%。", "unsupported"),
+        ("营业收入同比增长39.98%", "报告期内营业收入同比增长39.98%。", "found"),
+        ("Net sales fell by 39.98%", "Net sales increased 39.98% in the year.", "unsupported"),
+        ("Net sales rose by 39.98%", "Net sales increased 39.98% in the year.", "found"),
+        ("Net sales fell by 39.98%", "Net sales change 39.98%", "found"),  # the page does not say which way
+        ("Sales fell to 39.98%", "The share increased 39.98% in the year.", "found"),  # what it came to, no change
+        ("Costs fell by 12.5%", "Costs rose by 12.5% in 2019. Costs fell by 12.5% in 2020.", "found"),
+        ("Costs rose by 12.5%", "A decrease of 12.5% in prices.", "unsupported"),
+    ],
+)
+def test_a_fall_is_not_the_rise_that_the_page_has(said: str, page: str, status: str) -> None:
+    assert [one[1] for one in verdicts(said, page)] == [status]
