@@ -217,7 +217,7 @@ def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
     """Each quote once, with its page; on a terminal the words that answer are bold."""
     said = set()
     for citation in answer.citations:
-        where = f"[{citation.n}] {citation.name}, {page_text(citation.page, citation.page_label)}"
+        where = f"[{citation.n}] {citation.name}, {pages_text(citation.page, citation.page_label, citation.pages[-1])}"
         quote = one_line(citation.quote)
         if terminal and (found := find(citation.span, quote)):
             quote = f"{quote[: found[0]]}{_BOLD}{quote[slice(*found)]}{_PLAIN}{quote[found[1] :]}"
@@ -240,11 +240,14 @@ def page_text(number: int, label: str) -> str:
     return f"page {number}" if label in ("", str(number)) else f"page {number} ({label})"
 
 
+def pages_text(first: int, label: str, last: int) -> str:
+    """Of something that may go on over the page's end; `label` is the first one's."""
+    return page_text(first, label) + (f"–{last}" if last != first else "")
+
+
 def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
     """A passage for a person: whose it is, then its text on one line, cut at about three lines' length."""
-    pages = page_text(passage.page, passage.page_label)
-    if passage.last_page != passage.page:
-        pages += f"–{passage.last_page}"
+    pages = pages_text(passage.page, passage.page_label, passage.last_page)
     yield f"{'-' if n is None else f'{n}.'} {visible(passage.name)}, {pages}"
     text = one_line(passage.text)
     yield "   " + (text if len(text) <= 240 else text[:239] + "…")

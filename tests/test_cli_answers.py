@@ -253,3 +253,8 @@ def test_a_terminal_shows_the_words_that_answer_in_bold_and_a_file_does_not() ->
     (plain,), (bold,) = (list(citation_lines(answer(citations=(cited,)), terminal)) for terminal in (False, True))
     assert plain == "[1] a.pdf, page 2 (ii): “It was founded in 1189.”"
     assert bold == plain.replace("in 1189", "\x1b[1min 1189\x1b[22m")
+
+
+def test_a_quote_that_crosses_the_pages_end_names_both_pages() -> None:
+    cited = replace(answer().citations[0], quote="It was founded in 1189.", goes_on=((3, 12),))
+    assert list(citation_lines(answer(citations=(cited,)))) == ["[1] a.pdf, page 2 (ii)–3: “It was founded in 1189.”"]
