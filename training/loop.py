@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from chains.reader.files import Calibration, write
-from training.features import Batch, Row, Window, batch, windows
+from training.features import ASKED, NONE, Batch, Row, Window, batch, windows
 from training.measure import figures
 from training.model import Out, ReaderModel
 from training.plan import Planned, Unit
@@ -26,8 +26,10 @@ CHECKPOINT, LOG, WEIGHTS = "checkpoint.safetensors", "log.jsonl", "reader.safete
 SAVE_EVERY = 100  # steps
 LOG_EVERY = 20
 WARM_UP = 0.05  # of all steps; after it the rate falls to nothing in a straight line
-ANSWERS, FIT = 0.6, 0.5  # what these losses count beside the span's
+ANSWERS, FIT, DOUBT = 0.8, 0.4, 1.2  # what these losses count beside the span's
+_RARE = 2.0  # what a word that was changed counts beside one that was not, of which there are ten times as many
 CLIP = 1.0  # the greatest norm of a gradient
+UNKNOWN = -1.0
 IGNORED = -100  # a target that no loss is taken of (PyTorch's own number for it)
 
 
@@ -46,10 +48,16 @@ class Losses:
     span: Tensor
     answers: Tensor
     fit: Tensor
+    doubt: Tensor
 
     @property
     def total(self) -> Tensor:
-        return self.span + ANSWERS * self.answers + FIT * self.fit
+        return self.span + ANSWERS * self.answers + FIT * self.fit + DOUBT * self.doubt
+
+    @property
+    def parts(self) -> Tensor:
+        """[4], for the log."""
+        return torch.stack([self.span, self.answers, self.fit, self.doubt]).detach().cpu()
 
 
 def train(
@@ -72,7 +80,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     if not done:
         (out / LOG).write_text("")
-    began, read, sums = time.monotonic(), 0, torch.zeros(3)
+    began, read, sums = time.monotonic(), 0, torch.zeros(4)
     for at in range(done, len(steps)):
         rate = run.rate * min((at + 1) / max(1.0, WARM_UP * len(steps)), (1 - at / len(steps)) / (1 - WARM_UP))
         for group in optimizer.param_groups:
@@ -92,10 +100,11 @@ def train(
                 span=round(mean[0], 4),
                 answers=round(mean[1], 4),
                 fit=round(mean[2], 4),
+                doubt=round(mean[3], 4),
                 rate=rate,
                 examples_per_second=round(read / (time.monotonic() - began), 1),
             )
-            sums = torch.zeros(3)
+            sums = torch.zeros(4)
         if (at + 1) % SAVE_EVERY == 0 or ended:
             _save(out, at + 1, trained, optimizer)
         if dev[1] and ((at + 1) % measure_every == 0 or ended):
@@ -109,7 +118,7 @@ def train(
 def gradients(
     model: ReaderModel, planned: Planned, run: Run, at: int, device: torch.device
 ) -> tuple[Tensor, int]:
-    """Leaves the gradients of a step in the parameters; its three losses, and how many rows it had.
+    """Leaves the gradients of a step in the parameters; its four losses, and how many rows it had.
 
     A step is read in two halves, each by a thread of its own: two threads that share every single product wait for
     one another thousands of times in a step, which on busy cores takes most of the time."""
@@ -121,7 +130,7 @@ def gradients(
         rng = random.Random(f"{run.seed} {at} {n}")
         losses, rows = step(model, replace(planned, units=halves[n]), run, rng, device)
         found = torch.autograd.grad(losses.total, trained)
-        return torch.stack([losses.span, losses.answers, losses.fit]).detach().cpu(), rows, found
+        return losses.parts, rows, found
 
     if device.type == "cpu":
         with ThreadPoolExecutor(len(halves), initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -133,7 +142,7 @@ def gradients(
     for n, value in enumerate(trained):
         parts = [share * found[n] for share, (_, _, found) in zip(shares, made, strict=True)]
         value.grad = sum(parts[1:], parts[0])
-    losses = sum((share * each for share, (each, _, _) in zip(shares, made, strict=True)), torch.zeros(3))
+    losses = sum((share * each for share, (each, _, _) in zip(shares, made, strict=True)), torch.zeros(4))
     return losses, rows
 
 
@@ -149,7 +158,7 @@ def step(
 
     def read(chosen: Sequence[Window]) -> tuple[Batch, Out]:
         made = batch(chosen, model.tokenizer.pad_token_id, model.shape.types, device)
-        return made, model.run(weights, made.ids, made.types, made.mask)
+        return made, model.run(weights, made)
 
     flat = [row for unit in planned.units for row in unit.choices]
     believed: list[float] = []
@@ -173,7 +182,19 @@ def step(
     made, out = read(chosen)
     allowed = made.passage.clone()
     allowed[:, 0] = True
-    return _losses(out, allowed, torch.tensor(spans, device=device), units), len(rows)
+    doubtful = [doubted(row, window, made.ids.shape[1]) for row, window in zip(rows, chosen, strict=True)]
+    return _losses(out, allowed, torch.tensor(spans, device=device), torch.stack(doubtful).to(device), units), len(rows)
+
+
+def doubted(row: Row, window: Window, length: int) -> Tensor:
+    """[length]: 1 for a token of the question that was changed, 0 for one that was not, else UNKNOWN."""
+    found = torch.full((length,), UNKNOWN)
+    if row.changed is not None:
+        start, end = row.changed
+        found[ASKED : ASKED + len(window.asked)] = torch.tensor(
+            [float(a < end and start < b) for a, b in window.asked]
+        )
+    return found
 
 
 def settled(units: Sequence[Unit], believed: Sequence[float], rng: random.Random) -> Iterator[Unit]:
@@ -188,9 +209,9 @@ def settled(units: Sequence[Unit], believed: Sequence[float], rng: random.Random
         yield Unit((*unit.rows, rng.choices(unit.choices, worth)[0]))
 
 
-def _losses(out: Out, allowed: Tensor, spans: Tensor, units: Sequence[Unit]) -> Losses:
+def _losses(out: Out, allowed: Tensor, spans: Tensor, doubtful: Tensor, units: Sequence[Unit]) -> Losses:
     ends = [
-        F.cross_entropy(logits.masked_fill(~allowed, -1e4), target, ignore_index=IGNORED)
+        F.cross_entropy(logits.masked_fill(~allowed, NONE), target, ignore_index=IGNORED)
         for logits, target in ((out.start, spans[:, 0]), (out.end, spans[:, 1]))
     ]
     known = spans[:, 0] != IGNORED
@@ -202,7 +223,11 @@ def _losses(out: Out, allowed: Tensor, spans: Tensor, units: Sequence[Unit]) -> 
             ranked.append(F.log_softmax(out.fit[at : at + len(unit.rows)], 0)[0])
         at += len(unit.rows)
     fit = -torch.stack(ranked).mean() if ranked else out.fit.sum() * 0.0
-    return Losses(ends[0] + ends[1], answers, fit)
+    said = (doubtful != UNKNOWN).float()
+    each = F.binary_cross_entropy_with_logits(
+        out.doubt, doubtful.clamp(min=0.0), weight=said, pos_weight=out.doubt.new_tensor(_RARE), reduction="sum"
+    )
+    return Losses(ends[0] + ends[1], answers, fit, each / said.sum().clamp(min=1.0))
 
 
 def _save(out: Path, done: int, trained: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:

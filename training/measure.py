@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from chains.reader.files import Card
-from training.features import Row, batch, windows
+from training.features import NONE, Row, batch, windows
 from training.model import ReaderModel
 from training.squad import Pair, Pairs
 
@@ -47,14 +47,14 @@ def read(
         flat = [window for each in cut for window in each]
         made = batch(flat, model.tokenizer.pad_token_id, model.shape.types, device)
         with torch.no_grad():
-            out = model.run(weights, made.ids, made.types, made.mask)
+            out = model.run(weights, made)
         length = made.ids.shape[1]
         band = torch.ones(length, length, dtype=torch.bool, device=device).triu().tril(SPAN - 1)
         token = torch.arange(length, device=device)
         size = (token[None, :] - token[:, None] + 1).clamp(min=1)
         pair = out.start[:, :, None] + out.end[:, None, :] - BREVITY * size.log()
         legal = band & made.passage[:, :, None] & made.passage[:, None, :]
-        best, where = pair.masked_fill(~legal, -1e4).flatten(1).max(-1)
+        best, where = pair.masked_fill(~legal, NONE).flatten(1).max(-1)
         margins = best - out.start[:, 0] - out.end[:, 0]
         for n, window in enumerate(flat):
             row = places[window.row]

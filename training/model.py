@@ -9,16 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chains.reader.files import Calibration, Card, ReaderError, ReaderFile
 from ingest.weights import DEFAULT, checked, fetched, installed
 from training.encoder import Shape, hidden_states
+from training.features import NONE, Batch
 
 ADAPTED = (
     r"encoder\.layer\.\d+\.(attention\.self\.(query|key|value)|attention\.output\.dense"
     r"|intermediate\.dense|output\.dense)"
 )
+
+
+_SURE = -4.0  # what `doubt` of a word begins with: none
 
 
 class UnfitBase(ValueError):
@@ -27,10 +32,11 @@ class UnfitBase(ValueError):
 
 @dataclass(frozen=True)
 class Out:
-    """Logits in float32. `start`, `end`: [rows, tokens], over all tokens; `answers`, `fit`: [rows]."""
+    """Logits in float32. `start`, `end`, `doubt`: [rows, tokens], over all tokens; `answers`, `fit`: [rows]."""
 
     start: Tensor
     end: Tensor
+    doubt: Tensor
     answers: Tensor
     fit: Tensor
 
@@ -76,12 +82,14 @@ class ReaderModel(nn.Module):
         self.free = nn.ParameterDict({name.replace(".", "|"): nn.Parameter(self.frozen[name].clone()) for name in free})
         size = self.shape.hidden
         self.heads = nn.ModuleDict(
-            {"span": nn.Linear(size, 2), "pool": nn.Linear(size, size), "judge": nn.Linear(size, 2)}
+            {"span": nn.Linear(size, 3), "pool": nn.Linear(size, size), "judge": nn.Linear(size, 2)}
         )
-        for head in self.heads.values():
+        for name, head in self.heads.items():
             assert isinstance(head, nn.Linear)
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
+            if name == "span":
+                nn.init.constant_(head.bias[2:], _SURE)
 
     def take(self, reader: ReaderFile) -> None:
         """Goes on from a reader's file. Raises ReaderError where it is of another base or rank."""
@@ -112,11 +120,12 @@ class ReaderModel(nn.Module):
         self.to(device)
         self.frozen = {name: value.to(device, dtype) for name, value in self.frozen.items()}
 
-    def run(self, weights: Mapping[str, Tensor], ids: Tensor, types: Tensor, mask: Tensor) -> Out:
-        h = hidden_states(weights, self.shape, ids, types, mask).float()
-        start, end = self.heads["span"](h).unbind(-1)
+    def run(self, weights: Mapping[str, Tensor], given: Batch) -> Out:
+        h = hidden_states(weights, self.shape, given.ids, given.types, given.mask).float()
+        start, end, doubt = self.heads["span"](h).unbind(-1)
         answers, fit = self.heads["judge"](torch.tanh(self.heads["pool"](h[:, 0]))).unbind(-1)
-        return Out(start, end, answers, fit)
+        together = torch.logsumexp(doubt.masked_fill(~given.asked, NONE), 1)
+        return Out(start, end, doubt, answers - F.softplus(together), fit)
 
     def file(self, calibration: Calibration, longest: int) -> ReaderFile:
         """The trained part, as it is kept."""

@@ -223,6 +223,19 @@ def exchanged(question: str, other: str) -> tuple[str, str] | None:
     return (old, new) if old and new else None
 
 
+def changed(question: str, other: str) -> tuple[int, int]:
+    """The characters of `other` that are not the question's; (0, 0) where it only lacks some."""
+    a, b = question.split(" "), other.split(" ")
+    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    end = 0
+    while end < min(len(a), len(b)) - same and a[-1 - end] == b[-1 - end]:
+        end += 1
+    if same == len(b) - end:
+        return 0, 0
+    before = " ".join(b[:same])
+    return len(before) + bool(before), len(" ".join(b[: len(b) - end]))
+
+
 def changed_places(row: Row, old: str, new: str) -> Row | None:
     """The row with `old` and `new` in each other's place in its passage, which answers another question then.
 

@@ -5,10 +5,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ingest.sentences import sentences
 from training.features import Row
 from training.negatives import (
     Likeness,
     altered,
+    changed,
     changed_places,
     crossed,
     exchanged,
@@ -18,20 +20,27 @@ from training.negatives import (
     swapped,
     without_answer,
 )
-from training.squad import Pairs
+from training.squad import Pair, Pairs
 
 FEW = 0.2  # negatives for each pair in the first part, of short windows
-UNANSWERABLE = 4  # times that a question which people wrote to be unanswerable is read in the second part
+UNANSWERABLE = 8  # times that a question which people wrote to be unanswerable is read in the second part
 _POOL = 1000  # units that are sorted by length together
-# Shares of the kinds of negatives that change the passage: another one, the answer's sentence cut out; and of those
-# that change the question: one of another passage on the same matter, a name or number exchanged for another of the
-# text, a number changed, a name's part exchanged, a word exchanged for a like one of the passage, a word for one that
-# excludes it, the sense turned round.
-PASSAGE = 0.3  # of the negatives change the passage
-_PASSAGES = {"hard": 0.75, "cut": 0.25}
-_QUESTIONS = {"foreign": 0.35, "swap": 0.3, "alter": 0.1, "mix": 0.12, "cross": 0.26, "exclude": 0.24, "negate": 0.1}
+# What of its passage a pair is read beside: all, the answer's sentence with one before or behind it, that sentence. The
+# program looks at all three (chains/reader/network.py).
+PARTS = {"whole": 0.45, "wide": 0.33, "near": 0.22}
+# Shares of the negatives: a question made of the pair's; beside a whole passage the question with another passage, or
+# with the same without its answer's sentence; beside a part another question of the passage that is answered
+# elsewhere in it, or the question with another part.
+MADE = 0.5
+_WHOLE = {"hard": 0.7, "cut": 0.3}
+_PART = {"asked": 0.65, "elsewhere": 0.35}
+# Shares of the kinds of questions that are made: one of another passage on the same matter, a name or number exchanged
+# for another of the text, a number changed, a name's part exchanged, a word exchanged for a like one of the passage, a
+# word for one that excludes it, the sense turned round.
+_QUESTIONS = {"foreign": 0.2, "swap": 0.3, "alter": 0.1, "mix": 0.12, "cross": 0.28, "exclude": 0.26, "negate": 0.1}
 CONTRAST = 0.6  # of these pairs are also read with the passage changed as the question was
-_CHOICES = 3  # questions that are made for a pair
+_CHOICES = 3  # rows without an answer that a pair has at most to choose from
+_LEAST = 30  # characters of a part of a passage
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,13 @@ def plan(
     short: float = 0.5,
     real: int = UNANSWERABLE,
     negatives: float = 1.0,
+    parts: Mapping[str, float] = PARTS,
 ) -> list[Planned]:
     """`mined`, `foreign`: see mining.py; `like`: see negatives.py. `size`: characters of a step, questions and
     passages. `shares`: of a file's pairs, by its name's beginning, that an epoch uses; 1 where none is given. `short`:
     the share of the run that reads short windows, with few negatives: finding comes before judging. `real`: times that
-    a question which people wrote to be unanswerable is read after it. `negatives`: for each pair, after it."""
+    a question which people wrote to be unanswerable is read after it. `negatives`: for each pair, after it. `parts`:
+    shares of what is read of a passage."""
     rng = random.Random(seed)
     articles = defaultdict(list)
     for place, passage in enumerate(pairs.passages):
@@ -83,8 +94,8 @@ def plan(
     first: list[Unit] = []
     second: list[Unit] = []
     asked = defaultdict(list)
-    for pair in pairs.pairs:
-        asked[pair.passage].append(pair.question)
+    for n, pair in enumerate(pairs.pairs):
+        asked[pair.passage].append(n)
     order: list[int] = []
     while len(order) < epochs * len(pairs.pairs):
         order += rng.sample(range(len(pairs.pairs)), len(pairs.pairs))
@@ -97,79 +108,155 @@ def plan(
             continue
         early = at < short * len(order)
         text = pairs.passages[pair.passage].text
-        row = Row(pair.question, text, pair.start, pair.end)
         if not pair.answerable:
-            (first if early else second).extend([Unit((row,))] * (1 if early else real))
+            rows = [_part(Row(pair.question, text), pair.seeming, parts, rng) for _ in range(1 if early else real)]
+            (first if early else second).extend(Unit((row,)) for row in rows)
             continue
+        row = _part(Row(pair.question, text, pair.start, pair.end, (0, 0)), pair.start, parts, rng)
         unit = Unit((row,))
         if rng.random() < (FEW if early else negatives):
-            near = articles[article], asked[pair.passage]
-            unit = _beside(row, pairs, n, mined[n], foreign[pair.passage], *near, like, rng)
+            unit = _beside(row, _Near(pairs, n, mined[n], foreign[pair.passage], articles[article], asked), like, rng)
         (first if early else second).append(unit)
     return [*_steps(first, size, True, rng), *_steps(second, size, False, rng)]
 
 
-def _beside(
-    row: Row,
-    pairs: Pairs,
-    n: int,
-    hard: Sequence[int],
-    foreign: Sequence[int],
-    near: Sequence[int],
-    asked: Sequence[str],
-    like: Likeness,
-    rng: random.Random,
-) -> Unit:
+@dataclass(frozen=True)
+class _Near:
+    """What negatives of a pair are made of. `hard`, `foreign`: see mining.py; `article`: places of its passages."""
+
+    pairs: Pairs
+    n: int
+    hard: Sequence[int]
+    foreign: Sequence[int]
+    article: Sequence[int]
+    by_passage: Mapping[int, Sequence[int]]  # places of the pairs of each
+
+    @property
+    def pair(self) -> Pair:
+        return self.pairs.pairs[self.n]
+
+    @property
+    def text(self) -> str:
+        """The whole passage."""
+        return self.pairs.passages[self.pair.passage].text
+
+    @property
+    def asked(self) -> list[str]:
+        """All questions of the passage."""
+        return [self.pairs.pairs[n].question for n in self.by_passage[self.pair.passage]]
+
+
+def _part(row: Row, at: int, parts: Mapping[str, float], rng: random.Random) -> Row:
+    """The row with its passage, or a part of that around its character `at`."""
+    kind = rng.choices(list(parts), list(parts.values()))[0]
+    cut = list(sentences(row.passage))
+    held = [n for n, (start, end) in enumerate(cut) if start < max(row.end, at + 1) and at < end]
+    if kind == "whole" or not held:
+        return row
+    first, last = held[0], held[-1]
+    if kind == "wide":
+        first, last = max(0, first - rng.choice((0, 1, 1))), min(len(cut) - 1, last + rng.choice((0, 1, 1)))
+    start = cut[first][0]
+    moved = (row.start - start, row.end - start) if row.end else (0, 0)
+    return replace(row, passage=row.passage[start : cut[last][1]].rstrip(), start=moved[0], end=moved[1])
+
+
+def _beside(row: Row, near: _Near, like: Likeness, rng: random.Random) -> Unit:
     """The row with a negative, or with some to choose from; alone where none can be made."""
-    pair, text = pairs.pairs[n], row.passage
+    makers = {
+        "hard": _other_passage,
+        "cut": _without_answer,
+        "asked": _other_questions,
+        "elsewhere": _other_parts,
+    }
+    kinds = _order(_WHOLE if row.passage == near.text else _PART, rng)
+    if rng.random() < MADE:
+        unit = _with_made(row, near, like, rng)
+        if unit is not None:
+            return unit
+    for kind in kinds:
+        unit = makers[kind](row, near, rng)
+        if unit is not None:
+            return unit
+    return _with_made(row, near, like, rng) or Unit((row,))
 
-    def another() -> str | None:
-        others = [place for place in near if place != pair.passage]
-        if others and (not hard or rng.random() < 0.15):
-            other = pairs.passages[rng.choice(others)].text
-            if not any(gold.lower() in other.lower() for gold in pair.golds):
-                return other
-        return pairs.passages[rng.choice(hard)].text if hard else None
 
-    def turned(kind: str) -> str | None:
+def _other_passage(row: Row, near: _Near, rng: random.Random) -> Unit | None:
+    others = [place for place in near.article if place != near.pair.passage]
+    if others and (not near.hard or rng.random() < 0.15):
+        other = near.pairs.passages[rng.choice(others)].text
+        if not _holds(other, near.pair):
+            return Unit((row, Row(row.question, other)), ranked=True)
+    if not near.hard:
+        return None
+    return Unit((row, Row(row.question, near.pairs.passages[rng.choice(near.hard)].text)), ranked=True)
+
+
+def _without_answer(row: Row, near: _Near, rng: random.Random) -> Unit | None:
+    left = without_answer(row.passage, row.start, row.end, near.pair.golds)
+    return Unit((row, Row(row.question, left)), ranked=True) if left else None
+
+
+def _other_questions(row: Row, near: _Near, rng: random.Random) -> Unit | None:
+    """What people asked of the same passage and is not answered in this part of it."""
+    others = [near.pairs.pairs[n] for n in near.by_passage[near.pair.passage] if n != near.n]
+    fit = [other.question for other in others if other.answerable and not _holds(row.passage, other)]
+    return _chosen(row, [Row(question, row.passage) for question in fit], rng)
+
+
+def _other_parts(row: Row, near: _Near, rng: random.Random) -> Unit | None:
+    """The other sentences of the passage, each by itself or with the one behind it."""
+    cut = list(sentences(near.text))
+    more = rng.choice((0, 1))
+    parts = [near.text[start : cut[min(len(cut) - 1, n + more)][1]].strip() for n, (start, _) in enumerate(cut)]
+    fit = [part for part in parts if len(part) >= _LEAST and not _holds(part, near.pair)]
+    return _chosen(row, [Row(row.question, part) for part in fit], rng)
+
+
+def _chosen(row: Row, others: Sequence[Row], rng: random.Random) -> Unit | None:
+    return Unit((row,), choices=tuple(rng.sample(others, min(_CHOICES, len(others))))) if others else None
+
+
+def _holds(text: str, pair: Pair) -> bool:
+    return any(gold.lower() in text.lower() for gold in pair.golds)
+
+
+def _with_made(row: Row, near: _Near, like: Likeness, rng: random.Random) -> Unit | None:
+    """With questions that its passage does not answer, and at times with a passage that answers one of them."""
+    asked, text = near.asked, near.text
+    answer = row.passage[row.start : row.end]
+    questions: dict[str, tuple[int, int] | None] = {}
+    for kind in _order(_QUESTIONS, rng):
         match kind:
             case "foreign":
-                return pairs.pairs[rng.choice(foreign)].question if foreign else None
+                question = near.pairs.pairs[rng.choice(near.foreign)].question if near.foreign else None
             case "swap":
-                others = [pairs.passages[place].text for place in rng.sample(list(near), min(2, len(near)))]
-                return swapped(row.question, text, others, like, rng)
+                places = rng.sample(list(near.article), min(2, len(near.article)))
+                others = [near.pairs.passages[place].text for place in places]
+                question = swapped(row.question, text, others, like, rng)
             case "alter":
-                return altered(row.question, text, rng)
+                question = altered(row.question, text, rng)
             case "mix":
-                return mixed(row.question, text, like, rng)
+                question = mixed(row.question, text, like, rng)
             case "cross":
-                return crossed(row.question, text[row.start : row.end], [text, *asked], like, rng)
+                question = crossed(row.question, answer, [text, *asked], like, rng)
             case "exclude":
-                return excluded(row.question, rng)
+                question = excluded(row.question, rng)
             case _:
-                return negated(row.question, rng)
-
-    questions: list[str] = []
-    if rng.random() >= PASSAGE:
-        for kind in _order(_QUESTIONS, rng):
-            question = turned(kind)
-            if question is not None and question not in (*asked, *questions) and len(questions) < _CHOICES:
-                questions.append(question)
-    if questions:
-        choices = [Row(question, text) for question in questions]
-        for question in rng.sample(questions, len(questions)) if rng.random() < CONTRAST else ():
-            words = exchanged(row.question, question)
-            turned_row = changed_places(row, *words) if words else None
-            if turned_row is not None:
-                # A question that looks odd has its answer then, and one that does not has none.
-                choices.append(Row(row.question, turned_row.passage))
-                return Unit((row, replace(turned_row, question=question)), choices=tuple(choices))
-        return Unit((row,), choices=tuple(choices))
-    for kind in _order(_PASSAGES, rng):
-        other = another() if kind == "hard" else without_answer(text, row.start, row.end, pair.golds)
-        if other is not None:
-            return Unit((row, Row(row.question, other)), ranked=True)
-    return Unit((row,))
+                question = negated(row.question, rng)
+        if question is not None and question not in asked and len(questions) < _CHOICES:
+            questions.setdefault(question, None if kind == "foreign" else changed(row.question, question))
+    if not questions:
+        return None
+    choices = [Row(question, row.passage, changed=where) for question, where in questions.items()]
+    for question in rng.sample(list(questions), len(questions)) if rng.random() < CONTRAST else ():
+        words = exchanged(row.question, question) if questions[question] else None
+        turned = changed_places(row, *words) if words else None
+        if turned is not None:
+            # A question that looks odd has its answer then, and one that does not has none.
+            choices.append(Row(row.question, turned.passage, changed=changed(question, row.question)))
+            return Unit((row, replace(turned, question=question, changed=(0, 0))), choices=tuple(choices))
+    return Unit((row,), choices=tuple(choices))
 
 
 def _order(shares: Mapping[str, float], rng: random.Random) -> list[str]:

@@ -25,6 +25,7 @@ class Pair:
     start: int
     end: int
     golds: tuple[str, ...]  # every answer that counts as right
+    seeming: int = 0  # where in the passage something stands that only seems to answer
 
     @property
     def answerable(self) -> bool:
@@ -81,7 +82,9 @@ def _pair(qa: dict[str, object], text: str, place: int) -> Pair | None:
     golds = tuple(dict.fromkeys(str(answer["text"]) for answer in answers))
     question, name = str(qa["question"]).strip(), str(qa["id"])
     if qa.get("is_impossible") or not golds:
-        return Pair(name, question, place, 0, 0, ())
+        only_seeming = qa.get("plausible_answers") or [{}]
+        assert isinstance(only_seeming, list)
+        return Pair(name, question, place, 0, 0, (), int(only_seeming[0].get("answer_start", 0)))
     said = int(answers[0]["answer_start"])
     near = [at for at in _all(text, golds[0]) if golds[0]]
     if not near:

@@ -36,7 +36,7 @@ BELIEVED = 0.34
 READ = 0.15
 # How sure the sentences together are to hold the answer; of several things all are wanted.
 SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
-HAN_SURE, HAN_HEAT = 0.98, 0.12
+HAN_SURE, HAN_HEAT = 0.9, 0.06
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}

@@ -5,9 +5,9 @@ The file
         The layer's weight is W + scale · B @ A (LoRA, arXiv 2106.09685); `merged` computes it.
     encoder.….bias, ….LayerNorm.weight, embeddings.token_type_embeddings.weight …, float16: each takes the place
         of the base's tensor of the same name (names as in the base's file, without a leading `bert.`).
-    heads.span.weight [2, hidden], heads.span.bias [2]: row 0 start, row 1 end, applied to every token.
+    heads.span.weight [3, hidden], heads.span.bias [3]: start, end and doubt, applied to every token.
     heads.pool.weight [hidden, hidden], heads.pool.bias [hidden], heads.judge.weight [2, hidden], heads.judge.bias [2]:
-        judge @ tanh(pool @ h + bias) + bias of the first token's vector h; row 0 `answers`, row 1 `fit`.
+        judge @ tanh(pool @ h + bias) + bias of the first token's vector h; row 0 `judged`, row 1 `fit`.
     Metadata (strings): `Card` below, a JSON value a field.
 
 The input is [CLS] question [SEP] passage [SEP] as the base's own tokenizer joins a pair; token types 0 up to the first
@@ -16,14 +16,18 @@ of it the passage has room for `longest` - n - the special tokens; a longer one 
 beginning `room - overlap` tokens after the one before (`overlap` at most half the room), the last ending at its end.
 
 The output. The encoder is a plain BERT; H its last hidden states [tokens, hidden].
-    start, end = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] + end[j] -
-    `brevity` · log(j - i + 1): of two ways to say it the shorter one, where the network hardly prefers the longer.
-    null = start[0] + end[0]; margin = the best span's score - null.
-    answers, fit: the judge's logits. Of several windows each value is the greatest, margin's window has the span.
+    start, end, doubt = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] +
+    end[j] - `brevity` · log(j - i + 1): of two ways to say it the shorter one, where the network hardly prefers the
+    longer. null = start[0] + end[0]; margin = the best span's score - null.
+    judged, fit: the judge's logits. answers = judged - log(1 + the sum of exp(doubt) over the question's tokens): one
+    word of the question that the passage does not meet is enough.
+    Of several windows each value is the greatest; margin's window has the span.
     The sentence that holds the span is then read by itself in the same way, and of its tokens the span is taken that is
-    best by both readings (spans.py).
-    probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + bias); refuse below
-    `threshold`.
+    best by both readings (spans.py); and that sentence with one before and one behind it. `answers` is the mean of the
+    three, `fit` and the margin are the first one's.
+    near: the cosine of question and passage by the base alone, without adapters.
+    probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + w_near · near + bias);
+    refuse below `threshold`.
 """
 
 import json
@@ -37,9 +41,10 @@ from numpy.typing import NDArray
 
 from ingest.errors import PagewiseError
 
-FORMAT = 1
+FORMAT = 2
 INSTALLED = Path(__file__).with_name("weights") / "reader.safetensors"
 HEADS = ("span", "pool", "judge")
+SPAN_ROWS = 3  # of heads.span
 
 Array = NDArray[Any]
 
@@ -55,8 +60,16 @@ class Calibration:
 
     w_answers: float = 1.0
     w_margin: float = 0.0
+    w_near: float = 0.0  # of the cosine; 0 where no unanswerable questions of people were there to fit it to
     bias: float = 0.0
     threshold: float = 0.5  # of the probability, below which an answer is refused
+
+    def probability(self, answers: float, margin: float, near: float) -> float:
+        """That a passage answers; 0 where it has no words."""
+        if margin == -np.inf:
+            return 0.0
+        logit = self.w_answers * answers + self.w_margin * margin + self.w_near * near + self.bias
+        return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,8 @@ def read(path: Path) -> ReaderFile:
         if name.endswith(".lora_A") and name.removesuffix("A") + "B" in tensors
     }
     heads = {name.removeprefix("heads."): array for name, array in tensors.items() if name.startswith("heads.")}
+    if "span.weight" in heads and len(heads["span.weight"]) != SPAN_ROWS:
+        raise ReaderError(name=path, detail=f"heads.span has {len(heads['span.weight'])} rows, not {SPAN_ROWS}")
     missing = [f"{head}.{part}" for head in HEADS for part in ("weight", "bias") if f"{head}.{part}" not in heads]
     if missing:
         raise ReaderError(name=path, detail=f"{missing[0]} is not in it")

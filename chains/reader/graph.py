@@ -56,9 +56,9 @@ class Shape:
 def build(shape: Shape, weights: Weights) -> Any:
     """The graph: (rows, length) of input_ids, attention_mask, token_type_ids as int64 → two outputs, float32.
 
-    "span": (rows, length, 2), whether an answer begins at a token, and ends there; "judge": (rows, 2), whether there is
-    one, and how well the text fits. `weights`: the encoder's, and those of the heads (files.py) under "heads.". Raises
-    KeyError where one is missing.
+    "span": (rows, length, 3), whether an answer begins at a token, ends there, and whether that token of a question is
+    not met by the text; "judge": (rows, 2), whether there is an answer, and how well the text fits. `weights`: the
+    encoder's, and those of the heads (files.py) under "heads.". Raises KeyError where one is missing.
     """
     openvino = silent_openvino()
     import openvino.opset15 as ops

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,37 @@ import numpy as np
 from chains.reader import files
 from chains.reader.base import Reader, Reading, Span
 from chains.reader.encoder import base_folder, weights_of
-from chains.reader.files import Calibration, Card, ReaderError
+from chains.reader.files import Card, ReaderError
 from chains.reader.graph import Shape, build
-from chains.reader.spans import Ends, best, ends_of, sharpened, spans_of
+from chains.reader.spans import Ends, best, doubted, ends_of, sharpened, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, in_batches, precisions
 from ingest.eightbit import eight_bit
-from ingest.embed import one_line
+from ingest.embed import Embedder, one_line, open_embedder
 from ingest.errors import PagewiseError
 from ingest.sentences import sentences
 from ingest.weights import DEFAULT
 
 BUILT_IN, OFF = "built-in", "off"
 _KEPT = 256  # readings; those of a question's candidates, which the answer is then picked from
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of one text with a question in mind."""
+
+    spans: tuple[Span, ...]  # as those of a Reading
+    answers: float  # the logit: the mean of the whole text's, of the sentence's and of that with its neighbours
+    fit: float  # a logit
+
+    @property
+    def margin(self) -> float:
+        """What the best span has more than none; very little where the text has no words."""
+        return self.spans[0].score if self.spans else -np.inf
+
+    def said(self, text: str) -> str:
+        """The best span's words; `text`: what was looked at."""
+        return text[self.spans[0].start : self.spans[0].end] if self.spans else ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,7 @@ class _Loaded:
     joint: Joint
     card: Card
     pads: dict[str, int]
+    meaning: Embedder  # the base as it was before anything was trained
 
 
 class TrainedReader:
@@ -71,14 +91,30 @@ class TrainedReader:
             known = {text: self._known[question, text] for text in texts if (question, text) in self._known}
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            loaded = self._loaded()
-            known |= zip(new, self._guarded(lambda: list(_read(loaded, question, new))), strict=True)
+            kept = self._loaded().card.calibration
+            near = self.nearness(question, new) if kept.w_near else [0.0] * len(new)
+            known |= {
+                text: Reading(look.spans, kept.probability(look.answers, look.margin, cosine), look.fit)
+                for text, look, cosine in zip(new, self.look(question, new), near, strict=True)
+            }
             with self._remembering:
                 for text in new:
                     self._known[question, text] = known[text]
                 while len(self._known) > _KEPT:
                     self._known.popitem(last=False)
         return [known[text] for text in texts]
+
+    def nearness(self, question: str, texts: Sequence[str]) -> list[float]:
+        """The cosine of each text to the question, by the base without adapters. Raises ReaderError."""
+        base = self._loaded().meaning
+        cosines: list[float] = self._guarded(lambda: (base.documents(texts) @ base.query(question)).tolist())
+        return cosines
+
+    def look(self, question: str, texts: Sequence[str]) -> list[Look]:
+        """What a Reading is made of, for the calibration. Raises ReaderError."""
+        loaded = self._loaded()
+        found: list[Look] = self._guarded(lambda: list(_looks(loaded, question, texts)))
+        return found
 
     def _loaded(self) -> _Loaded:
         with self._loading:
@@ -112,11 +148,11 @@ def _load(file: Path, precision: str) -> _Loaded:
     if precision == "i8":
         eight_bit(graph)
     model = for_this_processor(graph, precision)
-    return _Loaded(model, tokenizer, Joint.of(tokenizer), reader.card, pads)
+    return _Loaded(model, tokenizer, Joint.of(tokenizer), reader.card, pads, open_embedder(reader.card.base))
 
 
 @dataclass
-class _Look:
+class _Seen:
     """What a network's reading of one text gave, its windows taken together."""
 
     spans: list[Span] = field(default_factory=list)
@@ -125,50 +161,50 @@ class _Look:
     ends: Ends = field(default_factory=dict)  # of the window that has the best span
 
 
-def _read(loaded: _Loaded, question: str, texts: Sequence[str]) -> Iterator[Reading]:
-    """Whole, and then the sentence of each one's best words by itself, which shows better where they begin and end."""
-    looks = _looks(loaded, question, texts)
-    found = [best(look.spans) for look in looks]
-    cut = [_sentence(text, spans[0]) if spans else (0, 0) for text, spans in zip(texts, found, strict=True)]
-    again = [n for n, (start, end) in enumerate(cut) if 0 < end - start < len(texts[n].strip())]
-    near = _looks(loaded, question, [texts[n][slice(*cut[n])] for n in again], [cut[n][0] for n in again])
-    for n, look in zip(again, near, strict=True):
-        found[n] = sharpened(
-            found[n], looks[n].ends, look.ends, texts[n], loaded.card.span, loaded.card.brevity
-        )
-    for look, spans in zip(looks, found, strict=True):
-        probability = _probability(loaded.card.calibration, look.answers, spans) if spans else 0.0
-        yield Reading(spans, probability, look.fit)
+def _looks(loaded: _Loaded, question: str, texts: Sequence[str]) -> Iterator[Look]:
+    """Whole; then the sentence of the best words by itself, which shows better where they begin and end; and that with
+    the sentences beside it, which shows better whether they answer."""
+    card = loaded.card
+    seen = _seen(loaded, question, texts)
+    found = [best(one.spans) for one in seen]
+    parts = [_parts(text, spans) for text, spans in zip(texts, found, strict=True)]
+    cuts = [(n, part) for n, both in enumerate(parts) for part in dict.fromkeys(both) if part != (0, len(texts[n]))]
+    again = _seen(loaded, question, [texts[n][slice(*part)] for n, part in cuts], [start for _, (start, _) in cuts])
+    by_part = dict(zip(cuts, again, strict=True))
+    for n, (one, spans) in enumerate(zip(seen, found, strict=True)):
+        near, wide = (by_part.get((n, part), one) for part in parts[n])
+        if near is not one:
+            spans = sharpened(spans, one.ends, near.ends, texts[n], card.span, card.brevity)
+        yield Look(spans, fmean((one.answers, near.answers, wide.answers)), one.fit)
 
 
-def _looks(
+def _parts(text: str, spans: Sequence[Span]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where the sentence that holds the best words begins and ends, and where it and its neighbours do."""
+    cut = list(sentences(text))
+    held = [n for n, (start, end) in enumerate(cut) if spans and start < spans[0].end and spans[0].start < end]
+    if not held:
+        return (0, len(text)), (0, len(text))
+    first, last = max(0, held[0] - 1), min(len(cut) - 1, held[-1] + 1)
+    return (cut[held[0]][0], cut[held[-1]][1]), (cut[first][0], cut[last][1])
+
+
+def _seen(
     loaded: _Loaded, question: str, texts: Sequence[str], moved: Sequence[int] | None = None
-) -> list[_Look]:
+) -> list[_Seen]:
     """`moved`: where each text begins in that which `ends` is of."""
     card = loaded.card
     rows = list(windows(loaded.tokenizer, loaded.joint, card, question, texts)) if texts else []
-    looks = [_Look() for _ in texts]
+    seen = [_Seen() for _ in texts]
     for batch, (logits, judge) in in_batches(loaded.model, rows, loaded.pads, card.longest):
         for place, row in enumerate(rows[i] for i in batch):
-            look, text = looks[row.text], texts[row.text]
+            one, text = seen[row.text], texts[row.text]
             spans = spans_of(logits[place], row.offsets, row.first, text, card.span, card.brevity)
-            if spans and spans[0].score > max((span.score for span in look.spans), default=-np.inf):
-                look.ends = ends_of(logits[place], row.offsets, row.first, moved[row.text] if moved else 0)
-            look.spans += spans
-            look.answers = max(look.answers, float(judge[place][0]))
-            look.fit = max(look.fit, float(judge[place][1]))
-    return looks
-
-
-def _sentence(text: str, span: Span) -> tuple[int, int]:
-    """Where the sentence that holds the span, or the sentences, begin and end."""
-    held = [(start, end) for start, end in sentences(text) if start < span.end and span.start < end]
-    return (held[0][0], held[-1][1]) if held else (0, 0)
-
-
-def _probability(calibration: Calibration, answers: float, spans: Sequence[Span]) -> float:
-    logit = calibration.w_answers * answers + calibration.w_margin * spans[0].score + calibration.bias
-    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
+            if spans and spans[0].score > max((span.score for span in one.spans), default=-np.inf):
+                one.ends = ends_of(logits[place], row.offsets, row.first, moved[row.text] if moved else 0)
+            one.spans += spans
+            one.answers = max(one.answers, float(judge[place][0]) - doubted(logits[place][row.asked, 2]))
+            one.fit = max(one.fit, float(judge[place][1]))
+    return seen
 
 
 @lru_cache(maxsize=4)

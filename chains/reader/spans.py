@@ -19,6 +19,11 @@ AGAIN = 0.8
 Ends = Mapping[tuple[int, int], tuple[float, float]]  # of a token's characters: beginning and end, as logits
 
 
+def doubted(doubts: NDArray[np.float32]) -> float:
+    """What the doubts about each word of a question take from the logit that it is answered: one is enough."""
+    return float(np.logaddexp.reduce(np.append(doubts, 0.0)))
+
+
 def spans_of(
     logits: NDArray[np.float32],
     offsets: Sequence[tuple[int, int]],
@@ -29,14 +34,14 @@ def spans_of(
 ) -> list[Span]:
     """The best spans of one window, best first; those of a window over several of its tokens overlap none before them.
 
-    `logits`: (tokens, 2), of a beginning and an end; `offsets`: the characters of `text` that the tokens from `first`
-    on stand for; `longest`: tokens of a span; `brevity`: see files.py. A span's score is what it has more than the
-    first token, which is none.
+    `logits`: (tokens, 2 or more), of a beginning and an end; `offsets`: the characters of `text` that the tokens from
+    `first` on stand for; `longest`: tokens of a span; `brevity`: see files.py. A span's score is what it has more than
+    the first token, which is none.
     """
     count = len(offsets)
     if not count:
         return []
-    null = float(logits[0].sum())
+    null = float(logits[0, :2].sum())
     starts, ends = logits[first : first + count, 0], logits[first : first + count, 1]
     width = min(longest, count)
     # (width, count): the span of `row` + 1 tokens that begins at `column`.
@@ -59,7 +64,7 @@ def spans_of(
 
 def ends_of(logits: NDArray[np.float32], offsets: Sequence[tuple[int, int]], first: int, moved: int = 0) -> Ends:
     """The numbers of a window's tokens, by their characters in a text in which it begins at `moved`."""
-    rows = logits[first : first + len(offsets)].tolist()
+    rows = logits[first : first + len(offsets), :2].tolist()
     return {(a + moved, b + moved): (row[0], row[1]) for (a, b), row in zip(offsets, rows, strict=True)}
 
 

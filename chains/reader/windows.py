@@ -20,6 +20,7 @@ class Window:
     text: int  # which of the texts
     ids: list[int]
     type_ids: list[int]
+    asked: range  # places of the question's tokens
     first: int  # of the text's own tokens
     offsets: Sequence[tuple[int, int]]  # of each of these: its characters of the text
 
@@ -64,4 +65,5 @@ def windows(tokenizer: "Tokenizer", joint: Joint, card: Card, question: str, tex
             part = encoding.ids[start : start + room]
             ids = [*head, *part, *joint.after]
             kinds = [joint.kinds[0]] * len(head) + [joint.kinds[1]] * (len(ids) - len(head))
-            yield Window(number, ids, kinds, len(head), encoding.offsets[start : start + room])
+            places = range(len(joint.before), len(joint.before) + len(asked))
+            yield Window(number, ids, kinds, places, len(head), encoding.offsets[start : start + room])
