@@ -17,6 +17,7 @@ from chains.memory import Memory
 from chains.memory import scope as work
 from chains.meter import Meter
 from chains.models.base import QUOTES, Model, Usage
+from chains.models.thoughts import parted
 from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn
 from chains.rerank import Reranker
@@ -241,6 +242,7 @@ def _run(
     reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None
     reasoned: list[Step] = []
+    came: list[str] = []
     lost, told = "", 0
     if sources:
         try:
@@ -259,6 +261,7 @@ def _run(
                         told = meter.kept
                         yield _so_far(Step("resumed", told, meter.bound), meter, spending)
                     if isinstance(event, Token):
+                        came.append(event.text)
                         yield Token(reader.feed(event.text))
                         continue
                     if isinstance(event, Trial):
@@ -279,13 +282,18 @@ def _run(
             yield _so_far(Step("resumed", meter.kept, meter.bound), meter, spending)
     if rest := reader.close():
         yield Token(rest)
+    thought, said_then = parted("".join(came))
+    if thought:
+        reader = citations.read(said_then, given)
+        reasoned.append(Step("reasoned", text=thought))
     thoughts = behind(reasoned, {claim.n for claim in reader.claims})
     answer = replace(answer, dropped=reader.dropped, reasoning=thoughts)
     if error is None or isinstance(error, CapReached):
         error = _capped(meter, sources, lost)
     if sources and error is None and not reader.text:
         error = NoReply(model=meter.name)
-    if error is None and (not sources or refusal.is_refusal(reader.text)):
+    quoted = any(claim.words for claim in reader.claims)
+    if error is None and (not sources or refusal.is_refusal(reader.text, quoted)):
         answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
     else:
         found = citations.cite(reader, sources)

@@ -22,6 +22,7 @@ from chains.errors import (
 )
 from chains.events import Token
 from chains.models.base import Finish, Model
+from chains.models.thoughts import parted
 from chains.prompts import Prompt
 
 J = TypeVar("J")
@@ -92,7 +93,7 @@ def watched(model: Model, prompt: Prompt, shown: Callable[[str], T]) -> Generato
                 yield shown(piece)
             elif isinstance(piece, Finish):
                 finish = piece
-    text = "".join(pieces).strip()
+    text = parted("".join(pieces).strip())[1]
     if finish is None:
         return Reply(text)
     return Reply(budget.written(text, finish.written), finish.reason == "length")

@@ -22,12 +22,12 @@ _READ = (
     r"(?:document|source|passage|context|text|excerpt|information|material|report|book|filing|article|page|note)s?"
     r"(?: (?:that (?:is|are|was|were) )?(?:provided|given|above|available|cited|here))?"
 )
-_SAYS = (
-    r"(?:contain|mention|provide|include|say|state|specify|answer|give|describe|discuss|indicate|address|tell|cover"
-    r"|explain)"
-)
+_TELLS = r"(?:mention|say|state|specify|answer|describe|discuss|indicate|tell|explain)"
+_HOLDS = r"(?:contain|provide|include|give|address|cover)"  # what a policy or a price does too
+_SAYS = rf"(?:{_TELLS}|{_HOLDS})"
+_NOT = r"(?:\w+ )?(?:does not|do not|did not|doesn't|don't|didn't|cannot|fails? to)(?: \w+)?"
 _SAID = r"(?:found|mentioned|stated|given|answered|said|specified|described|provided|discussed|contained|covered)"
-_ZH_READ = r"(?:文档|文中|文件|资料|来源|段落|上下文|材料|文本|报告|书)(?:里|中|内)?"
+_ZH_READ = r"(?:文档|文中|文件|资料|来源|段落|上下文|材料|文本|报告|(?<![明证议定约])书)(?:里|中|内)?"
 # What may stand before it: "Sorry, …", "Based on the sources, …".
 _LEAD = (
     r"(?:(?:(?:i(?:'m| am) |we(?:'re| are) )?(?:sorry|afraid)|unfortunately|i apologi[sz]e|no|answer|based on"
@@ -41,8 +41,7 @@ _REFUSALS = (
     rf"not (?:\w+ )?(?:in|by|from) {_READ}",
     r"(?:i|we) (?:do not|don't|cannot|can't|(?:am|are) (?:unable|not able) to|could not|couldn't|did not|didn't)"
     r"(?: \w+)? (?:know|answer|find|determine|tell|say|see|have)\b",
-    rf"{_READ} (?:\w+ )?(?:does not|do not|did not|doesn't|don't|didn't|cannot|fails? to)(?: \w+)? {_SAYS}\b",
-    rf"(?:it|they|this) (?:does not|do not|doesn't|don't) {_SAYS}\b",
+    rf"(?:{_READ}|it|they|this) {_NOT} {_TELLS}\b",
     rf"(?:none|neither|nothing)(?: of| in)? (?:{_READ}|them|it) (?:\w+ )?{_SAYS}(?:s|es)?\b",
     r"(?:there (?:is|are|was) )?(?:no|not enough|insufficient) (?:\w+ )?(?:information|answer|mention|evidence|data)\b"
     r"(?: (?:is|was|could be|can be|has been))?(?: (?:available|provided|found|given|mentioned))?"
@@ -50,7 +49,7 @@ _REFUSALS = (
     r"(?:the|this|your|that) (?:answer|question)(?: \w+)? (?:is not|isn't|cannot be|can't be|could not be|was not) "
     rf"(?:\w+ )?(?:{_SAID}|in|determined|known)\b",
     rf"[^.;]{{0,160}}(?:\bnot|n't|\bnowhere|\bnever)(?: \w+)? {_SAID} (?:anywhere )?(?:in|by) {_READ}",
-    r"(?:unknown|n/?a|none|no answer|unanswerable)\W*$",
+    r"(?:unknown|n/?a|no answer|unanswerable)\W*$",
     rf"{_ZH_LEAD}(?:无法|不能)(?:据此|从中|直接)?(?:回答|确定|得知|判断|从|找到|提供)",
     rf"{_ZH_LEAD}(?:并)?不(?:知道|清楚|确定)",
     rf"{_ZH_LEAD}(?:并)?(?:没有|未)(?:能)?(?:找到|提到|提及|相关|答案|说明)",
@@ -58,7 +57,19 @@ _REFUSALS = (
     r"(?:答案|提及|提到|说明|找到|信息|回答|包含|给出|提供)",
     rf"[^。；]{{0,12}}{_ZH_READ}(?:都|均|并)?没有\W*$",
 )
-_REFUSAL = re.compile(rf"^\W*{_LEAD}(?:{'|'.join(_REFUSALS)})", re.IGNORECASE)
+# What says so where no words of the page are quoted for it, and where no page is named for it: "The document does not
+# contain a signature [1: “No signature was found”]" and "None [1]" are answers.
+_UNQUOTED = (rf"{_READ} {_NOT} {_HOLDS}\b",)
+_UNMARKED = (rf"(?:it|they|this) {_NOT} {_HOLDS}\b", r"none\W*$")
+
+
+def _any_of(*patterns: str) -> re.Pattern[str]:
+    return re.compile(rf"^\W*{_LEAD}(?:{'|'.join(patterns)})", re.IGNORECASE)
+
+
+_REFUSAL = _any_of(*_REFUSALS)  # of what quotes
+_MARKED_REFUSAL = _any_of(*_REFUSALS, *_UNQUOTED)
+_BARE_REFUSAL = _any_of(*_REFUSALS, *_UNQUOTED, *_UNMARKED)
 # What follows in the same sentence is the answer: "does not mention 2017, but gives 5.0 for 2018".
 GOES_ON = re.compile(r"\b(?:but|however|though|although|yet|instead|rather)\b|但|不过|然而|而是", re.IGNORECASE)
 _NOTHING = re.compile(
@@ -75,10 +86,13 @@ _UNCHANGED = re.compile(
 # The very words that were asked for, whatever stands behind them.
 _UNCHANGED_BECAUSE = re.compile(r"^\W*(?:NO CHANGE|无需修改)(?![A-Za-z])")
 _MARK = re.compile(r"\[\d+[^\]]*\]")
+_QUOTING = re.compile(r"\[\d+\s*[:：][^\]]*\w[^\]]*\]")
 
 
-def is_refusal(text: str) -> bool:
+def is_refusal(text: str, quoted: bool = False) -> bool:
     """Whether a reply as a whole says that there is no answer, with or without marks.
+
+    `quoted`: its marks quoted words, where `text` no longer has these.
 
     A short reply whose first sentence says so is one; where it cites, all its sentences have to. One that goes on after
     saying what is missing answers: "The report does not mention 2017, but gives 5.0 for 2018 [2]."
@@ -90,12 +104,13 @@ def is_refusal(text: str) -> bool:
         return False
     parts = [said[start:end] for start, end in sentences(said)]
     if not _MARK.search(text):
-        return _REFUSAL.match(parts[0]) is not None
-    return all(_refuses(part) for part in parts if re.search(r"\w", part))
+        return _BARE_REFUSAL.match(parts[0]) is not None
+    pattern = _REFUSAL if quoted or _QUOTING.search(text) else _MARKED_REFUSAL
+    return all(_refuses(part, pattern) for part in parts if re.search(r"\w", part))
 
 
-def _refuses(sentence: str) -> bool:
-    found = _REFUSAL.match(sentence)
+def _refuses(sentence: str, pattern: re.Pattern[str]) -> bool:
+    found = pattern.match(sentence)
     return found is not None and not GOES_ON.search(sentence, found.end())
 
 

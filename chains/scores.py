@@ -75,6 +75,13 @@ _CUT_ANSWER = re.compile(r'\{\s*"(?:answer|text|回答|答案)"\s*:\s*"((?:[^"\\
 _ANSWER = re.compile(r"^[*_#\s]*(?:answer|回答|答案|答)[*_]*\s*[:：][*_]*\s*", re.I)
 
 
+# "On a scale from 0 to 100: 85", "满分100分，得分85分": the scale before the score.
+_BEFORE = re.compile(
+    rf"(?:(?:on|using) a )?scale (?:of|from) \d+ (?:to|-|–) (?P<a>\d+)(?!\d)\s*[:,]?\s*(?P<x>\d+(?:\.\d+)?)(?![\d/%])"
+    rf"|满分(?:为|是)?\s*(?P<b>\d+)(?!\d)\s*分?[，,；;。\s]*{_LABEL}?\s*[为是:]?\s*(?P<y>\d+(?:\.\d+)?)(?![\d/%])\s*分?",
+    re.I,
+)
+_MARK = re.compile(r"\[\d+[^\]\n]*\]")
 TEN = 10.0
 
 
@@ -122,13 +129,20 @@ def read(reply: str) -> Vote:
 def read_score(reply: str) -> Vote:
     """The reply of somebody who was asked for a score alone: then a number by itself is one. Never raises."""
     vote = read(reply)
-    if vote.number is None and "{" not in reply and (alone := _ONLY.search(reply.translate(_NARROW))) is not None:
-        return Vote("", *_number(alone))
+    if vote.number is None and "{" not in reply:
+        narrow = reply.translate(_NARROW)
+        unmarked = _MARK.sub("", narrow)  # "It answers [1]." is no score of 1, "[85]" is one
+        if (alone := _ONLY.search(unmarked if re.search(r"\w", unmarked) else narrow)) is not None:
+            return Vote("", *_number(alone))
     return vote
 
 
 def _from_text(reply: str) -> Vote:
     narrow = reply.translate(_NARROW)
+    if scaled := _BEFORE.search(narrow):
+        number, of = float(scaled["x"] or scaled["y"]), float(scaled["a"] or scaled["b"])
+        if number <= of:
+            return Vote(_answer(reply[: scaled.start()] + reply[scaled.end() :]), number, of)
     found = [*_AT_LINE.finditer(narrow)][-1:] or [*_ANYWHERE.finditer(narrow)][-1:] or _alone(narrow)
     if not found:
         return Vote(_answer(reply))

@@ -7,6 +7,7 @@ from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.look import CALLS
 from chains.models.base import Usage
+from chains.models.thoughts import parted
 from chains.prompts import Source
 from chains.spending import Cost, together
 from chains.unsourced import unsourced
@@ -42,7 +43,7 @@ def cut_short(events: Sequence[Event], question: str, chain: str, model: str, se
             calls += event.name in CALLS
             calls += event.name in ("read", "joined", "scored")
         writing = writing or isinstance(event, Token)
-    text = "".join(event.text for event in events if isinstance(event, Token))
+    _, text = parted("".join(event.text for event in events if isinstance(event, Token)))
     drafts = [event.text for event in events if isinstance(event, Step) and event.name == "drafted"]
     broken = _broken_off(events, chain)
     usage = last.usage + broken

@@ -109,6 +109,24 @@ def test_the_reply_is_in_the_questions_language_unless_asked_otherwise(library: 
     assert [p.language for p in model.prompts] == ["zh", "en", "en"]
 
 
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_no_that_quotes_its_page_is_no_refusal(library: Library, chain: str) -> None:
+    quoted = 'It does not cover the deep end. [1: "Lake Ada is green"]'
+    model = ScriptedModel(lambda p: "Score: 90" if p.role == "score" else quoted)
+    answer = last(list(ask("Which lake is green?", library, model, chain=chain, k=2)))
+    assert not answer.refused and answer.text == "It does not cover the deep end. [1]" and answer.citations
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_thought_without_a_beginning_is_no_part_of_the_answer(library: Library, chain: str) -> None:
+    reply = "Bob dyed it in 1999, says 2.\n</think>\n\nIt is green [1]."
+    model = ScriptedModel(lambda p: "1999?\n</think>\nScore: 90" if p.role == "score" else reply)
+    answer = last(list(ask("Which lake is green?", library, model, chain=chain, k=2)))
+    assert answer.text == "It is green [1]." and not answer.figures and not answer.unsourced
+    stopped = cut_short([Token(reply)], "Which lake is green?", chain, "scripted", 1.0)
+    assert stopped.text == "It is green."
+
+
 def test_marks_to_sources_never_given_are_dropped_and_counted(library: Library) -> None:
     model = ScriptedModel(by_role(answer="It is green [1] [9]. Truly [77]."))
     events = list(ask("Which lake is green?", library, model, k=2))

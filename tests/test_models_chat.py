@@ -21,7 +21,7 @@ from chains.models import chat
 from chains.models.base import Finish, Usage
 from chains.models.reply import MARGIN, OVERLONG
 from chains.models.rows import Row
-from chains.models.thoughts import Thoughts
+from chains.models.thoughts import Thoughts, parted
 from chains.spending import Caps, Ledger
 from tests.asking import KEY, PROMPT, broken, opened, read, thought
 from tests.servers import Reply, Request, chunk, refused, said, serving, usage
@@ -213,6 +213,23 @@ def test_thoughts_do_not_depend_on_how_the_text_was_cut(parts: list[str]) -> Non
 
     assert through(parts) == through([text]) == through(list(text))
     assert "<think>" not in through(parts)
+
+
+@pytest.mark.parametrize(
+    ("reply", "thought", "rest"),
+    [
+        ("Bob, says source 2.\n</think>\n\nAda [1].", "Bob, says source 2.", "Ada [1]."),
+        ("Bob, says source 2.</think>\nAda [1].", "Bob, says source 2.", "Ada [1]."),
+        ("Bob.\n</Thinking> Ada [1].", "Bob.", "Ada [1]."),
+        ("Bob.\n</think>", "Bob.", ""),
+        ("It ends with </think> and goes on [1].", "", "It ends with </think> and goes on [1]."),
+        ("Ada [1].", "", "Ada [1]."),
+    ],
+)
+def test_a_thought_that_only_ends_is_parted_from_the_reply(reply: str, thought: str, rest: str) -> None:
+    thoughts = Thoughts()
+    shown = "".join(map(thoughts.feed, reply)) + thoughts.close()
+    assert parted(shown) == (thought, rest)
 
 
 # ---- stopping

@@ -58,6 +58,38 @@ def test_a_reply_that_cites_and_goes_on_answers(refused: str, answer: str) -> No
     assert not is_refusal(f"{answer} [3] {refused}")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "It does not cover flood damage. [1]",
+        'It does not cover flood damage. [1: "The Delmont policy does not cover flood damage"]',
+        "No, it does not include tax. [1]",
+        "None. [1]",
+        'The source does not contain arsenic. [1: "It contains no arsenic"]',
+        'The document does not contain a signature. [2: "No signature was found on it"]',
+        "说明书不包含安装图。[1]",
+        "说明书不包含安装图。",
+    ],
+)
+def test_a_no_that_its_page_says_is_an_answer(said: str) -> None:
+    assert not is_refusal(said) and not is_nothing(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "It does not mention the year. [1]",
+        "It does not include the price.",
+        "None.",
+        "The source does not contain the answer. [1]",
+        'The source does not mention arsenic. [1: "It is a spring"]',
+        "书中没有提到这一点。[1]",
+    ],
+)
+def test_a_no_about_what_was_read_is_a_refusal(said: str) -> None:
+    assert is_refusal(said)
+
+
 def test_a_sentence_that_goes_on_answers_where_it_cites() -> None:
     assert not is_refusal("The report does not mention 2017, but gives 5.0 for 2018 [2].")
     assert not is_refusal("They do not contain lead but zinc [1].")

@@ -115,6 +115,24 @@ def test_answer_and_score_are_told_apart(reply: str, answer: str, score: float |
     assert (vote.answer, vote.score) == (answer, score)
 
 
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("The founder is Ada Marlow. [1]", None),
+        ("The founder is Ada Marlow. [1] [2]", None),
+        ("It answers [1]: 85", 85),
+        ("[85]", 85),
+        ("满分100分，得分85分", 85),
+        ("满分10分，得分8分", 80),
+        ("On a scale from 0 to 100: 85", 85),
+        ("On a scale of 0 to 10, 8", 80),
+        ("On a scale from 0 to 10: 85", None),
+    ],
+)
+def test_a_mark_is_no_score_and_a_scale_may_come_first(reply: str, score: float | None) -> None:
+    assert scores.read_score(reply).score == score
+
+
 def test_a_number_means_the_same_whatever_the_others_are() -> None:
     """A hundred is what was asked for, in words and in JSON."""
     written = ["8", "8/10", "80", "80%", "0.8", '{"score_of_100": 8}', '{"score": 8}']

@@ -3,10 +3,12 @@
 Some models do it by themselves, between <think> and </think>; others where they are asked to (chains/guided.py).
 """
 
+import re
 from collections.abc import Sequence
 
 Tags = Sequence[tuple[str, str]]
 _TAGS: Tags = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+_ENDS = re.compile(r"\n\s*</think(?:ing)?>|</think(?:ing)?>[ \t]*(?=\n|$)", re.IGNORECASE)
 
 
 class Thoughts:
@@ -14,7 +16,8 @@ class Thoughts:
 
     `inside`: the reply begins in the middle of a thought (some chat templates end the prompt with "<think>").
     `seen` is true once there was any thought, `text` is all of it so far. A thought that never ends is all thought.
-    An end without a beginning is dropped. `tags` are in lower case; a reply may write them otherwise.
+    An end without a beginning stays where something was shown before it: that was thought, and `parted` takes it out of
+    the whole reply. `tags` are in lower case; a reply may write them otherwise.
     """
 
     def __init__(self, inside: bool = False, tags: Tags = _TAGS) -> None:
@@ -42,6 +45,8 @@ class Thoughts:
             if at < 0:
                 self._held = text[len(certain) :]
                 break
+            if not self._end and tag not in self._tags and (out.strip() or not self._blank):
+                out += text[at : at + len(tag)]
             text = text[at + len(tag) :]
             self._end = self._tags.get(tag, "")
             self.seen = self.seen or bool(self._end)
@@ -65,6 +70,15 @@ class Thoughts:
             text = text.lstrip()
             self._blank = not text
         return text
+
+
+def parted(reply: str) -> tuple[str, str]:
+    """A whole reply's thought and the rest, where the thought has an end and no beginning: some servers put the tag
+    that begins it into the prompt, and what came was shown before anybody knew.
+
+    The end has a line's end beside it. One inside a line is a word of the text."""
+    ends = list(_ENDS.finditer(reply))
+    return (reply[: ends[-1].start()].strip(), reply[ends[-1].end() :].strip()) if ends else ("", reply)
 
 
 def _lower(text: str) -> str:
