@@ -5,15 +5,21 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 _UP = (
-    r"\b(?:rose|ris(?:e|es|en|ing)|increas(?:e|es|ed|ing)|gr[eo]w|grows|growing|grown|growth|climb(?:s|ed|ing)?|higher|jump(?:s|ed)?"
-    r"|surg(?:e|es|ed)|(?<!make )(?<!made )(?<!makes )up(?! to\b))\b|(?<!负)增长|上升|提高|增加|上涨|升高|攀升|增幅"
+    r"\b(?:rose|ris(?:e|es|en|ing)|increas(?:e|es|ed|ing)|gr[eo]w|grows|growing|grown|growth|climb(?:s|ed|ing)?|higher"
+    r"|jump(?:s|ed)?|surg(?:e|es|ed)|gain(?:s|ed)?|hike[sd]?|advanc(?:es|ed)|expand(?:s|ed)|soar(?:s|ed)|rall(?:ies|ied)"
+    r"|(?<!make )(?<!made )(?<!makes )up(?! to\b))\b"
+    r"|(?<!负)增长|上升|提高|提升|增加|上涨|升高|攀升|增幅|走高|多出|[猛激递]增|飙升"
 )
 _DOWN = (
     r"\b(?:fell|fall(?:s|en|ing)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|drop(?:s|ped|ping)?|lower|reduc(?:ed|es|tion)"
-    r"|shr[aiu]nk|down)\b|下降|减少|降低|下滑|下跌|降幅|缩减|负增长"
+    r"|shr[aiu]nk|slip(?:s|ped)|contracted|contraction|lost|tumbl(?:e|es|ed)|sank|slid|plung(?:e|es|ed)|plummet(?:s|ed)|dip(?:s|ped)"
+    r"|eased|weakened|shed|negative growth|down)\b"
+    r"|下降|减少|降低|下滑|下跌|降幅|缩减|负增长|[锐骤递]减|骤降|暴跌|回落|萎缩|走低|缩水|(?<![至不缺减最])少(?=了?\d)"
 )
-_WAY = re.compile(rf"(?P<not>\b(?:not|no|without)\s+|未|没有)?(?:(?P<up>{_UP})|(?P<down>{_DOWN}))", re.IGNORECASE)
+_NOT = r"(?P<not>(?:\b(?:not|no|without|never)|n['’]t|\bfail(?:s|ed)? to)\s+|未能?|没有|并未)"
+_WAY = re.compile(rf"{_NOT}?(?:(?P<up>{_UP})|(?P<down>{_DOWN}))", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;:，；：](?!\d)")
+_BY = re.compile(r"^\s*,\s*(?=by\b)", re.IGNORECASE)  # "declined, by 12%"
 _LEVEL = re.compile(r"\b(?:to|at)\b(?!.*\bby\b)|[至到]|[降升增减]为", re.IGNORECASE)  # between "rose" and "5%"
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d|[.,]\d)")
 _THIS = re.compile(r"本期|本年|本报告期|期末|年末|\b(?:current|this) (?:year|period|quarter)\b", re.IGNORECASE)
@@ -32,9 +38,9 @@ def direction(sentence: str, start: int, end: int) -> tuple[int, bool]:
     near: tuple[int, int, bool] | None = None
     for match in _WAY.finditer(sentence):
         behind = match.start() >= end
-        between = sentence[end : match.start()] if behind else sentence[match.end() : start]
+        between = sentence[end : match.start()] if behind else _BY.sub(" ", sentence[match.end() : start])
         change = not _CLAUSE.search(between) and not (not behind and _LEVEL.search(between))
-        way = 0 if match["not"] else 1 if match["up"] else -1
+        way = (1 if match["up"] else -1) * (-1 if match["not"] else 1)  # what did not rise may not be said to rise
         if near is None or len(between) < near[0]:
             near = len(between), way, change and way != 0
     return near[1:] if near else (0, False)

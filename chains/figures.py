@@ -15,9 +15,9 @@ labels count as written only. A figure without a scale is compared as it is writ
 both found where a table in millions says "1,577". The page's number may be rounded to the digits given (9.5% for
 9.46%), but not to a whole number below 100 without percent or scale. A percentage is one on the page, or a bare number
 of a passage that has a percent sign elsewhere. A figure that is said to be a rise is not the page's fall, or the other
-way round. Two different currencies never match, whether signs or names
-("19.44亿元", "million yuan"); a number without one may be in each that its passage or heading names; where they name
-none, in each that the other sources of its document name, and in any where these name none too.
+way round; one with a minus is not the page's plus, and a profit is not its loss. Two different currencies never match,
+whether signs or names ("19.44亿元", "million yuan"); a number without one may be in each that its passage or heading
+names; where they name none, in each that the other sources of its document name, and in any where these name none too.
 
 computed: a sum, difference, mean, ratio or percent change of two numbers of one passage, both on cited pages, with the
 same scale, to the digits given. Chance is kept out: only percentages and figures of three significant digits or more;
@@ -46,9 +46,25 @@ from ingest.tokens import tokens
 
 _MARK = re.compile(r"[\[［【]\d{1,4}[\]］】]")
 _ITEM = re.compile(r"^[ \t>*#•-]*(?:\d{1,3}(?:[.)]\**(?=\s)|、)|\(\d{1,2}\)(?=\s))", re.MULTILINE)
+_MINUS = re.compile(r"(?:\b(?:minus|negative)\s|负|[\u4e00-\u9fff][-−])$", re.IGNORECASE)
+_PROFIT = re.compile(r"\b(?:profits?|income|earnings)\b|利润|盈利", re.IGNORECASE)
+_LOSS = re.compile(r"\bloss(?:es)?\b|亏损", re.IGNORECASE)
+_LESS = re.compile(  # by which a number without a minus is one that is taken away
+    r"\b(?:loss(?:es)?|deficit|outflows?|used|paid|spen[dt]|less|negative|minus|decreas|declin|reduc|expense|cost)|亏损|流出|减|负|支出|费用",
+    re.IGNORECASE,
+)
 _MOST_PLACES = 8  # passages that a figure is computed from; an answer is made of so many, a long summary of more
 _MOST_COMPUTED = 20  # figures that were found nowhere and are searched for what they come from, some 20 ms each
 _MOST_NAMED = 24  # operands of a passage that the answer names: 276 pairs
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What an answer says of a figure beside its size."""
+
+    way: int  # it is a rise (1) or a fall (-1) itself; 0: neither
+    minus: bool  # it is written with a minus
+    profits: int  # it is one of profits (1) or of losses (-1)
 
 
 @dataclass(frozen=True)
@@ -88,10 +104,11 @@ def figures(text: str, question: str, citations: Sequence[Citation], sources: Se
     held = sorted(_held(places), key=lambda one: one.size)
     sizes = [one.size for one in held]
     changed = [_change(text, one.start, one.end) for one in claimed]
-    hits = [
-        _found(one, way if change else 0, held, sizes, citations)
+    said = [
+        _Said(_sign(text, one) or (way if change else 0), _sign(text, one) < 0, _profits(_sentence(text, one.start)[1]))
         for one, (way, change) in zip(claimed, changed, strict=True)
     ]
+    hits = [_found(one, about, held, sizes, citations) for one, about in zip(claimed, said, strict=True)]
     named = {(id(hit.place), hit.number.start) for hit in hits if hit}
     named |= {(id(one.place), one.number.start) for hit in hits if hit for one in _equal(hit, held, sizes)}
     nowhere = [one for one, hit in zip(claimed, hits, strict=True) if hit is None][:_MOST_COMPUTED]
@@ -169,14 +186,25 @@ def _within(size: Decimal, off: Decimal, held: Sequence[_Held], sizes: Sequence[
     return held[bisect_left(sizes, size - off) : bisect_right(sizes, size + off)]
 
 
-def _found(
-    one: Number, way: int, held: Sequence[_Held], sizes: Sequence[Decimal], citations: Sequence[Citation]
-) -> _Held | None:
-    """The number on a cited page that the figure is: first those under its own sentence's mark, then the closest.
+def _sign(text: str, one: Number) -> int:
+    """-1 or 1 where the figure is written with a minus or a plus, else 0. A dash with a space behind it is neither."""
+    before = text[max(0, one.start - 12) : one.start]
+    if re.match(r"[-−]\S|[^\d\s(]+\(", one.text) or _MINUS.search(before):
+        return -1
+    return int(before.endswith(("+", "＋")))
 
-    `way`: that it is said to be a rise (1) or a fall (-1) itself; 0: neither."""
+
+def _profits(text: str) -> int:
+    """1 where it speaks of a profit, -1 of a loss, 0 of neither or both."""
+    return (_PROFIT.search(text) is not None) - (_LOSS.search(text) is not None)
+
+
+def _found(
+    one: Number, said: _Said, held: Sequence[_Held], sizes: Sequence[Decimal], citations: Sequence[Citation]
+) -> _Held | None:
+    """The number on a cited page that the figure is: first those under its own sentence's mark, then the closest."""
     near = {(each.n, page) for each in citations if each.start <= one.start < each.end for page in each.pages}
-    hits = [hit for hit in _within(one.size, one.slack, held, sizes) if _alike(one, hit) and not _against(way, hit)]
+    hits = [hit for hit in _within(one.size, one.slack, held, sizes) if _alike(one, hit) and not _against(said, hit)]
     return min(
         hits, key=lambda hit: ((hit.place.source.n, hit.page) not in near, abs(hit.size - one.size)), default=None
     )
@@ -196,12 +224,19 @@ def _alike(one: Number, hit: _Held) -> bool:
     return hit.place.speaks(one.currency)
 
 
-def _against(way: int, hit: _Held) -> bool:
-    """Whether the page says of its number that it is a change the other way."""
-    if not way:
+def _against(said: _Said, hit: _Held) -> bool:
+    """Whether the page says the contrary of its number: a change the other way, no minus, or a loss for a profit."""
+    text, number = hit.place.text, hit.number
+    line, less = _line(text, number.start), number.value < 0
+    way, change = _change(text, number.start, number.end) if said.way else (0, False)
+    if change and way == -said.way:
+        return True
+    apart = text[:number.start].endswith("(")  # "(12%)", as tables write what is taken away
+    if said.minus and not (less or apart or (change and way < 0) or _LESS.search(line)):
+        return True
+    if said.profits <= 0:
         return False
-    there, change = _change(hit.place.text, hit.number.start, hit.number.end)
-    return change and there == -way
+    return _profits(line) < 0 or (less and _PROFIT.search(line) is not None)
 
 
 def _equal(hit: _Held, held: Sequence[_Held], sizes: Sequence[Decimal]) -> Iterator[_Held]:

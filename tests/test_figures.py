@@ -376,6 +376,30 @@ def test_the_way_of_a_change(text: str, page: str, status: str) -> None:
         ("Sales fell to 39.98%", "The share increased 39.98% in the year.", "found"),  # what it came to, no change
         ("Costs fell by 12.5%", "Costs rose by 12.5% in 2019. Costs fell by 12.5% in 2020.", "found"),
         ("Costs rose by 12.5%", "A decrease of 12.5% in prices.", "unsupported"),
+        *(
+            (f"Revenue {verb} 12%", "Revenue rose by 12%.", "unsupported")
+            for verb in ("slipped", "contracted", "lost", "declined, by", "did not rise by", "failed to rise")
+        ),
+        ("Revenue had negative growth of 12%", "Revenue rose by 12%.", "unsupported"),
+        *((f"Sales {verb} 8%", "Sales fell by 8%.", "unsupported") for verb in ("gained", "went up, by", "soared")),
+        ("Revenue: -12%", "Revenue rose by 12%.", "unsupported"),
+        ("Revenue: −12%", "Revenue fell by 12%.", "found"),
+        ("Revenue: -12%", "Revenue change (12%)", "found"),
+        ("Revenue was at minus 12%", "Revenue rose by 12%.", "unsupported"),
+        ("Sales: +8%", "Sales fell by 8%.", "unsupported"),
+        ("Sales: +8%", "Sales rose by 8%.", "found"),
+        ("Revenue – 12%", "Revenue rose by 12%.", "found"),  # a dash
+        *((f"收入{way}8%", "报告期内收入同比增长8%。", "unsupported") for way in ("锐减", "同比少", "回落", "同比-")),
+        *((f"收入{way}15%", "报告期内收入同比下降15%。", "unsupported") for way in ("同比多出", "提升")),
+        ("收入至少15%", "收入占比上升15%。", "found"),
+        ("Net income was -$20 million", "It had net income of $20 million in 2020.", "unsupported"),
+        ("Net income was $(20) million", "It had net income of $20 million in 2020.", "unsupported"),
+        ("Net income was $20 million", "It had net income of $20 million in 2020.", "found"),
+        ("Net profit was $35 million", "Net loss was $(35) million.", "unsupported"),
+        ("The net loss was $35 million", "Net loss was $(35) million.", "found"),
+        ("净利润为3500万元", "2021年净亏损3500万元。", "unsupported"),
+        ("全年亏损3500万元", "2021年净亏损3500万元。", "found"),
+        ("Cash was -1,577", "Purchases of property used 1,577", "found"),
     ],
 )
 def test_a_fall_is_not_the_rise_that_the_page_has(said: str, page: str, status: str) -> None:
