@@ -285,3 +285,17 @@ def test_of_a_half_that_nothing_answers_the_other_is_given() -> None:
 def test_both_halves_of_a_chinese_question() -> None:
     said = reply(prompt("answer", "公司总部设在哪里以及研发投入是多少？", COMPANY))
     assert "呼和浩特" in said and "1.14亿元" in said
+
+
+@pytest.mark.parametrize(
+    ("question", "second"),
+    [
+        ("Who led the survey of Elm Valley, and when does the harbor club open?", "when does the harbor club open?"),
+        ("When does the club open and who founded Marlow Instruments?", "who founded Marlow Instruments?"),
+        ("When was Ada Brun born, and where did she die?", "where did she die (When was Ada Brun born)?"),
+    ],
+)
+def test_a_part_gets_the_first_ones_subject_only_where_it_lacks_one(question: str, second: str) -> None:
+    pieces = Extractive().stream(prompt("split", question, RIVER))
+    parts = "".join(piece for piece in pieces if isinstance(piece, str)).splitlines()
+    assert len(parts) == 2 and parts[1].rstrip("?") == second.rstrip("?")

@@ -191,7 +191,21 @@ class Extractive:
 def _parts(question: str) -> list[str]:
     """The questions that it joins, each to be understood by itself; the question where it joins none."""
     first, *more = taken_apart(question)
-    return [first, *(condensed(part, (Turn(first, ""),)) for part in more)] if more else [question]
+    whole = (part if _stands_alone(part) else condensed(part, (Turn(first, ""),)) for part in more)
+    return [first, *whole] if more else [question]
+
+
+def _stands_alone(part: str) -> bool:
+    """Whether it is a question that has a subject of its own: a name, or as many words as make one."""
+    if _LEANS.search(part) or not _ASKS.match(part):
+        return False
+    words = [word for word in subject_words(part) if not word[0].isdigit()]
+    return _NAMED.search(part) is not None or len(words) >= _OWN
+
+
+_ASKS = re.compile(r"(?:who|whom|whose|what|when|where|which|why|how)\b", re.IGNORECASE)
+_NAMED = re.compile(r"(?<=\s)[A-Z][\w'’-]+")
+_OWN = 3
 
 
 def _given(prompt: Prompt) -> list[Sentence]:
