@@ -47,10 +47,10 @@ _ZH_ASKS = re.compile(r"什么|哪|谁|多少|几|吗|怎|如何|为何|是否|�
 # Words that point to something said before, whatever stands around them.
 _POINTS = re.compile(
     r"\bthe (?:latter|above)\b|\bthe former\b(?=\W*$|\s+(?:one|is|was|does|did|do|has|had|or|and)\b)"
-    r"|\bmentioned above\b"
+    r"|\bmentioned above\b|\bthe two(?: of them)?\W*$|\bthe (?:year|quarter|month) (?:before|after|earlier|later)\W*$"
     r"|\bthe (?:first|second|third|fourth|other|last|next|previous) (?:one|ones|two|three|question|answer|point)s?\b"
     r"|\b(?:same (?:question|thing|for|goes|applies)|previous (?:question|answer|one))\b"
-    r"|上述|前者|后者|刚才|(?:上面|前面|之前)(?:提到|说|讲|的)|另一个|第[一二三四五]个(?:呢|是|[？?]|$)",
+    r"|那里|那儿|那时|[上前]一年|上述|前者|后者|刚才|(?:上面|前面|之前)(?:提到|说|讲|的)|另一个|第[一二三四五]个(?:呢|是|[？?]|$)",
     re.IGNORECASE,
 )
 _DOCUMENT = (

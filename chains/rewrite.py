@@ -44,6 +44,23 @@ _DENIES = re.compile(
     r"|不[是会能再要愿肯]",
     re.IGNORECASE,
 )
+_SIDES = tuple(
+    (re.compile(one, re.IGNORECASE), re.compile(other, re.IGNORECASE))
+    for a, b in (
+        (r"\bhigher\b|高于|更高", r"\blower\b|低于|更低"),
+        (r"\b(?:more|most)\b|多于|更多|最多", r"\b(?:less|fewer|least|fewest)\b|少于|更少|最少"),
+        (r"\b(?:larg|bigg|great)(?:er|est)\b|更大|最大", r"\bsmall(?:er|est)\b|更小|最小"),
+        (r"\bbefore\b|之前|以前", r"\bafter\b|之后|以后"),
+        (r"\b(?:first|earliest)\b|最早|第一", r"\b(?:last|latest)\b|最晚|最后"),
+        (r"\bbe(?:tter|st)\b|最好|更好", r"\bwors[et]\w*|最差|更差"),
+        (
+            r"\bincreas|\bris(?:e|en|ing)\b|\brose\b|\bgr[eo]w|增长|增加|上升",
+            r"\bdecreas|\bdeclin|\bf[ae]ll\w*|下降|减少|下滑",
+        ),
+        (r"\b(?:profit|gain)s?\b|盈利|利润", r"\bloss(?:es)?\b|亏损"),
+    )
+    for one, other in ((a, b), (b, a))
+)
 _EITHER = re.compile(r"(\w)[不没]\1|有没有|是否")
 _RUN = re.compile(r"[\u3400-\u9fff]+")
 # Verbs and nouns that a rewrite may bring to say the same; tokens, so without their endings.
@@ -100,6 +117,8 @@ def keeps(text: str, asked: str) -> bool:
     mine, wanted = subject(text), subject(asked)
     if names(asked) - all_words(text) or numbers(asked) - numbers(text) or not _asks_alike(text, asked):
         return False
+    if any(one.search(asked) and other.search(text) and not one.search(text) for one, other in _SIDES):
+        return False  # lower for higher
     return len(wanted) < 2 or 2 * len(mine & wanted) >= len(wanted)
 
 

@@ -12,6 +12,7 @@ from tests.sources import by_role
 
 HISTORY = (Turn("What colour is Lake Beta?", "Lake Beta is green [1]."),)
 CHIEF = (Turn("Who is the CEO of Foot Locker?", "Mary Dillon is the new CEO of Foot Locker. [1]"),)
+STORES = (Turn("What was the revenue of Foot Locker in 2020?", "It was 7.5 billion [1]."),)
 REVENUE = (Turn("生物股份2020年的营业收入是多少？", "2020年营业收入为15.82亿元。[1]"),)
 CHINESE = (Turn("贝塔湖是什么颜色？", "贝塔湖是绿色的。"),)
 
@@ -29,6 +30,7 @@ CHINESE = (Turn("贝塔湖是什么颜色？", "贝塔湖是绿色的。"),)
         *("这个数字是怎么来的？", "该公司的总部在哪里？", "其营业收入是多少？", "他为什么拒绝？", "前者有多深？"),
         *("The year before?", "And the following quarter?", "Who did Elizabeth say it was?"),
         *("为什么下降了？", "其中海外占多少？", "同比增长多少？"),
+        *("Compare the two.", "How much did it earn the year before?", "上一年是多少？", "那里有什么？"),
         *("那公司的？", "在去年第三季度，它的收入是多少？"),
     ],
 )
@@ -76,6 +78,7 @@ def test_what_names_its_own_subject_is_left_alone(question: str) -> None:
         ("When was she appointed?", "In what year was Mary Dillon appointed?", CHIEF),
         ("那2019年呢？", "生物股份2019年的营业收入是多少？", REVENUE),
         ("为什么下降了？", "生物股份2020年的营业收入为什么下降了？", REVENUE),
+        ("Was it higher than in 2019?", "Was the revenue of Foot Locker higher than in 2019?", STORES),
     ],
 )
 def test_a_rewrite_that_asks_the_same_is_used(question: str, reply: str, history: tuple[Turn, ...]) -> None:
@@ -103,6 +106,8 @@ def test_a_rewrite_that_asks_the_same_is_used(question: str, reply: str, history
         ("那2019年呢？", "生物股份2019年的净利润是多少？", REVENUE),
         ("为什么下降了？", "生物股份2020年的营业收入下降了吗？", REVENUE),
         ("为什么下降了？", "生物股份2020年的营业收入为什么没有下降？", REVENUE),
+        ("Was it higher than in 2019?", "Was the revenue of Foot Locker lower than in 2019?", STORES),
+        ("为什么下降了？", "生物股份2020年的营业收入为什么增长了？", REVENUE),
         ("它有多深？", "How deep is Lake Beta?", CHINESE),
         ("它有多深？", "贝塔湖是绿色的。", CHINESE),
         ("那2019年呢？", "贝塔湖是什么颜色？", CHINESE),
