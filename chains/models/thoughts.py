@@ -16,8 +16,9 @@ class Thoughts:
 
     `inside`: the reply begins in the middle of a thought (some chat templates end the prompt with "<think>").
     `seen` is true once there was any thought, `text` is all of it so far. A thought that never ends is all thought.
-    An end without a beginning stays where something was shown before it: that was thought, and `parted` takes it out of
-    the whole reply. `tags` are in lower case; a reply may write them otherwise.
+    An end of a model's own tags without a beginning stays where something was shown before it: that was thought, and
+    `parted` takes it out of the whole reply. Of tags that were asked for it is dropped.
+    `tags` are in lower case; a reply may write them otherwise.
     """
 
     def __init__(self, inside: bool = False, tags: Tags = _TAGS) -> None:
@@ -25,6 +26,7 @@ class Thoughts:
         self.text = ""
         self._told = 0  # characters of `text`
         self._tags = dict(tags)
+        self._own = tags is _TAGS
         self._end = tags[0][1] if inside else ""  # the tag that ends the thought we are in; "" outside
         self._held = ""  # what may be the beginning of a tag
         self._blank = True  # nothing visible yet: white space before the answer is dropped
@@ -45,7 +47,7 @@ class Thoughts:
             if at < 0:
                 self._held = text[len(certain) :]
                 break
-            if not self._end and tag not in self._tags and (out.strip() or not self._blank):
+            if self._own and not self._end and tag not in self._tags and (out.strip() or not self._blank):
                 out += text[at : at + len(tag)]
             text = text[at + len(tag) :]
             self._end = self._tags.get(tag, "")
