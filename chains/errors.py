@@ -66,6 +66,12 @@ class ModelFailed(ModelError):
     remedy = "Ask again; if it goes on, choose another model."
 
 
+class ServerAway(ModelFailed):
+    """The server answers that it, or what stands behind it, cannot answer now: no fault of what it was asked."""
+
+    remedy = "Ask again when it is back; if it goes on, choose another model."
+
+
 class CapReached(ModelError):
     """A cap of the person's leaves no room for another call. What was read is kept, and joined where it can be."""
 

@@ -14,7 +14,7 @@ from email.utils import formatdate
 import pytest
 
 from chains.answer import CHAINS
-from chains.errors import ModelError, ModelFailed, ModelTimeout, RateLimited, StreamCut
+from chains.errors import ModelError, ModelFailed, ModelTimeout, RateLimited, ServerAway, StreamCut
 from chains.events import Step, Token, Trial
 from chains.meter import Meter
 from chains.models import chat, open_model
@@ -48,7 +48,7 @@ HALF = [chunk("Half ")]
 PASSES = {
     "429": Fault(lambda: refused(429, "slow down", Retry_After="0"), RateLimited, "takes no more calls", chat.TRIES),
     "500": Fault(lambda: refused(500, "out of memory"), ModelFailed, "the server says 500: out of memory", chat.TRIES),
-    "503": Fault(lambda: refused(503, "loading"), ModelFailed, "the server says 503: loading", chat.TRIES),
+    "503": Fault(lambda: refused(503, "loading"), ServerAway, "the server says 503: loading", chat.TRIES),
     "cut before the first word": Fault(lambda: Reply(events=[], cut=True), StreamCut, "broke off", chat.TRIES),
 }
 STAYS = {

@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains.answer import CHAINS, ask, plans, summarize
-from chains.errors import CallsSpent, CapReached, ModelUnreachable, MoneySpent, PriceUnknown, StreamCut, TokensSpent
+from chains.errors import (
+    CallsSpent,
+    CapReached,
+    ModelError,
+    ModelUnreachable,
+    MoneySpent,
+    PriceUnknown,
+    ServerAway,
+    StreamCut,
+    TokensSpent,
+)
 from chains.events import Answer, Event, Step
 from chains.models.base import Usage
 from chains.plan import Plan
@@ -137,11 +147,17 @@ def test_a_failed_join_keeps_what_its_notes_say() -> None:
     assert steps(events, "lost") and "[1" in text(events)
 
 
-def test_a_server_that_goes_away_is_not_asked_for_every_part() -> None:
-    gone = ModelUnreachable(url="http://127.0.0.1", detail="refused")
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ModelUnreachable(url="http://127.0.0.1", detail="refused"),
+        ServerAway(model="m", detail="the server says 503: loading"),
+    ],
+)
+def test_a_server_that_goes_away_is_not_asked_for_every_part(gone: ModelError) -> None:
     model = small(fails=dict.fromkeys(range(11, 999), gone), parallel=2)
     events: list[object] = []
-    with pytest.raises(ModelUnreachable):
+    with pytest.raises(type(gone)):
         for event in CHAINS["recursive"].run(SUMMARY, sources(*["Blue water."] * 90), model):
             events.append(event)
     assert model.calls < 40 and "[1" in text(events), "what was read is given"

@@ -18,6 +18,7 @@ from chains.errors import (
     ModelUnreachable,
     RateLimited,
     RateLimitedLong,
+    ServerAway,
     StreamCut,
     UnknownModel,
 )
@@ -39,6 +40,7 @@ _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "g
 _NO_ADDRESS = {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}
 _SILENT = {"ReadTimeout", "APITimeoutError", "TimeoutException", "WriteTimeout", "PoolTimeout", "TimeoutError"}
 _BROKEN = {"RemoteProtocolError", "ReadError", "WriteError", "APIConnectionError", "ConnectionError", "TransportError"}
+_AWAY = (502, 503, 504, 529)  # no gateway, service or room (RFC 9110; 529 is said by some that have too much to do)
 LONG = 60.0  # seconds; a server that wants a longer pause is not waited for
 _FOREVER = 366 * 86400.0  # and what asks for more is no answer
 _LINE = 200  # characters of a detail
@@ -94,7 +96,7 @@ def translate(error: BaseException, asked: Asked, began: bool) -> ModelError:
         return ModelFailed(model=asked.model, detail=_redirect(error, asked))
     if status is not None:
         detail = one_line(f"the server says {status}: {detail}", asked.key, asked.base)
-        return ModelFailed(model=asked.model, detail=detail)
+        return (ServerAway if status in _AWAY else ModelFailed)(model=asked.model, detail=detail)
     if names & (_NO_CONNECTION | _NO_ADDRESS):
         return ModelUnreachable(url=asked.url, detail=one_line(_root(error), asked.key, asked.base))
     if names & _SILENT:
