@@ -1,5 +1,6 @@
 """What a person at a terminal reads: steps as they come, answers, passages, documents, in lines."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TextIO
@@ -101,6 +102,10 @@ def step_text(step: Step) -> str:
             return quotes + (f", {step.text} nearly" if step.text else "")
 
 
+_BEGIN = ("[", "·")  # a line of the list of quotes, a step
+_OURS = re.compile(r"(?<=\n)(?=[\[·])")
+
+
 class Screen:
     """Shows the events of one answer as they come: its text on `out`, steps on `err`."""
 
@@ -118,10 +123,15 @@ class Screen:
             self._err.write(f"· {visible(step_text(event))}\n")
             self._err.flush()
         elif isinstance(event, Token) and event.text and self._out is not None:  # "" only says that it is at work
-            self._out.write(visible(event.text))
+            self._out.write(self._inset(event.text))
             self._out.flush()
             self._said = True
             self._open_line = not event.text.endswith("\n")
+
+    def _inset(self, text: str) -> str:
+        """What can be shown of it; what begins a line as the program's own lines do is set in, so that it is none."""
+        shown = _OURS.sub("  ", visible(text))
+        return f"  {shown}" if not self._open_line and shown.startswith(_BEGIN) else shown
 
     def end_line(self) -> None:
         if self._open_line and self._out is not None:
@@ -135,7 +145,7 @@ class Screen:
         if out is None:
             return
         if not self._said and answer.text:
-            out.write(visible(answer.text))
+            out.write(self._inset(answer.text))
             self._open_line = True
         self.end_line()
         out.write("".join(f"{line}\n" for line in _below(answer, out.isatty())))

@@ -34,7 +34,7 @@ _NAMED_IN = re.compile(rf"(?<![a-z])(?:{_NAMED}|(?<=[\d千百十万亿(:])\s?(?P
 _NUMBER = re.compile(
     rf"(?P<open>\(\s*)?(?P<minus>(?<![\w)\]%])[-−–]\s?)?(?P<per>百分之\s*)?"
     rf"(?:(?<![A-Za-z])(?:FY\s?|(?P<currency>{_CURRENCY})\s*(?P<inner>[-−–(]\s*)?)|(?<![A-Za-z\d])(?<![A-Za-z]-))"
-    r"(?P<digits>\d{1,3}(?:[,\u2009\u202f]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?)(?!\d|-[A-Z]\b)"
+    r"(?P<digits>\d{1,3}(?:[,\u2009\u202f]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<=[\s$€£¥(])\.\d+)(?!\d|-[A-Z]\b)"
     r"(?P<close>\s*\))?"
     rf"(?:(?P<percent>\s*(?:%|per\s?cent\b|percentage points?\b|个?百分点))"
     rf"|[\s-]?(?P<scale>(?:thousand|million|billion|trillion|bn|mn|tn)\b"
@@ -132,7 +132,7 @@ def numbers(text: str) -> Iterator[Number]:
     """The numbers of a text in normal form, in their order."""
     dates = {i for match in _DATE.finditer(text) for i in range(match.start(), match.end())}
     for match in _NUMBER.finditer(text):
-        digits = re.sub(r"[^\d.]", "", match["digits"])
+        digits = re.sub(r"[^\d.]", "", match["digits"])  # ".85" is a number as well
         enclosed = bool((match["open"] or "(" in (match["inner"] or "")) and match["close"])
         letter = match["letter"] if match["letter"] and (match["currency"] or "." in digits) else ""
         scale = match["scale"] or letter

@@ -4,11 +4,14 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.terminal import citation_lines, with_chain
+from app.terminal import Screen, citation_lines, with_chain
 from chains.events import Event, Step, Token
 from chains.prompts import Prompt
 from chains.stopped import cut_short
@@ -258,3 +261,15 @@ def test_a_terminal_shows_the_words_that_answer_in_bold_and_a_file_does_not() ->
 def test_a_quote_that_crosses_the_pages_end_names_both_pages() -> None:
     cited = replace(answer().citations[0], quote="It was founded in 1189.", goes_on=((3, 12),))
     assert list(citation_lines(answer(citations=(cited,)))) == ["[1] a.pdf, page 2 (ii)–3: “It was founded in 1189.”"]
+
+
+@given(st.lists(st.sampled_from(["The fee is 9. [1]", "\n", "\n\n", "[", "2] b.pdf, page 9: “Bob.”", "· 3 of 3", " "])))
+def test_no_line_of_an_answer_looks_like_one_of_the_programs(pieces: list[str]) -> None:
+    for shown in (pieces, ["".join(pieces)]):
+        out = StringIO()
+        screen = Screen(out, StringIO())
+        for piece in shown:
+            screen.show(Token(piece))
+        lines = out.getvalue().split("\n")
+        assert not any(line.startswith(("[", "·")) for line in lines)
+        assert [line.strip() for line in lines] == [line.strip() for line in "".join(pieces).split("\n")]

@@ -365,6 +365,13 @@ def test_the_way_of_a_change(text: str, page: str, status: str) -> None:
     assert verdicts(text, page)[-1][1] == status
 
 
+def test_a_number_may_begin_with_its_point() -> None:
+    assert verdicts("It paid $.85 a share", "Dividends of $0.85 per share.") == [("$.85", "found")]
+    assert verdicts("It paid $0.85 a share", "Dividends of $.85 per share.") == [("$0.85", "found")]
+    assert verdicts("It paid $.85 a share", "Dividends of $0.86 per share.") == [("$.85", "unsupported")]
+    assert [one.text for one in check("It ended in 1999.25 cows came [1]", source(1, "x"))] == ["1999.25"]
+
+
 @pytest.mark.parametrize(
     ("said", "page", "status"),
     [
