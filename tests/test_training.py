@@ -468,28 +468,6 @@ def test_measures_are_those_of_squad() -> None:
     assert area(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == pytest.approx(0.75)
 
 
-def test_the_weights_are_the_mean_of_the_runs_tail(base: Path, squad: Path, tmp_path: Path) -> None:
-    pairs = load([squad])
-    none: list[tuple[int, ...]] = [()] * len(pairs.pairs)
-
-    def trained(out: Path, tail: float, stop_after: int | None = None) -> dict[str, np.ndarray]:
-        torch.manual_seed(1)
-        model = ReaderModel(str(base), rank=4)
-        steps = plan(pairs, none, foreign(pairs), seed=1, epochs=1, size=2000, like=likeness(model), shares={})[:4]
-        train(model, steps, (pairs, []), Run(longest=128, tail=tail), out, stop_after=stop_after)
-        if stop_after is not None:  # the weights as they are then, without a mean
-            return {name: value.detach().numpy().copy() for name, value in model.trained().items()}
-        return {name: array.astype(np.float32) for name, array in load_file(out / "reader.safetensors").items()}
-
-    each = [trained(tmp_path / f"{n}", 0.0, stop_after=n) for n in (3, 4)]
-    found = trained(tmp_path / "mean", 0.5)
-    last = trained(tmp_path / "last", 0.0)
-    for name, array in found.items():
-        assert np.allclose(array, (each[0][name] + each[1][name]) / 2, atol=2e-3)
-        assert np.allclose(last[name], each[1][name], atol=2e-3)
-    assert any((found[name] != last[name]).any() for name in found)
-
-
 def test_a_full_run_has_no_adapters(base: Path, squad: Path) -> None:
     model = ReaderModel(str(base), full=True)
     assert not model.pairs and any(name.endswith("query.weight") for name in model.trained())

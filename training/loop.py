@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import exp
 from pathlib import Path
@@ -31,18 +30,15 @@ ANSWERS, FIT, DOUBT = 0.8, 0.4, 1.2  # what these losses count beside the span's
 _RARE = 2.0  # what a word that was changed counts beside one that was not, of which there are ten times as many
 CLIP = 1.0  # the greatest norm of a gradient
 UNKNOWN = -1.0
-_MEAN = "mean"  # of a checkpoint's tensors
 IGNORED = -100  # a target that no loss is taken of (PyTorch's own number for it)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What decides a run's result. `rate`: the learning rate of everything; `longest`: tokens; `tail`: the last share
-    of the steps, whose weights are averaged (Izmailov et al., Averaging weights leads to wider optima, 2018)."""
+    """What decides a run's result. `rate`: the learning rate of everything; `longest`: tokens."""
 
     seed: int = 7
     rate: float = 1e-3
-    tail: float = 0.0
     longest: int = 256
     question: int = 64
 
@@ -80,9 +76,7 @@ def train(
     model.cast(torch.bfloat16, device)
     trained = model.trained()
     optimizer = torch.optim.AdamW(trained.values(), lr=run.rate, betas=(0.9, 0.98), weight_decay=0.0)
-    middle = {name: torch.zeros_like(value) for name, value in trained.items()}  # the mean of the tail so far
-    done = _restore(out, trained, middle, optimizer) if resume else 0
-    before = round((1 - run.tail) * len(steps))  # steps that the mean is not of
+    done = _restore(out, trained, optimizer) if resume else 0
     out.mkdir(parents=True, exist_ok=True)
     if not done:
         (out / LOG).write_text("")
@@ -94,8 +88,6 @@ def train(
         losses, rows = gradients(model, steps[at], run, at, device)
         torch.nn.utils.clip_grad_norm_(trained.values(), CLIP)
         optimizer.step()
-        for name, value in trained.items() if at >= before else ():
-            middle[name] += (value.detach() - middle[name]) / (at + 1 - before)
         read += rows
         sums += losses
         ended = at + 1 == len(steps)
@@ -114,27 +106,13 @@ def train(
             )
             sums = torch.zeros(4)
         if (at + 1) % SAVE_EVERY == 0 or ended:
-            _save(out, at + 1, trained, middle, optimizer)
+            _save(out, at + 1, trained, optimizer)
         if dev[1] and ((at + 1) % measure_every == 0 or ended):
-            with _instead(trained, middle if at >= before else {}):
-                _note(out, step=at + 1, dev=figures(model, *dev, longest=run.longest, question=run.question))
-                write(out / WEIGHTS, model.file(Calibration(), run.longest))
+            _note(out, step=at + 1, dev=figures(model, *dev, longest=run.longest, question=run.question))
+            write(out / WEIGHTS, model.file(Calibration(), run.longest))
         if stop_after is not None and at + 1 >= stop_after:
             return
-    with _instead(trained, middle if run.tail and steps else {}):
-        write(out / WEIGHTS, model.file(Calibration(), run.longest))
-
-
-@contextmanager
-def _instead(trained: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> Iterator[None]:
-    """The model with `others` in the place of what is trained, for as long as it takes."""
-    own = {name: trained[name].detach().clone() for name in others}
-    with torch.no_grad():
-        for name, value in others.items():
-            trained[name].copy_(value)
-        yield
-        for name, value in own.items():
-            trained[name].copy_(value)
+    write(out / WEIGHTS, model.file(Calibration(), run.longest))
 
 
 def gradients(
@@ -252,15 +230,8 @@ def _losses(out: Out, allowed: Tensor, spans: Tensor, doubtful: Tensor, units: S
     return Losses(ends[0] + ends[1], answers, fit, each / said.sum().clamp(min=1.0))
 
 
-def _save(
-    out: Path,
-    done: int,
-    trained: Mapping[str, Tensor],
-    middle: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-) -> None:
+def _save(out: Path, done: int, trained: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in trained.items()}
-    tensors |= {f"{_MEAN}|{name}": value.cpu().contiguous() for name, value in middle.items()}
     for name, value in trained.items():
         for part, moment in optimizer.state[value].items():
             tensors[f"{part}|{name}"] = moment.detach().cpu().contiguous()
@@ -269,9 +240,7 @@ def _save(
     part.replace(out / CHECKPOINT)
 
 
-def _restore(
-    out: Path, trained: Mapping[str, Tensor], middle: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
-) -> int:
+def _restore(out: Path, trained: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
     """How many steps the checkpoint has behind it; 0 where there is none."""
     if not (out / CHECKPOINT).exists():
         return 0
@@ -280,9 +249,7 @@ def _restore(
         with torch.no_grad():
             for name, value in trained.items():
                 value.copy_(file.get_tensor(name))
-                middle[name].copy_(file.get_tensor(f"{_MEAN}|{name}"))
         parts = {name.partition("|")[0] for name in file.keys() if "|" in name}  # noqa: SIM118  # it is no mapping
-        parts.discard(_MEAN)
         for name, value in trained.items():
             state = {part: file.get_tensor(f"{part}|{name}") for part in parts}
             optimizer.state[value] = {

@@ -44,7 +44,6 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--negatives", type=float, default=1.0, help="for each pair, in the rest (%(default)s)")
     whole.add_argument("--seed", type=int, default=7, help="(%(default)s)")
     whole.add_argument("--rate", type=float, default=1e-3, help="the learning rate (%(default)s)")
-    whole.add_argument("--tail", type=float, default=0.5, help="the last part, whose weights' mean it is (%(default)s)")
     whole.add_argument("--rank", type=int, default=64, help="of the adapters (%(default)s)")
     whole.add_argument("--longest", type=int, default=256, help="tokens read at once (%(default)s)")
     whole.add_argument("--share", action="append", default=[], metavar="FILE=PART", help="use only part of a file")
@@ -75,7 +74,7 @@ def _train(args: argparse.Namespace) -> None:
     model = ReaderModel(args.base, args.rank, args.full)
     if args.start:
         model.take(read(args.start))
-    run = Run(args.seed, args.rate, args.tail, args.longest)
+    run = Run(args.seed, args.rate, args.longest)
     hard = mined(pairs, model, args.out, args.longest)
     shares = {name: float(part) for name, _, part in (each.partition("=") for each in args.share)}
     size = STEP * args.longest // 256
