@@ -24,7 +24,7 @@ from chains.reader.encoder import base_folder, weights_of
 from chains.reader.files import Card, ReaderError, ReaderFile
 from chains.reader.graph import Shape, UnknownKind, build
 from chains.reader.network import TrainedReader, open_reader
-from chains.reader.spans import AGAIN, MOST, best, doubted, ends_of, overlaps, sharpened, spans_of
+from chains.reader.spans import DOUBT, MOST, NEAR, WIDE, best, doubted, ends_of, overlaps, sharpened, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, precisions
 from ingest.embed import open_embedder
@@ -302,25 +302,24 @@ def test_of_overlapping_spans_of_two_windows_the_better_is_kept() -> None:
 
 @settings(deadline=None)
 @given(st.integers(3, 12), st.integers(0, 2**32 - 1), st.data())
-def test_a_second_look_at_the_sentence_moves_the_best_words_only(count: int, seed: int, data: st.DataObject) -> None:
+def test_further_looks_at_the_sentence_move_the_best_words_only(count: int, seed: int, data: st.DataObject) -> None:
     text, brevity, longest = "x " * count, 0.25, 4
     offsets = [(2 * i, 2 * i + 1) for i in range(count)]
-    first, second = np.random.default_rng(seed).normal(size=(2, count + 1, 2)).astype(np.float32)
+    first, second, third = np.random.default_rng(seed).normal(size=(3, count + 1, 2)).astype(np.float32)
     begin = data.draw(st.integers(0, count - 1))
     end = data.draw(st.integers(begin + 1, count))  # the sentence: these tokens
     spans = best(spans_of(first, offsets, 1, text, longest, brevity))
-    wide = ends_of(first, offsets, 1)
     inside = [(a - 2 * begin, b - 2 * begin) for a, b in offsets[begin:end]]
     near = ends_of(second[begin:], inside, 1, moved=2 * begin)
-    found = sharpened(spans, wide, near, text, longest, brevity)
+    looks = [(near, NEAR), (ends_of(third, offsets, 1), WIDE), (ends_of(first, offsets, 1), 1.0)]
+    found = sharpened(spans, looks, text, longest, brevity)
 
-    def both(i: int, j: int) -> float:
-        one = first[1 + i, 0] + first[1 + j, 1] - brevity * math.log(j - i + 1)
-        other = second[1 + i, 0] + second[1 + j, 1] - brevity * math.log(j - i + 1)
-        return float(one + AGAIN * other)
+    def together(i: int, j: int) -> float:
+        each = [look[1 + i, 0] + look[1 + j, 1] - brevity * math.log(j - i + 1) for look in (first, second, third)]
+        return float(each[0] + NEAR * each[1] + WIDE * each[2])
 
     every = [(i, j) for i in range(begin, end) for j in range(i, min(end, i + longest))]
-    i, j = max(every, key=lambda place: both(*place))
+    i, j = max(every, key=lambda place: together(*place))
     assert (found[0].start, found[0].end, found[0].score) == (2 * i, 2 * j + 1, spans[0].score)
     assert not any(overlaps(found[:n], span.start, span.end) for n, span in enumerate(found))
     assert set(found[1:]) <= set(spans[1:])
@@ -398,5 +397,5 @@ def test_a_file_of_an_older_make_is_refused(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(-30, 30), max_size=12))
 def test_one_doubt_is_enough_and_none_takes_nothing(doubts: list[float]) -> None:
-    taken = doubted(np.array(doubts, np.float32))
+    taken = doubted(np.array(doubts, np.float32)) / DOUBT
     assert max([0.0, *doubts]) - 1e-4 <= taken <= max([0.0, *doubts]) + math.log(len(doubts) + 1) + 1e-4

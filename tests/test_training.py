@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from chains.reader import files
+from chains.reader.spans import DOUBT
 from chains.reader.spans import doubted as doubted_of
 from tests.tiny_bert import tiny_bert, tiny_squad
 from training import average, calibrate, reader
@@ -436,13 +437,13 @@ def test_one_doubtful_word_of_a_question_is_enough(base: Path) -> None:
     said = [row.question[slice(*at)] for at, mark in zip(window.asked, words[own], strict=True) if mark == 1]
     assert "".join(said) == "new"
     assert set(words[~own].tolist()) == {UNKNOWN} and set(words[own].tolist()) == {0.0, 1.0}
-    judged = float(out.answers[0]) + doubted_of(out.doubt[0, own].numpy())
+    judged = float(out.answers[0]) + doubted_of(out.doubt[0, own].numpy()) / DOUBT
     with torch.no_grad():
         span = model.heads["span"]
         assert isinstance(span, torch.nn.Linear)
         span.bias[2] = 5.0
         doubtful = model.run(model.weights(torch.float32), given)
-    expected = judged - doubted_of(doubtful.doubt[0, own].numpy())
+    expected = judged - doubted_of(doubtful.doubt[0, own].numpy()) / DOUBT
     assert float(doubtful.answers[0]) == pytest.approx(expected, abs=1e-4)
     assert float(doubtful.answers[0]) < float(out.answers[0]) - 4
 

@@ -19,12 +19,12 @@ The output. The encoder is a plain BERT; H its last hidden states [tokens, hidde
     start, end, doubt = H @ span.T + bias. A span is i <= j < i + `span` over passage tokens; its score start[i] +
     end[j] - `brevity` · log(j - i + 1): of two ways to say it the shorter one, where the network hardly prefers the
     longer. null = start[0] + end[0]; margin = the best span's score - null.
-    judged, fit: the judge's logits. answers = judged - log(1 + the sum of exp(doubt) over the question's tokens): one
-    word of the question that the passage does not meet is enough.
+    judged, fit: the judge's logits. answers = judged - DOUBT · log(1 + the sum of exp(doubt) over the question's
+    tokens) (spans.py): one word of the question that the passage does not meet is enough.
     Of several windows each value is the greatest; margin's window has the span.
-    The sentence that holds the span is then read by itself in the same way, and of its tokens the span is taken that is
-    best by both readings (spans.py); and that sentence with one before and one behind it. `answers` is the mean of the
-    three, `fit` and the margin are the first one's.
+    The sentence that holds the span is then read by itself in the same way, and with one before and one behind it; of
+    its tokens the span is taken that is best by all three readings (spans.py). `answers` is the mean of the three,
+    `fit` and the margin are the first one's.
     near: the cosine of question and passage by the base alone, without adapters.
     probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + w_near · near + bias);
     refuse below `threshold`.

@@ -17,7 +17,7 @@ from chains.reader.base import Reader, Reading, Span
 from chains.reader.encoder import base_folder, weights_of
 from chains.reader.files import Card, ReaderError
 from chains.reader.graph import Shape, build
-from chains.reader.spans import Ends, best, doubted, ends_of, sharpened, spans_of
+from chains.reader.spans import NEAR, WIDE, Ends, best, doubted, ends_of, sharpened, spans_of
 from chains.reader.windows import Joint, windows
 from ingest.compiled import for_this_processor, in_batches, precisions
 from ingest.eightbit import eight_bit
@@ -174,7 +174,8 @@ def _looks(loaded: _Loaded, question: str, texts: Sequence[str]) -> Iterator[Loo
     for n, (one, spans) in enumerate(zip(seen, found, strict=True)):
         near, wide = (by_part.get((n, part), one) for part in parts[n])
         if near is not one:
-            spans = sharpened(spans, one.ends, near.ends, texts[n], card.span, card.brevity)
+            looks = [(near.ends, NEAR), (wide.ends, WIDE), (one.ends, 1.0)]
+            spans = sharpened(spans, looks, texts[n], card.span, card.brevity)
         yield Look(spans, fmean((one.answers, near.answers, wide.answers)), one.fit)
 
 
