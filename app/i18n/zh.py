@@ -355,7 +355,7 @@ ERRORS = {
     "ModelTimeout": "{url} 的模型 {seconds:.0f} 秒没有应答。已收到的内容保留。请再问一次，"
     "或调高 PAGEWISE_API_SECONDS。",
     "ModelFailed": "模型 {model!r} 出错（{detail}）。已收到的内容保留。请再问一次；若仍然出错，请换一个模型。",
-    "ServerAway": "模型 {model!r} 的服务暂时无法回答（{detail}）。已收到的内容保留。请等它恢复后再问一次；若仍然如此，请换一个模型。",
+    "ServerAway": "模型 {model!r} 的服务暂时无法回答（{detail}）。已收到的内容保留。请待其恢复后再问，或换一个模型。",
     "NoReply": "模型 {model!r} 的回复是空的。请再问一次；若仍然如此，请换一个模型。",
     "OnlyThoughts": "模型 {model!r} 写了 {tokens} 个词元的思考，却没有给出答案。请在其服务中关闭思考，或换一个模型。",
     "PackageMissing": "提供商 {provider!r} 需要安装包 {package!r}。请安装："
