@@ -292,8 +292,7 @@ def _run(
         error = _capped(meter, sources, lost)
     if sources and error is None and not reader.text:
         error = NoReply(model=meter.name)
-    quoted = any(claim.words for claim in reader.claims)
-    if error is None and (not sources or refusal.is_refusal(reader.text, quoted)):
+    if error is None and (not sources or _refused(reader, meter.name)):
         answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
     else:
         found = citations.cite(reader, sources)
@@ -311,6 +310,13 @@ def _run(
     used, cost = meter.usage, _cost(meter, spending)
     took = monotonic() - started
     yield replace(answer, calls=meter.taken, seconds=took, usage=used, cost=cost, kept=meter.kept)
+
+
+def _refused(reader: citations.MarkReader, model: str) -> bool:
+    """Whether the answer is that there is none. What only quotes says so in the fixed words: all else is a page's."""
+    if model == QUOTES:
+        return reader.text.strip() in ("", *refusal.NOT_FOUND.values())
+    return refusal.is_refusal(reader.text, quoted=any(claim.words for claim in reader.claims))
 
 
 def _planned(chain: Chain, task: Task, sources: Sequence[Source], ways: Ways, model: Model) -> tuple[Guided, Plan]:

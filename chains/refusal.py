@@ -72,6 +72,8 @@ _MARKED_REFUSAL = _any_of(*_REFUSALS, *_UNQUOTED)
 _BARE_REFUSAL = _any_of(*_REFUSALS, *_UNQUOTED, *_UNMARKED)
 # What follows in the same sentence is the answer: "does not mention 2017, but gives 5.0 for 2018".
 GOES_ON = re.compile(r"\b(?:but|however|though|although|yet|instead|rather)\b|但|不过|然而|而是", re.IGNORECASE)
+# "If the documents do not answer, it says so" tells what happens then.
+_SUPPOSES = re.compile(r"^\W*(?:(?:if|when|where|whenever|unless|should)\b|如果|假如|若|倘若|一旦|要是)", re.IGNORECASE)
 _NOTHING = re.compile(
     r"^\W*(?:nothing(?: here| relevant| found)?|没有相关(?:内容|信息)?|无相关(?:内容|信息)?)\W*$", re.IGNORECASE
 )
@@ -104,13 +106,13 @@ def is_refusal(text: str, quoted: bool = False) -> bool:
         return False
     parts = [said[start:end] for start, end in sentences(said)]
     if not _MARK.search(text):
-        return _BARE_REFUSAL.match(parts[0]) is not None
+        return _BARE_REFUSAL.match(parts[0]) is not None and not _SUPPOSES.match(parts[0])
     pattern = _REFUSAL if quoted or _QUOTING.search(text) else _MARKED_REFUSAL
     return all(_refuses(part, pattern) for part in parts if re.search(r"\w", part))
 
 
 def _refuses(sentence: str, pattern: re.Pattern[str]) -> bool:
-    found = pattern.match(sentence)
+    found = None if _SUPPOSES.match(sentence) else pattern.match(sentence)
     return found is not None and not GOES_ON.search(sentence, found.end())
 
 

@@ -299,3 +299,10 @@ def test_a_part_gets_the_first_ones_subject_only_where_it_lacks_one(question: st
     pieces = Extractive().stream(prompt("split", question, RIVER))
     parts = "".join(piece for piece in pieces if isinstance(piece, str)).splitlines()
     assert len(parts) == 2 and parts[1].rstrip("?") == second.rstrip("?")
+
+
+@pytest.mark.parametrize("chain", list(CHAINS))
+def test_a_quoted_sentence_about_missing_answers_is_an_answer(chain: str) -> None:
+    given = sources("公司总部设在呼和浩特。", "如果文档里没有答案，程序会直接说明没有找到，不会猜测。")
+    said = text(list(CHAINS[chain].run(Task("question", "找不到答案时会怎样？", "zh"), given, Extractive())))
+    assert "不会猜测" in said and not is_refusal(said)

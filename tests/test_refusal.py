@@ -69,6 +69,9 @@ def test_a_reply_that_cites_and_goes_on_answers(refused: str, answer: str) -> No
         'The document does not contain a signature. [2: "No signature was found on it"]',
         "说明书不包含安装图。[1]",
         "说明书不包含安装图。",
+        "如果文档里没有答案，它会直接说明没有找到。[1]",
+        "If the documents do not mention it, the program says so. [1]",
+        "If the documents do not mention it, the program says so.",
     ],
 )
 def test_a_no_that_its_page_says_is_an_answer(said: str) -> None:
