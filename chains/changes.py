@@ -42,7 +42,7 @@ def direction(sentence: str, start: int, end: int) -> tuple[int, bool]:
         change = not _CLAUSE.search(between) and not (not behind and _LEVEL.search(between))
         way = (1 if match["up"] else -1) * (-1 if match["not"] else 1)  # what did not rise may not be said to rise
         if near is None or len(between) < near[0]:
-            near = len(between), way, change and way != 0
+            near = len(between), way, change
     return near[1:] if near else (0, False)
 
 

@@ -215,25 +215,28 @@ def _among(word: str, taken: Sequence[str]) -> bool:
 def exchanged(question: str, other: str) -> tuple[str, str] | None:
     """The words that `other` has in the place of the question's; None where it only has more words, or less."""
     a, b = question.split(), other.split()
-    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    end = 0
-    while end < min(len(a), len(b)) - same and a[-1 - end] == b[-1 - end]:
-        end += 1
+    same, end = _alike(a, b)
     old, new = (" ".join(words[same : len(words) - end]).strip(_EDGE) for words in (a, b))
     return (old, new) if old and new else None
 
 
 def changed(question: str, other: str) -> tuple[int, int]:
     """The characters of `other` that are not the question's; (0, 0) where it only lacks some."""
-    a, b = question.split(" "), other.split(" ")
-    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    end = 0
-    while end < min(len(a), len(b)) - same and a[-1 - end] == b[-1 - end]:
-        end += 1
+    b = other.split(" ")
+    same, end = _alike(question.split(" "), b)
     if same == len(b) - end:
         return 0, 0
     before = " ".join(b[:same])
     return len(before) + bool(before), len(" ".join(b[: len(b) - end]))
+
+
+def _alike(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
+    """How many words both begin with, and how many of the others both end with."""
+    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    end = 0
+    while end < min(len(a), len(b)) - same and a[-1 - end] == b[-1 - end]:
+        end += 1
+    return same, end
 
 
 def changed_places(row: Row, old: str, new: str) -> Row | None:
