@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,8 @@ def tiny_squad(file: Path, articles: int = 4) -> Path:
         data.append({"title": f"Article {n}", "paragraphs": paragraphs})
     file.write_text(json.dumps({"version": "2.0", "data": data}), "utf-8")
     return file
+
+
+def alike(word: str, others: Sequence[str]) -> list[float]:
+    """A small Likeness: the share of letters that two words have in common."""
+    return [len(set(word.lower()) & set(other.lower())) / len(set(word + other)) for other in others]
