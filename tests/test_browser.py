@@ -116,9 +116,11 @@ def ask(tab: Page, question: str) -> None:
 
 
 def answered(tab: Page, n: int = 1) -> None:
-    """`n` answers with quotes stand there, and nothing is being answered."""
+    """`n` answers with quotes stand there, nothing is being answered, and nothing more is being drawn."""
     expect(tab.locator("[class*=st-key-cites-]")).to_have_count(n)
     expect(tab.locator(".st-key-stop")).to_have_count(0)
+    # What is drawn under an answer can move it, and a press on a mark that moves between down and up is none.
+    expect(tab.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def use_extractive(tab: Page, url: str) -> None:
@@ -170,6 +172,28 @@ def test_each_chain_answers_and_a_mark_opens_the_page_with_the_words_marked(app:
     tab.locator(".st-key-source-close button").focus()  # the keyboard closes it
     tab.keyboard.press("Enter")
     expect(tab.locator(".st-key-source")).to_have_count(0)
+
+
+def test_a_mark_that_is_pressed_before_its_button_is_there_or_enabled_is_not_lost(app: App, tab: Page) -> None:
+    tab.goto(app.url)
+    expect(tab.get_by_role("link", name="Library")).to_be_visible()
+    tab.evaluate("""() => {
+        document.body.insertAdjacentHTML("beforeend", '<a id="early" href="#cite-early-0">1</a>');
+        document.getElementById("early").click();
+        const place = document.createElement("div"), pressed = [];
+        place.className = "st-key-cite-early-0";
+        place.innerHTML = "<button disabled>[1]</button>";
+        place.firstChild.addEventListener("click", () => {
+            pressed.push(place.firstChild.disabled ? "disabled" : "enabled");
+            document.body.setAttribute("data-pressed", pressed.join());
+        });
+        setTimeout(() => document.body.append(place), 300);
+        setTimeout(() => { place.firstChild.disabled = false; }, 600);
+    }""")
+    expect(tab.locator("body[data-pressed]")).to_have_count(1)
+    tab.wait_for_timeout(500)
+    expect(tab.locator("body")).to_have_attribute("data-pressed", "enabled")  # once
+    assert "#" not in tab.url
 
 
 def shades(tab: Page) -> int:

@@ -1,12 +1,16 @@
 if (!window.pagewiseMarks) {
   window.pagewiseMarks = true;
-  // A mark in the text presses the button of its citation.
+  // A mark in the text presses the button of its citation, and waits for it where the page is still being drawn.
+  function press(key, tries) {
+    const button = document.querySelector(".st-key-" + CSS.escape(key) + " button");
+    if (button && !button.disabled) button.click();
+    else if (tries) setTimeout(press, 100, key, tries - 1);
+  }
   document.addEventListener("click", function (event) {
     const mark = event.target.closest && event.target.closest('a[href^="#cite-"]');
     if (!mark) return;
     event.preventDefault();
-    const button = document.querySelector(".st-key-" + CSS.escape(mark.getAttribute("href").slice(1)) + " button");
-    if (button) button.click();
+    press(mark.getAttribute("href").slice(1), 50);
   }, true);
   // A question that was just asked comes into view, once.
   let last = "";
