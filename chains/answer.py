@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
-from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff
+from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff, tongue
 from chains.announce import announced
 from chains.calls import closed
 from chains.errors import CapReached, NoReply, NothingCame, UnknownChain
@@ -19,13 +19,12 @@ from chains.meter import Meter
 from chains.models.base import QUOTES, Model, Usage
 from chains.models.thoughts import parted
 from chains.plan import Plan, Stage
-from chains.prompts import Language, Source, Turn
+from chains.prompts import Language, Source, Turn, Wanted
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.spending import FREELY, Cost, Ledger, Spending
 from chains.stopped import behind
 from chains.tasks import RERANK, Rerank, Task
-from chains.tongue import written_in
 from chains.unsourced import unsourced
 from chains.ways import PLAIN, Ways
 from chains.whole import documents as documents_of
@@ -120,13 +119,13 @@ def asked(
     question: str,
     wanted: str,
     passages: Sequence[Passage],
-    language: Language | None,
+    language: Wanted | None,
     rerank: Rerank = RERANK,
     ways: Ways = PLAIN,
 ) -> Asked:
     """`wanted`: the question as it was searched for; `language` None answers in the question's."""
     sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    task = Task("question", wanted, language or language_of(question), rerank=rerank)
+    task = Task("question", wanted, language or tongue.of(question), rerank=rerank)
     return Asked(question, task, sources, ways)
 
 
@@ -293,18 +292,18 @@ def _run(
     if sources and error is None and not reader.text:
         error = NoReply(model=meter.name)
     if error is None and (not sources or _refused(reader, meter.name)):
-        answer = replace(answer, text=refusal.NOT_FOUND[task.language], refused=True)
+        answer = replace(answer, text=refusal.NOT_FOUND[task.words], refused=True)
     else:
         found = citations.cite(reader, sources)
         held = figures(reader.text, answer.question, found, sources)
         alone = unsourced(reader.text, sources, whole=error is None)
         answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
-        said = written_in(citations.plain(reader.text))
+        said = tongue.written_in(citations.plain(reader.text))
         answer = replace(answer, cut=meter.was_cut(reader.text))
         if meter.name != QUOTES:
-            answer = replace(answer, foreign=said if said != task.language else None)
-        elif found and language_of("".join(c.quote for c in found)) != task.language:
-            yield _so_far(Step("quoted", text=task.language), meter, spending)
+            answer = replace(answer, foreign=said if said != task.words else None)
+        elif found and language_of("".join(c.quote for c in found)) != task.words:
+            yield _so_far(Step("quoted", text=task.words), meter, spending)
         if found:
             yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)
     used, cost = meter.usage, _cost(meter, spending)

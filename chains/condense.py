@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from chains import budget, calls, rewrite
+from chains import budget, calls, rewrite, tongue
 from chains.errors import ModelError
 from chains.models.base import Model
 from chains.prompts import Prompt, Turn
@@ -194,7 +194,7 @@ def _prompt(question: str, history: Sequence[Turn], model: Model) -> Prompt | No
     turns = tuple(Turn(turn.question, turn.answer[:ANSWER_CHARS]) for turn in history[-TURNS:])
     reply = budget.reply_tokens(REPLY_TOKENS, model)
     while turns:
-        prompt = Prompt("condense", "question", question, language(question), reply, history=turns)
+        prompt = Prompt("condense", "question", question, tongue.of(question), reply, history=turns)
         if budget.fits(prompt, model):
             return prompt
         turns = turns[1:]

@@ -7,10 +7,9 @@ from chains import tongue, ways
 from chains.condense import condense
 from chains.events import Step
 from chains.models.base import Model
-from chains.prompts import Language, Turn
+from chains.prompts import Language, Turn, Wanted
 from chains.ways import Ways
 from ingest.document import Passage
-from ingest.tokens import language as language_of
 
 Find = Callable[[str], Sequence[Passage]]
 CALLS = frozenset({"condensed", "broader", "split"})  # the steps that each tell of a model call
@@ -21,7 +20,7 @@ class Looked:
     """What a question is answered from."""
 
     question: str  # that is answered and was searched for: stand-alone, without a wish for a language
-    language: Language  # of the answer
+    language: Wanted  # of the answer
     passages: tuple[Passage, ...]  # best first, none overlapping
 
 
@@ -56,7 +55,7 @@ def look(
         passages = in_turn([*map(find, pieces), passages], max(k, len(pieces)))
     if wider:
         passages = beside(passages, find(wider), max(k, len(pieces)), min(k // 3, max(0, k - len(pieces))))
-    return Looked(alone, wished or language or language_of(said), tuple(passages))
+    return Looked(alone, wished or language or tongue.of(said), tuple(passages))
 
 
 def _opened(model: Model) -> int:

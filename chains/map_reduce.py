@@ -29,7 +29,7 @@ def map_reduce(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
             notes = list(joined.values())
         yield from joining.finish(round, notes, model)
     elif found.error is None:
-        yield Token(NOT_FOUND[task.language])
+        yield Token(NOT_FOUND[task.words])
     if found.error is not None:
         raise found.error
 

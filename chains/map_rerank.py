@@ -50,7 +50,7 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
     best = _best(task, votes)
     if best is None:
         if not ended:
-            yield Token(NOT_FOUND[task.language])
+            yield Token(NOT_FOUND[task.words])
     elif task.rerank == "answer":
         yield Token(marked(votes[best].answer, sources[best].n))
     else:

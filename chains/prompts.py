@@ -8,7 +8,8 @@ from typing import Literal
 
 from ingest.document import Passage
 
-Language = Literal["en", "zh"]
+Language = Literal["en", "zh"]  # in which the program has words
+Wanted = Literal["en", "zh", "own"]  # of a reply; "own": the question's, or the document's, where that is neither
 Role = Literal[
     "answer",  # question + sources → answer with marks (stuff, and refine's first draft); summary: sources → summary
     "map",  # question + one source → notes with marks, or the words for "nothing here"
@@ -22,6 +23,11 @@ Role = Literal[
 ]
 # What a reply holds that is to be JSON, where the server can see to that; chains/scores.py has the schemas.
 Schema = Literal["answer_and_score", "score"]
+
+
+def words_for(language: Wanted) -> Language:
+    """The language of the program's own words beside a reply in that one."""
+    return "zh" if language == "zh" else "en"
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Prompt:
     role: Role
     task: Literal["question", "summary"]
     question: str  # for a summary: the document's title
-    language: Language  # of the reply
+    language: Wanted  # of the reply
     max_tokens: int  # of the reply, with its reasoning
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()  # what maps (or earlier reduces) wrote, marks included
@@ -83,6 +89,11 @@ class Prompt:
     schema: Schema | None = None  # a model that cannot see to it lets it be: the words ask for what can be read anyway
     examples: tuple[Example, ...] = ()
     reasoning: int = 0  # tokens of the reply in which to reason before the answer; 0: no reasoning is asked for
+
+    @property
+    def words(self) -> Language:
+        """The language that the prompt itself is in."""
+        return words_for(self.language)
 
 
 @dataclass(frozen=True)

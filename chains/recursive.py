@@ -42,7 +42,7 @@ def recursive(task: Task, sources: Sequence[Source], model: Model) -> Iterator[S
         yield Step("level", levels, levels, "1")
         yield from joining.finish(round, [notes[place] for place in sorted(notes)], model)
     elif found.error is None:
-        yield Token(NOT_FOUND[task.language])
+        yield Token(NOT_FOUND[task.words])
     if found.error is not None:
         raise found.error
 

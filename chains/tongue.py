@@ -6,8 +6,8 @@ and write in English?" ask for none.
 
 import re
 
-from chains.prompts import Language
-from ingest.tokens import han_share
+from chains.prompts import Language, Wanted
+from ingest.tokens import han_share, language
 
 _LANGUAGE = r"(?:simplified |mandarin )?(?P<{0}>chinese|mandarin|english|中文|英文)(?: language)?"
 _HAN_LANGUAGE = r"(?P<{0}>简体中文|中文|汉语|普通话|英文|英语|chinese|english)"
@@ -54,6 +54,22 @@ _ASKED = tuple(
 _LEAST = 20  # letters in which a language shows; a name or a number is in none
 _FEW, _MOST = 0.05, 0.5  # shares of Chinese among the letters, up to which and from which a text is one or the other
 _CHINESE = re.compile(r"chinese|mandarin|中|汉|普通", re.IGNORECASE)
+
+
+# Words of most English questions that no other language has which is written in these letters.
+_ENGLISH = re.compile(
+    r"\b(?:the|what|who|whom|whose|which|why|how|when|where|does|did|were|been|could|should|would|and|from|with|this|that|these|"
+    r"those|its|their|there|about|between|than|tell|explain|describe|summari[sz]e|many|much)\b",
+    re.IGNORECASE,
+)
+_KANA = re.compile(r"[\u3040-\u30ff]")  # Japanese has Chinese characters too
+
+
+def of(text: str) -> Wanted:
+    """The language that a question or a document is in, for its answer; "own" where it shows neither of the others."""
+    if language(text) == "zh" and not _KANA.search(text):
+        return "zh"
+    return "en" if _ENGLISH.search(text) or not any(map(str.isalpha, text)) else "own"
 
 
 def asked_for(question: str) -> tuple[str, Language | None]:

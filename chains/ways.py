@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from chains import budget, calls, rewrite
+from chains import budget, calls, rewrite, tongue
 from chains.errors import ModelError
 from chains.models.base import Model
 from chains.prompts import Example, Prompt, Role, Turn
@@ -67,7 +67,7 @@ def _near(text: str, known: Sequence[str]) -> bool:
 
 def _asked(role: Role, question: str, model: Model) -> str:
     """The model's reply; "" where it fails, or where the question does not fit its window."""
-    prompt = Prompt(role, "question", question, language(question), _REPLY_TOKENS[role])
+    prompt = Prompt(role, "question", question, tongue.of(question), _REPLY_TOKENS[role])
     prompt = replace(prompt, max_tokens=budget.reply_tokens(prompt.max_tokens, model))
     if not budget.fits(prompt, model):
         return ""

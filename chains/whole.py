@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chains import tongue
 from chains.errors import ContextTooSmall
 from chains.models.base import Model
 from chains.parts import parts
@@ -11,7 +12,6 @@ from chains.tasks import Task
 from ingest.document import Record
 from ingest.errors import UnknownDocument
 from ingest.library import Library
-from ingest.tokens import language as language_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def whole(document: str, library: Library, model: Model, language: Language | No
     if record is None:
         raise UnknownDocument(name=document)
     passages = library.all_passages(document)
-    task = Task("summary", record.title, language or language_of(" ".join(passage.text for passage in passages[:20])))
+    task = Task("summary", record.title, language or tongue.of(" ".join(passage.text for passage in passages[:20])))
     try:
         pages = [library.page(document, number) for number in range(1, record.pages + 1)]
         sources = parts(passages, pages, task, model)

@@ -13,6 +13,8 @@ from chains.prompts import Example, Language, Prompt, Rendered, Source, Written
 # Words (Chinese: characters) that a token holds, on the low side, so that a reply ends before it is cut.
 _A_TOKEN = {"en": 0.6, "zh": 0.7}
 
+# What a prompt is about, also the name of the tag that it stands in.
+_ASKED = {"question": "question", "summary": "document"}
 _TAG = re.compile(r"<(?=\s*/?\s*(?:source|note|draft|turn|question|document|example|reasoning)\b)", re.I)
 
 _DATA = {
@@ -33,6 +35,8 @@ _NOTES = {
 _LENGTH = {
     "en": "Write in English, whatever language the sources are in, to the point, at most {n} words.",
     "zh": "无论来源使用什么语言，都用中文书写，直截了当，不超过 {n} 个字。",
+    "own": "Write in the language that the {asked} is in, whatever language the sources are in, to the point, at most "
+    "{n} words.",
 }
 _EXAMPLES = {
     "en": "Questions that were answered well stand between <example> and </example>. They show the manner, length and "
@@ -53,7 +57,11 @@ _REASON = {
     "然后以 </reasoning> 结束。之后再按上述要求写出答复本身。答复必须自成一体：没有人会读到思考过程。",
 }
 # In which language a question is written anew: that of the prompt, which is the question's own.
-_ANEW = {"en": "Write in English, as the question is.", "zh": "用中文书写，与原问题的语言一致。"}
+_ANEW = {
+    "en": "Write in English, as the question is.",
+    "zh": "用中文书写，与原问题的语言一致。",
+    "own": "Write in the language that the question is in.",
+}
 _REFUSE = {
     "en": "If they do not answer the question, reply with exactly this and nothing else: {words}\n"
     "If they answer only a part of it, give that part and say what is missing.",
@@ -177,10 +185,10 @@ def _framed(text: str, tag: str) -> str:
 
 
 def _system(prompt: Prompt, structured: bool) -> list[str]:
-    language, role, question = prompt.language, prompt.role, prompt.task == "question"
+    language, role, question = prompt.words, prompt.role, prompt.task == "question"
     parts = [_WORK[role, prompt.task][language]]
     if role in ("condense", "broaden", "split"):
-        return [*parts, _ANEW[language]]
+        return [*parts, _ANEW[prompt.language]]
     if role == "score":
         return [*parts, _DATA[language], scores.rule("score", language, structured)]
     if role == "reduce":
@@ -193,7 +201,8 @@ def _system(prompt: Prompt, structured: bool) -> list[str]:
         parts.append(_UNCHANGED[language].format(words=refusal.UNCHANGED[language]))
     elif question:
         parts.append(_REFUSE[language].format(words=refusal.NOT_FOUND[language]))
-    parts.append(_LENGTH[language].format(n=_words(prompt.max_tokens - prompt.reasoning, language)))
+    length = _words(prompt.max_tokens - prompt.reasoning, language)
+    parts.append(_LENGTH[prompt.language].format(n=length, asked=_ASKED[prompt.task]))
     if role == "rerank":
         parts.append(scores.rule("answer_and_score", language, structured))
     if prompt.examples:
@@ -211,7 +220,7 @@ def _user(prompt: Prompt) -> list[str]:
     parts = [*map(shown, prompt.examples), *material(prompt)]
     if prompt.role == "condense":
         parts += [f"<turn>\n{_inside(turn.question)}\n\n{_inside(turn.answer)}\n</turn>" for turn in prompt.history]
-    tag = "question" if prompt.task == "question" else "document"
+    tag = _ASKED[prompt.task]
     parts.append(f"<{tag}>\n{_inside(prompt.question)}\n</{tag}>")
     return parts
 

@@ -12,7 +12,7 @@ from chains.answer import ask, plans, summarize
 from chains.compare import NAMES as CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
-from chains.prompts import Language, Prompt, Turn
+from chains.prompts import Language, Prompt, Turn, render
 from chains.refusal import NOT_FOUND
 from chains.spending import Price, Spending
 from chains.stopped import cut_short
@@ -405,3 +405,18 @@ def test_an_answer_in_another_language_is_said_to_be_in_it(
     assert isinstance(answer, Answer) and answer.foreign == foreign and model.calls == 1
     assert len(list(notes_lines(answer))) == (foreign is not None)
     assert how_json(answer).get("language") == foreign
+
+
+@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
+def test_a_question_in_a_third_language_is_answered_in_its_own(library: Library, chain: str) -> None:
+    """Whatever the model then writes in is not judged, unless it is Chinese."""
+    asked = "Quel lac est vert ?"
+    for foreign, reply in {None: "Le second lac est vert [1].", "zh": "第二个湖是绿色的，而且很深 [1]。"}.items():
+        model = ScriptedModel(lambda prompt, reply=reply: "90" if prompt.role == "score" else reply)  # type: ignore[misc]
+        answer = list(ask(asked, library, model, chain=chain))[-1]
+        assert isinstance(answer, Answer) and answer.foreign == foreign and not answer.refused
+        told = [render(prompt).system for prompt in model.prompts if prompt.role != "score"]
+        assert told and all("the language that the question is in" in system for system in told)
+    english = ScriptedModel(lambda prompt: "The second lake is green [1].")
+    list(ask(asked, library, english, language="en"))
+    assert "Write in English" in render(english.prompts[-1]).system

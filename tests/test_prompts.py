@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains import citations, refusal, scores
-from chains.prompts import Example, Language, Prompt, Role, Turn, render
+from chains.prompts import Example, Language, Prompt, Role, Turn, Wanted, render
 from tests.sources import source
 
 LANGUAGES: list[Language] = ["en", "zh"]
@@ -16,7 +16,7 @@ TASKS = [*product(("answer", "map", "reduce", "refine"), ("question", "summary")
 TASKS += [(role, "question") for role in ("rerank", "condense", "broaden", "split")]
 
 
-def prompt(role: Role, task: str = "question", language: Language = "en", **more: object) -> Prompt:
+def prompt(role: Role, task: str = "question", language: Wanted = "en", **more: object) -> Prompt:
     return Prompt(role, task, "What colour is it?", language, 300, **more)  # type: ignore[arg-type]
 
 
@@ -35,6 +35,9 @@ def test_the_language_is_said_plainly_in_every_role(role: Role, task: str) -> No
     given_source = (source(1, "湖 lake 是蓝色的 is blue。"),)
     assert re.search(r"\bWrite in English\b", render(prompt(role, task, "en", sources=given_source)).system)
     assert "用中文书写" in render(prompt(role, task, "zh", sources=given_source)).system
+    third = render(prompt(role, task, "own", sources=given_source)).system
+    asked = "question" if task == "question" else "document"
+    assert f"Write in the language that the {asked} is in" in third and "in English" not in third and "{" not in third
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

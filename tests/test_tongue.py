@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.tongue import asked_for
+from chains.tongue import asked_for, of
 
 REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
 
@@ -39,6 +39,21 @@ REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
 )
 def test_a_wish_for_a_language_is_read_and_kept_out_of_the_question(asked: str, rest: str, language: str) -> None:
     assert asked_for(asked) == (rest, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        *[(text, "en") for text in (REVENUE, "How deep is it?", "Tell me about the lake", "2018?", "")],
+        *[(text, "zh") for text in (HAN, "Darcy 是谁？", "请概括第三章")],
+        *[(text, "own") for text in ("Quelle est la population de Paris ?", "Wie hoch ist der Turm?")],
+        *[(text, "own") for text in ("¿Quién abrió la esclusa?", "Was war vorher da, und von wem?")],
+        *[(text, "own") for text in ("Hoe diep is het meer?", "Какой глубины озеро?", "Qual è la profondità?")],
+        *[(text, "own") for text in ("湖の水深は何メートルですか？", "호수는 얼마나 깊습니까?")],
+    ],
+)
+def test_the_language_of_a_question(text: str, language: str) -> None:
+    assert of(text) == language
 
 
 @pytest.mark.parametrize(

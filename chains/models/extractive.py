@@ -96,7 +96,7 @@ class Extractive:
             if prompt.role == "rerank":
                 yield from _written(picked)
             score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
-            yield f"\n得分：{score:.0f}/100" if prompt.language == "zh" else f"\nScore: {score:.0f}/100"
+            yield f"\n得分：{score:.0f}/100" if prompt.words == "zh" else f"\nScore: {score:.0f}/100"
             return
         asked = _parts(prompt.question)
         picked = self._believed(prompt, asked) or (self._believed(prompt, [prompt.question]) if len(asked) > 1 else [])
@@ -104,9 +104,9 @@ class Extractive:
         if picked and not (before and {sentence.text for sentence in picked} == before):
             yield from _written(picked)
         elif picked or (prompt.draft and prompt.role != "map"):
-            yield UNCHANGED[prompt.language]
+            yield UNCHANGED[prompt.words]
         else:
-            yield NOTHING[prompt.language] if prompt.role == "map" else NOT_FOUND[prompt.language]
+            yield NOTHING[prompt.words] if prompt.role == "map" else NOT_FOUND[prompt.words]
 
     def _believed(self, prompt: Prompt, asked: Sequence[str]) -> list[Sentence]:
         """What answers each of these questions, none said twice; nothing of one that it does not believe in."""
@@ -158,7 +158,7 @@ class Extractive:
         read = _given(prompt)
         given = [sentence for sentence in read if not is_heading(sentence.text)] or read
         if not given:
-            yield NOTHING[prompt.language] if prompt.role == "map" else NOT_FOUND[prompt.language]
+            yield NOTHING[prompt.words] if prompt.role == "map" else NOT_FOUND[prompt.words]
             return
         scores = centrality(given)
         most = PART_SENTENCES if prompt.role == "map" else SUMMARY_SENTENCES
@@ -172,7 +172,7 @@ class Extractive:
             best = sorted((*given[:drafted], *new), key=lambda s: (-central[s.place], s.place))[:most]
             chosen = sorted(best, key=lambda s: s.place)
         if prompt.draft and {s.text for s in chosen} == {s.text for s in sentences_in(prompt.draft)}:
-            yield UNCHANGED[prompt.language]
+            yield UNCHANGED[prompt.words]
         else:
             yield from _written(chosen)
 
