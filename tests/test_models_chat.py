@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chains import prompts
 from chains.errors import ModelFailed, OnlyThoughts
 from chains.meter import Meter
-from chains.models import chat
+from chains.models import chat, providers, wire
 from chains.models.base import Finish, Usage
 from chains.models.reply import MARGIN, OVERLONG
 from chains.models.rows import Row
@@ -48,6 +48,23 @@ def test_the_first_piece_is_here_before_the_last_is_made() -> None:
         assert next(piece for piece in stream if piece) == "one "
         assert server.told <= 1
         stream.close()  # type: ignore[attr-defined]
+
+
+def test_pieces_are_taken_as_the_json_that_they_are() -> None:
+    """To make objects of the package's types takes as long as all else about a piece."""
+    with serving([said("yes")]) as server:
+        http = wire.client(server.url, 5.0)
+        model = providers.open_openai("m", server.url, "", 5.0, http, False)
+        came = list(model.client.create(model="m", messages=[{"role": "user", "content": "?"}], stream=True))
+    assert came and all(type(one) is dict for one in came)
+
+
+def test_a_piece_that_says_nothing_is_passed_over() -> None:
+    odd = [{"choices": [{"index": 0}]}, {"choices": [{"delta": None}]}, {"choices": None}, {"choices": []}, {"id": "1"}]
+    silent = [json.dumps(one) for one in odd]
+    with serving([Reply(events=[*silent, chunk("yes"), *silent, chunk(finish="stop")])]) as server:
+        text, finish = read(opened(server))
+    assert text == "yes" and finish.reason == "stop"
 
 
 def test_asks_for_what_the_prompt_says() -> None:

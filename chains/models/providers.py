@@ -32,8 +32,9 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
         llama.cpp send it as reasoning_content, Ollama and OpenRouter as reasoning."""
 
         def _convert_chunk_to_generation_chunk(self, chunk: Any, *more: Any, **how: Any) -> Any:
-            made = super()._convert_chunk_to_generation_chunk(chunk, *more, **how)
-            delta = ((chunk.get("choices") or [{}])[0] or {}).get("delta") or {}
+            choices = [{"delta": None, **choice} for choice in chunk.get("choices") or ()]
+            made = super()._convert_chunk_to_generation_chunk({**chunk, "choices": choices}, *more, **how)
+            delta = (choices[0]["delta"] if choices else None) or {}
             thought = delta.get("reasoning_content") or delta.get("reasoning")
             if made is not None and isinstance(thought, str):
                 made.message.additional_kwargs["reasoning_content"] = thought
@@ -42,7 +43,7 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
     # Said to whoever watches stderr when a server refuses a schema; chat.py does without it then.
     warnings.filterwarnings("ignore", message="This model does not support OpenAI's structured output")
     more: dict[str, Any] = {} if hosted else {"use_responses_api": False}
-    return Thinking(
+    opened = Thinking(
         model=model,
         base_url=base,  # always given: else OPENAI_API_BASE or LANGSMITH_GATEWAY would choose
         api_key=key or NO_KEY,
@@ -53,6 +54,27 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
         stream_usage=True,
         **more,
     )
+    opened.client = _Untyped(opened.client)
+    return opened
+
+
+class _Untyped:
+    """The OpenAI package's completions, whose chunks stay the JSON that they are.
+
+    LangChain takes them so too. To make objects of its types takes the package as long as all else about a chunk.
+    """
+
+    def __init__(self, completions: Any) -> None:
+        self._completions = completions
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._completions, name)
+
+    def create(self, **payload: Any) -> Any:
+        made = self._completions.create(**payload)
+        if payload.get("stream"):
+            made._cast_to = object  # where a later version has no such thing, the chunks are objects as before
+        return made
 
 
 def open_other(provider: str, model: str, base: str, key: str, seconds: float, max_tokens: int, window: int) -> Any:
