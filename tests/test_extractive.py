@@ -10,6 +10,7 @@ from chains.answer import CHAINS
 from chains.citations import cite, read
 from chains.models.base import Finish
 from chains.models.extractive import Extractive, condensed
+from chains.models.selection import is_heading
 from chains.prompts import Prompt, Role, Source, Turn
 from chains.reader.network import open_reader
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
@@ -134,6 +135,22 @@ def test_a_draft_that_nothing_improves_is_left() -> None:
     asked = prompt("refine", "When was the harbour of Hamburg founded?", [*RIVER[1:2], "Bread is baked from flour."])
     draft = reply(replace(asked, role="answer", sources=asked.sources[:1]))
     assert is_unchanged(reply(replace(asked, draft=draft, sources=asked.sources[1:])))
+
+
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [
+        ("As of/ Year Ended December 31, Change 2015 2014 2013 2015 vs. 2014 2014 vs. 2013", True),
+        ("Years ended December 31, 2018 2017 2016", True),
+        ("The lighthouse of Cape Arkona", True),
+        ("Net sales 2018 2017 $ 32,765 $ 31,657", False),
+        ("It was closed in 1884 and opened again in 1890", False),
+        ("It was closed on March 3, 1884", False),
+        ("The lighthouse is white.", False),
+    ],
+)
+def test_the_years_over_a_table_say_as_little_as_a_heading(line: str, heading: bool) -> None:
+    assert is_heading(line) == heading
 
 
 def test_a_summary_takes_from_the_whole_text() -> None:
@@ -265,6 +282,14 @@ def test_a_cell_is_given_with_its_row_and_the_head_of_its_column(
     first = cite(read(reply(asked, Extractive(reader=reader)), {1, 2}), asked.sources)[0]
     assert (first.n, first.span, first.verified) == (2, cell, True)
     assert "2018 2017 2016" in first.quote
+
+
+@pytest.mark.parametrize("role", ["answer", "map", "rerank"])
+def test_a_row_that_is_found_by_reading_is_given_under_its_years(role: Role) -> None:
+    asked = prompt(role, "Why did the cost of sales grow?", [TABLE])
+    (citation, *_) = cite(read(reply(asked, Extractive(reader=SharingReader())), {1}), asked.sources)
+    assert citation.match == "exact" and "2018 2017 2016" in citation.quote and "16,682" in citation.quote
+    assert "2018 2017 2016" not in reply(prompt(role, HARBOUR, RIVER), Extractive(reader=SharingReader()))
 
 
 @pytest.mark.parametrize("model", [Extractive(), Extractive(reader=open_reader("built-in"))])

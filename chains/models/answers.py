@@ -79,8 +79,15 @@ def _answering(text: str, sentences: Sequence[Sentence], reading: Reading) -> li
         words = shield(one_line(text[max(holder.start, span.start) : min(holder.end, span.end)]))
         words = words if find(words, holder.text) else ""
         score = (1 - SPAN) * holder.prior + SPAN * squeezed(span.score)
-        found[holder.place] = Answering(replace(holder, words=words), score, reading.p_answers)
+        said = _under_its_head(text, holder)
+        found[holder.place] = Answering(replace(holder, text=said, words=words), score, reading.p_answers)
     return list(found.values())
+
+
+def _under_its_head(text: str, sentence: Sentence) -> str:
+    """What it says; of a table's row, which says nothing without them, also the years over it."""
+    head = shield(one_line(cells.head_over(text, sentence.start)))
+    return f"{head} … {sentence.text}" if head and head not in sentence.text else sentence.text
 
 
 def in_tables(prompt: Prompt) -> list[Answering]:

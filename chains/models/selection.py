@@ -10,6 +10,7 @@ from chains.citations import plain, read, shield
 from chains.prompts import Source
 from chains.question import ASKING, ASKING_HAN, KINDS, NUMBER, subject_words
 from ingest.sentences import sentences
+from ingest.tables import says_when
 from ingest.tokens import tokens
 
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
@@ -20,6 +21,7 @@ FOCUS = 0.4
 _COMPARED = 16  # the sentences that share most words with the question are compared by meaning too: a third of a second
 
 _HEADING = re.compile(r"[^\d.!?。！？；;:：]{1,80}$")
+_YEARS_ABREAST = re.compile(r"\b(?:19|20)\d\d\s+(?:19|20)\d\d\b")
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ def centrality(given: Sequence[Sentence]) -> list[float]:
 
 
 def is_heading(text: str) -> bool:
-    """Whether it ends like no sentence and holds no figure, so that it says nothing by itself."""
-    return _HEADING.match(text) is not None
+    """Whether it ends like no sentence and holds no figure, or is the years over a table: it says nothing by itself."""
+    return _HEADING.match(text) is not None or (_YEARS_ABREAST.search(text) is not None and says_when(text))
 
 
 def same(one: str, other: str) -> bool:

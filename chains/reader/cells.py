@@ -110,6 +110,13 @@ def shown(cell: Cell, text: str) -> list[str]:
     return [text[start : end if end >= 0 else len(text)], row]
 
 
+def head_over(text: str, row: int) -> str:
+    """The line of years over the table in which the row at `row` stands; "" where there is no table or no such line."""
+    table = next((table for table in tables(text) if table.first <= row < table.end), None)
+    lines = text[table.start : table.first].splitlines() if table else []
+    return next((line for line in reversed(lines) if years(line) and says_when(line)), "")
+
+
 def _asks_cell(question: str) -> bool:
     """Whether a figure of a table can be the answer: it asks for an amount, or names when, and for nothing else."""
     when = bool(years(question)) or asked_quarter(question) != ""
