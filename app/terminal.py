@@ -9,6 +9,7 @@ from unicodedata import east_asian_width
 from app.costs import plan_text, took_text
 from app.views.safe import one_line, visible
 from chains.events import Answer, Event, Step, Token
+from chains.models.thoughts import parted
 from chains.retrieve import Found
 from ingest.document import Page, Passage, Record
 from ingest.fold import find
@@ -113,7 +114,7 @@ class Screen:
         self._out = out  # None: only the steps
         self._err = err
         self._open_line = False
-        self._said = False
+        self._said = ""  # of the answer, as it came
         self._offer = ""  # the chain that would read what did not fit
 
     def show(self, event: Event) -> None:
@@ -125,7 +126,7 @@ class Screen:
         elif isinstance(event, Token) and event.text and self._out is not None:  # "" only says that it is at work
             self._out.write(self._inset(event.text))
             self._out.flush()
-            self._said = True
+            self._said += event.text
             self._open_line = not event.text.endswith("\n")
 
     def _inset(self, text: str) -> str:
@@ -144,7 +145,11 @@ class Screen:
         out = self._out
         if out is None:
             return
-        if not self._said and answer.text:
+        thought, _ = parted(self._said)
+        if answer.text and (thought or not self._said):
+            self.end_line()
+            if thought:
+                self._err.write("· what stands before </think> was reasoning, and no part of the answer, which is:\n")
             out.write(self._inset(answer.text))
             self._open_line = True
         self.end_line()

@@ -263,6 +263,20 @@ def test_a_quote_that_crosses_the_pages_end_names_both_pages() -> None:
     assert list(citation_lines(answer(citations=(cited,)))) == ["[1] a.pdf, page 2 (ii)–3: “It was founded in 1189.”"]
 
 
+def test_a_thought_that_only_ends_is_told_from_the_answer_that_follows_it() -> None:
+    out, err = StringIO(), StringIO()
+    screen = Screen(out, err)
+    for piece in ("They want the year.\n", "</think>\n", "It was founded in 1189. [1]"):
+        screen.show(Token(piece))
+    screen.finish(answer(text="It was founded in 1189. [1]"))
+    assert "They want the year.\n</think>\nIt was founded in 1189. [1]\nIt was founded in 1189. [1]\n" in out.getvalue()
+    assert "what stands before </think> was reasoning" in err.getvalue()
+    plain = Screen(StringIO(), err := StringIO())
+    plain.show(Token("It was founded in 1189. [1]"))
+    plain.finish(answer(text="It was founded in 1189. [1]"))
+    assert "reasoning" not in err.getvalue()
+
+
 @given(st.lists(st.sampled_from(["The fee is 9. [1]", "\n", "\n\n", "[", "2] b.pdf, page 9: “Bob.”", "· 3 of 3", " "])))
 def test_no_line_of_an_answer_looks_like_one_of_the_programs(pieces: list[str]) -> None:
     for shown in (pieces, ["".join(pieces)]):
