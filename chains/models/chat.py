@@ -242,7 +242,7 @@ class Chat:
                     if stopped.is_set():
                         return
                     reply.feed(chunk)
-                    if reply.overlong:  # what it would still say is not waited for
+                    if reply.over:  # what it would still say is not waited for
                         return
 
     def _parameters(self, max_tokens: int, schema: Schema | None, without: Collection[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from chains.errors import KeyMissing, ModelFailed, PackageMissing, UnknownModel
+from chains.models import chunks
 from chains.models.trouble import one_line
 
 NO_KEY = "none"  # servers of one's own want no key, the client wants one
@@ -28,16 +29,13 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
     from langchain_openai import ChatOpenAI
 
     class Thinking(ChatOpenAI):
-        """LangChain leaves out what is not OpenAI's own, such as a thought beside the text: DeepSeek, vLLM and
-        llama.cpp send it as reasoning_content, Ollama and OpenRouter as reasoning."""
+        """LangChain leaves out what is not OpenAI's own, such as a thought beside the text."""
 
         def _convert_chunk_to_generation_chunk(self, chunk: Any, *more: Any, **how: Any) -> Any:
-            choices = [{"delta": None, **choice} for choice in chunk.get("choices") or ()]
-            made = super()._convert_chunk_to_generation_chunk({**chunk, "choices": choices}, *more, **how)
-            delta = (choices[0]["delta"] if choices else None) or {}
-            thought = delta.get("reasoning_content") or delta.get("reasoning")
-            if made is not None and isinstance(thought, str):
-                made.message.additional_kwargs["reasoning_content"] = thought
+            made = super()._convert_chunk_to_generation_chunk(chunk, *more, **how)
+            for choice in chunk.get("choices", ()):
+                if made is not None and (thought := choice["delta"].get(chunks.THOUGHT)):
+                    made.message.additional_kwargs[chunks.THOUGHT] = thought
             return made
 
     # Said to whoever watches stderr when a server refuses a schema; chat.py does without it then.
@@ -54,27 +52,8 @@ def open_openai(model: str, base: str, key: str, seconds: float, http: httpx.Cli
         stream_usage=True,
         **more,
     )
-    opened.client = _Untyped(opened.client)
+    opened.client = chunks.Completions(opened.client)
     return opened
-
-
-class _Untyped:
-    """The OpenAI package's completions, whose chunks stay the JSON that they are.
-
-    LangChain takes them so too. To make objects of its types takes the package as long as all else about a chunk.
-    """
-
-    def __init__(self, completions: Any) -> None:
-        self._completions = completions
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._completions, name)
-
-    def create(self, **payload: Any) -> Any:
-        made = self._completions.create(**payload)
-        if payload.get("stream"):
-            made._cast_to = object  # where a later version has no such thing, the chunks are objects as before
-        return made
 
 
 def open_other(provider: str, model: str, base: str, key: str, seconds: float, max_tokens: int, window: int) -> Any:

@@ -1,5 +1,7 @@
 """One reply as it comes from LangChain: its pieces, its thoughts apart, why it ended, what it cost."""
 
+from math import inf
+from time import monotonic
 from typing import Any, Literal
 
 from chains.errors import ModelFailed, StreamCut
@@ -17,11 +19,13 @@ _USUAL = 4  # bytes a token, where nobody counted
 _WHY = ("finish_reason", "stop_reason", "done_reason", "status")  # what the packages call it
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "incomplete"}
 _THINKING = ("thinking", "reasoning")  # kinds of content blocks; their text stands under the same name
+_FAILED = {"error", "failed"}
+AFTER = 5.0  # seconds that a bill is waited for when the reply has said that it is complete
 _FILTERED = {"content_filter", "safety", "prohibited_content", "blocklist", "recitation", "spii"}
 
 
 class Reply:
-    """Feed it the chunks until it is `overlong`; it puts pieces, empty ones too, and Thoughts.
+    """Feed it the chunks until it is `over`; it puts pieces and Thoughts.
 
     `max_tokens`: of its text. A model may think more than that, but not more than its `window` (tokens) holds.
     """
@@ -29,9 +33,12 @@ class Reply:
     def __init__(self, put: Put, max_tokens: int, window: int) -> None:
         self._max_tokens, self._window = max_tokens, window
         self._came = self._thought_bytes = 0  # bytes, of all and of the thoughts in it
+        self._shown = 0  # characters that were put
         self.began = False  # something of it has come: asking again would pay twice
         self.reason = ""  # as the server says it; "" until it does
         self._put, self._thoughts = put, Thoughts()
+        self._ended = inf  # when it said that it was complete, by the monotonic clock
+        self._halves = {"text": "", "thought": ""}  # of a character that two chunks share
         self._input = self._output = 0  # by the server; 0: it did not say
         self._most = 0  # at most so many tokens came
         self._blank = True
@@ -40,7 +47,7 @@ class Reply:
 
     def feed(self, chunk: Any) -> None:
         """An AIMessageChunk."""
-        text, thought = str(chunk.text), thought_of(chunk)
+        text, thought = self._fit("text", str(chunk.text)), self._fit("thought", thought_of(chunk))
         if text or thought:
             self.began = True
             self._most += bound(text + thought)
@@ -56,6 +63,19 @@ class Reply:
             said = chunk.response_metadata.get(name)
             if isinstance(said, str) and said not in ("", "in_progress"):
                 self.reason = self.reason or said.lower()
+                self._ended = min(self._ended, monotonic())
+
+    def _fit(self, which: str, text: str) -> str:
+        """What came as characters: one beyond the first 65,536 is two halves in JSON, which a server may send apart."""
+        text, self._halves[which] = self._halves[which] + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._halves[which] = text[:-1], text[-1]
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is waited for: it said that it was complete a while ago, or is far too long."""
+        return self.overlong or monotonic() - self._ended > AFTER
 
     @property
     def overlong(self) -> bool:
@@ -81,6 +101,8 @@ class Reply:
             self.reason = "length"
         if not self.reason:
             raise StreamCut(detail="the server never said that the reply was complete")
+        if self.reason in _FAILED:
+            raise ModelFailed(model=model, detail="the server says that it could not finish the reply")
         if self.reason in _FILTERED:
             raise ModelFailed(model=model, detail=f"the provider's content filter broke off the reply: {self.reason}")
         reason: Literal["stop", "length"] = "length" if self.reason in _LENGTH else "stop"
@@ -107,10 +129,13 @@ class Reply:
             self._put(Thought(text))
 
     def _show(self, text: str) -> None:
+        text = text[: OVERLONG * (self._max_tokens + MARGIN) - self._shown]  # one piece can be longer than all may be
+        self._shown += len(text)
         self._blank = self._blank and not text.strip()
         if len(self.begun_with) < _BEGINNING:
             self.begun_with = (self.begun_with + text).lstrip()[:_BEGINNING]
-        self._put(text)
+        if text:  # a chunk that says nothing is silence, which has its limit
+            self._put(text)
 
 
 def thought_of(chunk: Any) -> str:

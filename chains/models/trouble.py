@@ -165,6 +165,8 @@ def message_of(error: BaseException) -> str:
     """The server's own words, else the exception's."""
     for link in _chain(error):
         body = getattr(link, "body", None)
+        if isinstance(body, str) and body.strip():
+            return body.strip()
         if isinstance(body, dict):
             inner = body.get("error", body)
             if isinstance(inner, dict):
