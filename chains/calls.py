@@ -19,6 +19,7 @@ from chains.errors import (
     PackageMissing,
     RateLimited,
     ServerAway,
+    StreamCut,
     UnknownModel,
 )
 from chains.events import Token
@@ -33,7 +34,7 @@ T = TypeVar("T")
 HOPELESS = (CapReached, KeyMissing, KeyRefused, PackageMissing, UnknownModel)
 # So many of these in a row, for each of the calls at once, mean that the server is gone: the others are left undone, to
 # be made when it is back.
-OUTAGE = (ModelTimeout, ModelUnreachable, RateLimited, ServerAway)
+OUTAGE = (ModelTimeout, ModelUnreachable, RateLimited, ServerAway, StreamCut)
 IN_A_ROW = 3
 # Closing waits this long for the workers to notice. A worker that hangs in a read of the network ends with that read.
 STOP_SECONDS = 2.0

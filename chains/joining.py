@@ -116,15 +116,17 @@ def join(
 ) -> Generator[Step, None, dict[int, str]]:
     """One note for each group, by its place; returns them. A group of one is passed on as it is.
 
-    What was paid for is kept: where a reply is none, as much of the notes themselves as one note may hold.
+    What was paid for is kept: where a reply is none, as much of the notes themselves as one note may hold, and all of
+    them where the server is gone.
     """
+    ended: list[ModelError] = []
     numbers = {source.n for source in sources}
     fitted = {place: _fitted(round, group, model) for place, group in groups.items()}
     together = [place for place, group in fitted.items() if len(group) > 1]
     joined = {place: group[0] for place, group in fitted.items() if len(group) == 1}
     # What ends it, a cap or a server that is gone, the last call meets again and says.
     with calls.closed(calls.read_all(model, [round.join(fitted[place]) for place in together])) as replies:
-        for done, (index, reply) in enumerate(calls.to_the_end(replies, []), 1):
+        for done, (index, reply) in enumerate(calls.to_the_end(replies, ended), 1):
             place = together[index]
             given = set().union(*(marks(note, numbers) for note in fitted[place]))
             text = "" if isinstance(reply, ModelError) else own(uncut(reply.text) if reply.cut else reply.text, given)
@@ -134,7 +136,9 @@ def join(
                 joined[place] = text
             yield Step("joined", done, len(together))
     for place in together:
-        if place not in joined:
+        if place not in joined and ended and isinstance(ended[0], calls.OUTAGE):
+            joined[place] = "\n\n".join(groups[place])
+        elif place not in joined:
             kept = fitted[place][: max(1, round.joined // LEAST_TOKENS)]  # each with its own mark
             joined[place] = "\n".join(squeeze(round, kept, model, round.joined // len(kept)))
     return {place: joined[place] for place in sorted(joined) if joined[place]}
@@ -157,7 +161,7 @@ def finish(round: Round, notes: Sequence[str], model: Model) -> Iterator[Step | 
     if error or not wrote:  # what was paid for is given as it is, behind what came of the answer
         if not isinstance(error, CapReached):  # which is no reply, and told in the end
             yield Step("lost", text=str(error or ""))
-        yield Token(("\n\n" if wrote else "") + "\n\n".join(chosen))
+        yield Token(("\n\n" if wrote else "") + "\n\n".join(notes))
     if error:
         raise error
 

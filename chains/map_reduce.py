@@ -5,7 +5,7 @@ Everything is read. A round joins as many notes as fit one call.
 
 from collections.abc import Iterator, Sequence
 
-from chains import budget, joining
+from chains import budget, calls, joining
 from chains.events import Step, Token
 from chains.joining import Round
 from chains.models.base import Model
@@ -22,7 +22,9 @@ def map_reduce(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
     round = _round(task, model)
     found = yield from joining.read(joining.maps(task, sources, round.note, model), sources, model)
     notes = [found.notes[index] for index in sorted(found.notes)]
-    if notes:
+    if isinstance(found.error, calls.OUTAGE):  # nobody is there to join them
+        yield Token("\n\n".join(notes))
+    elif notes:
         while len(notes) > round.group and not budget.fits(round.final(notes), model):
             groups = dict(enumerate(_groups(round, notes, model)))
             joined = yield from joining.join(round, groups, sources, model)

@@ -7,7 +7,7 @@ half of the one before, a lost note changes no other group, and a start that is 
 
 from collections.abc import Iterator, Sequence
 
-from chains import budget, joining
+from chains import budget, calls, joining
 from chains.events import Step, Token
 from chains.joining import Round
 from chains.models.base import Model
@@ -30,6 +30,9 @@ def recursive(task: Task, sources: Sequence[Source], model: Model) -> Iterator[S
     yield Step("level", 1, levels, str(len(sources)))
     found = yield from joining.read(joining.maps(task, sources, round.note, model), sources, model)
     notes, n, level = found.notes, len(sources), 1
+    if isinstance(found.error, calls.OUTAGE):  # nobody is there to join them
+        yield Token("\n\n".join(notes[place] for place in sorted(notes)))
+        raise found.error
     while n > round.group:
         n, level = -(-n // round.group), level + 1
         yield Step("level", level, levels, str(n))

@@ -28,6 +28,7 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
     """One call a batch. Raises ContextTooSmall before the first call; a ModelError where there is no draft to keep."""
     batches = _batches(task, sources, model)
     draft, given, read, done, idle = "", set[int](), 0, 0, 0  # read: also by calls that failed
+    row = 0  # calls in a row that failed
     for i, batch in enumerate(batches, 1):
         prompt = _prompt(task, batch, draft, model)
         given |= {source.n for source in prompt.sources}
@@ -42,12 +43,15 @@ def refine(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step
         try:
             reply = own((yield from calls.watched(model, prompt, Trial)).text, given)
         except ModelError as error:
-            if isinstance(error, calls.HOPELESS):
+            row += 1
+            gone = isinstance(error, calls.OUTAGE) and row >= calls.IN_A_ROW
+            if isinstance(error, calls.HOPELESS) or gone:
                 if draft:  # what was paid for is given as it is
                     yield Token(draft)
                 raise
             yield Step("lost", text=str(error))
             continue
+        row = 0
         done += len(batch)
         yield Step("read", done, len(sources))
         why = _worse(reply, draft, given)

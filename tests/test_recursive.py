@@ -142,7 +142,7 @@ def test_a_lost_note_changes_no_other_group() -> None:
 
 
 def test_a_failed_join_keeps_what_its_notes_say() -> None:
-    model = small(fails={n: CUT for n in range(41, 45)}, parallel=1)
+    model = small(fails=dict.fromkeys((41, 42), CUT), parallel=1)
     events = run("recursive", SUMMARY, sources(*["Blue water."] * 40), model)
     assert steps(events, "lost") and "[1" in text(events)
 
@@ -152,6 +152,7 @@ def test_a_failed_join_keeps_what_its_notes_say() -> None:
     [
         ModelUnreachable(url="http://127.0.0.1", detail="refused"),
         ServerAway(model="m", detail="the server says 503: loading"),
+        CUT,
     ],
 )
 def test_a_server_that_goes_away_is_not_asked_for_every_part(gone: ModelError) -> None:
@@ -161,6 +162,22 @@ def test_a_server_that_goes_away_is_not_asked_for_every_part(gone: ModelError) -
         for event in CHAINS["recursive"].run(SUMMARY, sources(*["Blue water."] * 90), model):
             events.append(event)
     assert model.calls < 40 and "[1" in text(events), "what was read is given"
+    assert text(events).count("The traveller goes on") == 10, "whole"
+
+
+@pytest.mark.parametrize("chain", ["map_reduce", "recursive"])
+@pytest.mark.parametrize("of", [90, 60])
+def test_what_was_read_before_a_server_went_is_given_whole(chain: str, of: int) -> None:
+    """It goes while it is read, or when all is and the notes are joined."""
+    said = "In this part the lake is blue, deep and cold, and in winter it is frozen from shore to shore [1]."
+    gone = ModelUnreachable(url="http://127.0.0.1", detail="refused")
+    model = ScriptedModel(lambda prompt: said, context=1200, fails=dict.fromkeys(range(61, 999), gone), parallel=2)
+    events: list[object] = []
+    with pytest.raises(ModelUnreachable):
+        for event in CHAINS[chain].run(SUMMARY, sources(*["Blue water."] * of), model):
+            events.append(event)
+    assert text(events).count("frozen from shore to shore") == 60
+    assert model.calls < 80
 
 
 # ---- never paid twice

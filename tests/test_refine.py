@@ -56,6 +56,16 @@ def test_a_failed_call_keeps_the_draft() -> None:
     assert text(events) == "Source 1 says blue [1]." and len(steps(events, "lost")) == 2
 
 
+def test_a_server_that_is_gone_is_not_asked_for_every_batch() -> None:
+    model = ScriptedModel(told, context=1400, fails=dict.fromkeys(range(3, 99), CUT))
+    events: list[Event] = []
+    with pytest.raises(StreamCut):
+        for event in CHAINS["refine"].run(SUMMARY, sources(*[words(600)] * 20), model):
+            events.append(event)
+    assert model.calls == 5 and len(steps(events, "lost")) == 2
+    assert text(events) == [step.text for step in steps(events, "drafted")][-1]
+
+
 def test_a_better_last_reply_is_streamed() -> None:
     model = ScriptedModel(
         by_role(answer="It is blue [1].", refine="It is blue [1] and deep [2]. " + words(40)), context=1400
