@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from app.costs import cost_json
+from app.views.safe import UNSEEN
 from chains.events import Answer, Citation, Figure
 from chains.retrieve import Found
 from ingest.document import Page, Passage, Record
@@ -41,14 +42,23 @@ def only_ours() -> Iterator[TextIO]:
 
 
 def write_json(out: TextIO, value: object) -> None:
-    """One value on one line, at once: a reader of --from sees each line when it is done."""
-    text = json.dumps(value, ensure_ascii=False)
+    """One value on one line, at once: a reader of --from sees each line when it is done.
+
+    What a terminal would obey, or what turns the direction of a line, is written as its number.
+    """
+    text = UNSEEN.sub(lambda found: _escaped(found[0]), json.dumps(value, ensure_ascii=False))
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, from an argument or a file
         text = json.dumps(value)
     out.write(text + "\n")
     out.flush()
+
+
+def _escaped(character: str) -> str:
+    """As JSON has any character: "\\u009b"; two of these for one beyond the first 65,536."""
+    code = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{code[i : i + 4]}" for i in range(0, len(code), 4))
 
 
 def passage_json(passage: Passage) -> dict[str, object]:

@@ -302,7 +302,7 @@ def _run(
         answer = replace(answer, cut=meter.was_cut(reader.text))
         if meter.name != QUOTES:
             answer = replace(answer, foreign=said if said != task.words else None)
-        elif found and language_of("".join(c.quote for c in found)) != task.words:
+        elif found and task.language == task.words != language_of("".join(c.quote for c in found)):
             yield _so_far(Step("quoted", text=task.words), meter, spending)
         if found:
             yield _so_far(Step("verified", answer.verified, len(found), str(answer.near or "")), meter, spending)

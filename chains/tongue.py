@@ -7,11 +7,18 @@ and write in English?" ask for none.
 import re
 
 from chains.prompts import Language, Wanted
+from chains.question import ASKING_HAN
 from ingest.tokens import han_share, language
 
-_LANGUAGE = r"(?:simplified |mandarin )?(?P<{0}>chinese|mandarin|english|中文|英文)(?: language)?"
+_LANGUAGE = (
+    r"(?:simplified |traditional |mandarin )?(?P<{0}>chinese|mandarin|english|中文|英文)(?: language)?(?: only)?"
+)
 _HAN_LANGUAGE = r"(?P<{0}>简体中文|中文|汉语|普通话|英文|英语|chinese|english)"
-_ANSWER = r"(?:answer|reply|respond|write)(?: (?:me|this|it|back|the question))?"
+_ANSWER = r"(?:answer|reply|respond|write|give (?:me )?(?:your|the|an) answer)(?: (?:me|this|it|back|the question))?"
+_OTHER = re.compile(
+    rf"(?:(?<=[.?!;:\n(（])|^)[\s(（]*(?i:(?:please )?{_ANSWER}) in [A-Z][a-z]{{3,}}(?:,? please)?[\s.!)）]*$"
+    r"|用(?:日|法|德|俄|韩|葡萄牙|西班牙|意大利|阿拉伯)[语文](?:回答|作答|回复|答复)"
+)
 _PLEASE = r"(?:(?:please|kindly) |(?:can|could|would|will) you (?:please )?)"
 _REPLY = (
     r"(?:来)?(?:回答|回复|作答|答复|答题|回应|告诉我|答)(?!的|了|过|着|者|什么|谁|哪)"
@@ -24,7 +31,8 @@ _ASKED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # "Please answer in Chinese: what …", "Could you answer in English who …"
-        rf"^(?:{_PLEASE}|(?!write)){_ANSWER} in {_LANGUAGE.format('a')}\b(?:,? please)?[\s,.:;!—–-]*",
+        rf"^(?:{_PLEASE}|(?!write)){_ANSWER} in {_LANGUAGE.format('a')}\b(?:,? please)?"
+        r"(?: and [^:：?？.]{1,60}(?=[:：]))?[\s,.:;!—–-]*",
         # "Explain in Chinese how …", "Summarise in English the …"
         rf"^(?P<keep>{_PLEASE}?(?:explain|summari[sz]e|tell me|describe|outline|say))(?=,? in )"
         rf",? in {_LANGUAGE.format('b')}\b,?",
@@ -35,6 +43,7 @@ _ASKED = tuple(
         rf"(?s:^(?!(?:is|are|was|were"
         rf"|which)\b)(?P<keep3>.*?))[\s,(（]*\bin {_LANGUAGE.format('d')},? please[\s.!)）?]*$",
         rf"(?:(?<=[.?!。？！\n])|^)[\s(（]*(?:please )?in {_LANGUAGE.format('e')}[\s.!)）]*$",
+        rf"\s*[(（](?:please )?in {_LANGUAGE.format('p')}[)）][\s.!?？]*$",
         rf"^in {_LANGUAGE.format('f')}(?:,? please\b[\s,:]*|\s*:\s*)",
         rf"(?:(?<=[.?!。？！\n(（])|^)[\s(（]*(?:your|the) (?:answer|reply) (?:should|must|is to) be in "
         rf"{_LANGUAGE.format('g')}[\s.!)）]*$",
@@ -46,7 +55,8 @@ _ASKED = tuple(
         rf"^(?:请|麻烦)(?:用|以|使用)\s*{_HAN_LANGUAGE.format('l')}[，,：:]\s*",
         rf"^(?:用|说){_HAN_LANGUAGE.format('o')}(?:吧|谢谢)?[。.!！]*$",
         # 请用中文概括第三章 → 请概括第三章
-        rf"^(?P<keep2>请|麻烦你?)(?:用|以|使用)\s*{_HAN_LANGUAGE.format('m')}\s*(?=概括|总结|说明|解释|介绍|描述|列出|写)",
+        rf"^(?P<keep2>请|麻烦你?|)(?:用|以|使用)\s*{_HAN_LANGUAGE.format('m')}"
+        r"\s*(?=(?:概括|总结|说明|解释|介绍|描述|列出|写)(?![的了过者成]))",
         rf"(?:(?<=[，,。？?！!；;：:（(\s])|^)(?:你的)?(?:答案|回答|回复)(?:请|要|应|需要|必须)?(?:用|使用|以)\s*{_HAN_LANGUAGE.format('n')}"
         rf"[\s。.！!）)]*$",
     )
@@ -56,24 +66,67 @@ _FEW, _MOST = 0.05, 0.5  # shares of Chinese among the letters, up to which and 
 _CHINESE = re.compile(r"chinese|mandarin|中|汉|普通", re.IGNORECASE)
 
 
-# Words of most English questions that no other language has which is written in these letters.
-_ENGLISH = re.compile(
-    r"\b(?:the|what|who|whom|whose|which|why|how|when|where|does|did|were|been|could|should|would|and|from|with|this|that|these|"
-    r"those|its|their|there|about|between|than|tell|explain|describe|summari[sz]e|many|much)\b",
-    re.IGNORECASE,
+# Words of English sentences that no other language has which is written in these letters, and the least share of a
+# text's words that they are in one (an eighth, mostly).
+_ENGLISH = frozenset(
+    re.findall(
+        r"\w+",
+        """the what who whom whose which why how when where does did were been could should would and from with this
+        that these those its their there about between than tell explain describe summarise summarize many much""",
+    )
 )
-_KANA = re.compile(r"[\u3040-\u30ff]")  # Japanese has Chinese characters too
+_SHARE = 0.03
+_QUOTED = re.compile("[\"“”„«《「『][^\"“”«»《》「」『』\n]{1,120}[\"“”»》」』]")
+_WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’-][A-Za-zÀ-ɏ]+)*")
+# Small words inside a name of several: "The Old Man and the Sea".
+_INSIDE = frozenset(("of", "the", "and", "with", "a", "an", "in", "to", "for", "on", "at"))
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
+_HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 def of(text: str) -> Wanted:
-    """The language that a question or a document is in, for its answer; "own" where it shows neither of the others."""
-    if language(text) == "zh" and not _KANA.search(text):
+    """The language that a question or a document is in, for its answer; "own" where it is neither of the others.
+
+    Names, titles and quotations, which may be in any language, do not count.
+    """
+    rest = _unnamed(_QUOTED.sub(" ", text))
+    rest = rest if any(map(str.isalpha, rest)) else text
+    words = [re.split("['’]", word.lower())[0] for word in _WORD.findall(rest)]
+    english = sum(word in _ENGLISH for word in words)
+    kana, han = len(_KANA.findall(rest)), len(_HAN.findall(rest))
+    if kana * 4 > han:  # Japanese has Chinese characters too, and Chinese names a kana
+        return "own"
+    if language(rest) == "zh" and (ASKING_HAN.search(rest) or not english):
         return "zh"
-    return "en" if _ENGLISH.search(text) or not any(map(str.isalpha, text)) else "own"
+    letters = sum(map(str.isalpha, rest))
+    if sum(map(len, words)) * 2 < letters:  # neither these letters nor Chinese characters
+        return "own"
+    return "en" if not letters or english > _SHARE * len(words) else "own"
 
 
-def asked_for(question: str) -> tuple[str, Language | None]:
+def _unnamed(text: str) -> str:
+    """Without words that begin with a capital inside a sentence, and the small ones between two of them."""
+    words = list(_WORD.finditer(text))
+    named: set[int] = set()
+    last = -2  # the last word of a name that may go on
+    for i, word in enumerate(words):
+        before = text[: word.start()].rstrip(" \t(（[“\"")[-1:]
+        if word[0][0].isupper() and before not in ("", ".", "!", "?", ":", "\n", "。", "！", "？"):
+            named.update(range(last + 1, i + 1) if last >= 0 else (i,))
+            last = i
+        elif last < 0 or word[0] not in _INSIDE or text[words[i - 1].end() : word.start()] not in (" ", "-"):
+            last = -2
+    pieces, at = [], 0
+    for i in sorted(named):
+        pieces.append(text[at : words[i].start()])
+        at = words[i].end()
+    return " ".join([*pieces, text[at:]])
+
+
+def asked_for(question: str) -> tuple[str, Wanted | None]:
     """The question without the words that ask for a language, and that language; None where it asks for none.
+
+    A third language is "own", and the words that ask for it stay: they say which.
 
     The rest is "" where nothing else was asked: "In English, please."
     """
@@ -87,12 +140,12 @@ def asked_for(question: str) -> tuple[str, Language | None]:
         rest = f"{text[: found.start()]}{kept}{text[found.end() :]}".strip(" \t\n,，;；:：(（")
         language: Language = "zh" if _CHINESE.search("".join(groups.values())) else "en"
         return (rest if re.search(r"\w", rest) else ""), language
-    return question, None
+    return question, "own" if _OTHER.search(text) else None
 
 
 def written_in(text: str) -> Language | None:
     """The language of an answer; None where it is too short, or too mixed, to say."""
     letters, share = sum(c.isalpha() for c in text), han_share(text)
     if share >= _MOST and letters * 4 >= _LEAST:  # a Chinese character says as much as some letters
-        return "zh"
-    return "en" if share <= _FEW and letters >= _LEAST else None
+        return "zh" if of(text) == "zh" else None
+    return "en" if share <= _FEW and letters >= _LEAST and of(text) == "en" else None

@@ -35,8 +35,8 @@ _NOTES = {
 _LENGTH = {
     "en": "Write in English, whatever language the sources are in, to the point, at most {n} words.",
     "zh": "无论来源使用什么语言，都用中文书写，直截了当，不超过 {n} 个字。",
-    "own": "Write in the language that the {asked} is in, whatever language the sources are in, to the point, at most "
-    "{n} words.",
+    "own": "Write in the language that the {asked} is in, or in the one that it asks for, whatever language the "
+    "sources are in, to the point, at most {n} words.",
 }
 _EXAMPLES = {
     "en": "Questions that were answered well stand between <example> and </example>. They show the manner, length and "

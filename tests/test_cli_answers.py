@@ -1,6 +1,7 @@
 """What `ask`, `compare` and `summarize` print, for scripts and for people."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.output import write_json
 from app.terminal import Screen, citation_lines, with_chain
 from chains.events import Event, Step, Token
 from chains.prompts import Prompt
@@ -261,6 +263,15 @@ def test_a_terminal_shows_the_words_that_answer_in_bold_and_a_file_does_not() ->
 def test_a_quote_that_crosses_the_pages_end_names_both_pages() -> None:
     cited = replace(answer().citations[0], quote="It was founded in 1189.", goes_on=((3, 12),))
     assert list(citation_lines(answer(citations=(cited,)))) == ["[1] a.pdf, page 2 (ii)–3: “It was founded in 1189.”"]
+
+
+@given(st.text(max_size=40))
+def test_what_a_terminal_would_obey_stands_in_json_as_its_number(text: str) -> None:
+    for value in (text, f"{text}\x9b31m\x7f\u202e{text}\U000e0041"):
+        out = StringIO()
+        write_json(out, {"answer": value})
+        assert json.loads(out.getvalue()) == {"answer": value}
+        assert not re.search("[\x7f-\x9f\u202a-\u202e\U000e0041]", out.getvalue())
 
 
 def test_a_thought_that_only_ends_is_told_from_the_answer_that_follows_it() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.tongue import asked_for, of
+from chains.tongue import asked_for, of, written_in
 
 REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
 
@@ -35,6 +35,15 @@ REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
         ("In English, please.", "", "en"),
         ("请用中文", "", "zh"),
         ("用中文", "", "zh"),
+        ("What is a quote? Give your answer in Chinese.", "What is a quote?", "zh"),
+        ("What is a quote? Reply in traditional Chinese.", "What is a quote?", "zh"),
+        ("What is a quote (in Chinese)?", "What is a quote", "zh"),
+        ("Reply in English only. 什么是引文？", "什么是引文？", "en"),
+        ("Please answer in Chinese and cite sources: what is a quote?", "what is a quote?", "zh"),
+        ("用英文解释一下什么是引文", "解释一下什么是引文", "en"),
+        # a third language: the words that say which stay
+        ("What is a quote? Answer in French.", "What is a quote? Answer in French.", "own"),
+        ("什么是引文？请用日语回答", "什么是引文？请用日语回答", "own"),
     ],
 )
 def test_a_wish_for_a_language_is_read_and_kept_out_of_the_question(asked: str, rest: str, language: str) -> None:
@@ -44,12 +53,24 @@ def test_a_wish_for_a_language_is_read_and_kept_out_of_the_question(asked: str, 
 @pytest.mark.parametrize(
     ("text", "language"),
     [
-        *[(text, "en") for text in (REVENUE, "How deep is it?", "Tell me about the lake", "2018?", "")],
+        *[(text, "en") for text in (REVENUE, "How deep is it?", "Tell me about the lake", "What’s new?", "2018?", "")],
         *[(text, "zh") for text in (HAN, "Darcy 是谁？", "请概括第三章")],
         *[(text, "own") for text in ("Quelle est la population de Paris ?", "Wie hoch ist der Turm?")],
         *[(text, "own") for text in ("¿Quién abrió la esclusa?", "Was war vorher da, und von wem?")],
         *[(text, "own") for text in ("Hoe diep is het meer?", "Какой глубины озеро?", "Qual è la profondità?")],
         *[(text, "own") for text in ("湖の水深は何メートルですか？", "호수는 얼마나 깊습니까?")],
+        # names and titles in another language
+        *[(text, "own") for text in ('Qui a écrit "The Old Man and the Sea"?', "Wer schrieb Gone with the Wind?")],
+        *[(text, "own") for text in ("Кто написал The Great Gatsby?", "¿Quién es el CEO de The Home Depot?")],
+        ("Quand la société The Walt Disney Company a-t-elle été fondée ?", "own"),
+        *[(text, "zh") for text in ("谁写了 The Old Man and the Sea？ Pagewise", "什么是The Great Gatsby？")],
+        *[(text, "zh") for text in ("Pride and Prejudice 讲了什么？", "谁是Elizabeth Bennet？")],
+        *[(text, "zh") for text in ("奈雪の茶2020年的营业收入是多少？", "史密斯・约翰是谁？")],
+        *[(text, "en") for text in ("Who is 张翀宇?", "Who wrote Guerra e Pace?", "When did the Bundesbank act?")],
+        *[(text, "en") for text in ("What does 白 mean?", 'Who said "Veni, vidi, vici"?')],
+        # documents
+        ("Der See ist tief und kalt. Das Ufer ist aus Stein. " * 9 + "Von Smith and Sons. To the Lighthouse.", "own"),
+        ("The lake is deep and cold. " * 9 + "Quelle est la profondeur du lac ?", "en"),
     ],
 )
 def test_the_language_of_a_question(text: str, language: str) -> None:
@@ -77,4 +98,18 @@ def test_what_speaks_of_a_language_asks_for_none(asked: str) -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_read(asked: str) -> None:
     rest, language = asked_for(asked)
-    assert (rest == asked) if language is None else (len(rest) < len(asked))
+    assert (rest == asked) if language in (None, "own") else (len(rest) < len(asked))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The second lake is green and very deep [1].", "en"),
+        ("第二个湖是绿色的，而且很深 [1]。", "zh"),
+        ("原文と完全一致した引用は検証済み扱いとなり、第一頁に記載されている。", None),
+        ("Le second lac est vert, profond et froid [1].", None),
+        ("Beta [1]", None),
+    ],
+)
+def test_the_language_of_an_answer(text: str, language: str | None) -> None:
+    assert written_in(text) == language

@@ -22,7 +22,7 @@ _PLACE = "\ue000"  # where one belongs; of the private use area, and no text's, 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Control characters, those that turn the direction of what follows (a name could pretend to be another), and the tags
 # that spell words which nobody sees.
-_UNSEEN = re.compile(
+UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 _BREAKS = (
@@ -46,7 +46,7 @@ def _escape(text: str) -> str:
 
 def visible(text: str) -> str:
     """Without what cannot be seen, also for a terminal, where control characters are links, colours and commands."""
-    return _UNSEEN.sub("", text)
+    return UNSEEN.sub("", text)
 
 
 def clean(text: str) -> str:
