@@ -267,10 +267,10 @@ def test_a_quote_that_crosses_the_pages_end_names_both_pages() -> None:
 
 @given(st.text(max_size=40))
 def test_what_a_terminal_would_obey_stands_in_json_as_its_number(text: str) -> None:
-    for value in (text, f"{text}\x9b31m\x7f\u202e{text}\U000e0041"):
+    for said in (text, f"{text}\x9b31m\x7f\u202e{text}\U000e0041"):
         out = StringIO()
-        write_json(out, {"answer": value})
-        assert json.loads(out.getvalue()) == {"answer": value}
+        write_json(out, {"answer": said})
+        assert json.loads(out.getvalue()) == {"answer": said}
         assert not re.search("[\x7f-\x9f\u202a-\u202e\U000e0041]", out.getvalue())
 
 
