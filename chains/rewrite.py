@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from chains import tongue
 from chains.question import ASKING, ASKING_HAN
 from ingest.sentences import sentences
 from ingest.tokens import language, tokens
@@ -79,7 +80,7 @@ def is_question_like(text: str, asked: str) -> bool:
         and "\n" not in text
         and len(text) <= min(LONGEST, max(160, 5 * len(asked)))
         and len(list(sentences(text))) == 1
-        and language(text) == language(asked)
+        and tongue.alike(text, asked)
         and (not asks(asked) or asks(text))
     )
 

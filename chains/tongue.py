@@ -76,6 +76,11 @@ _ENGLISH = frozenset(
     )
 )
 _SHARE = 0.03
+# And words of English that other languages have too: of an English sentence a quarter and more, with those above.
+_SHARED = frozenset(
+    re.findall(r"\w+", "a an in of is are was to by on at has have do for as or not it be will can i me my")
+)
+_SENTENCE, _QUARTER = 3, 4  # words, names left out
 _QUOTED = re.compile("[\"“”„«《「『][^\"“”«»《》「」『』\n]{1,120}[\"“”»》」』]")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’-][A-Za-zÀ-ɏ]+)*")
 # Small words inside a name of several: "The Old Man and the Sea".
@@ -102,6 +107,17 @@ def of(text: str) -> Wanted:
     if sum(map(len, words)) * 2 < letters:  # neither these letters nor Chinese characters
         return "own"
     return "en" if not letters or english > _SHARE * len(words) else "own"
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether both may be in the same language. A few words may be in any that has their letters."""
+    first, second = of(one), of(other)
+    if first == second:
+        return True
+    unknown = next((text for text, language in ((one, first), (other, second)) if language == "own"), "")
+    words = [word.lower() for word in _WORD.findall(_unnamed(_QUOTED.sub(" ", unknown)))]
+    few = len(words) < _SENTENCE or _QUARTER * sum(word in _SHARED for word in words) >= len(words)
+    return {first, second} == {"en", "own"} and bool(words) and few
 
 
 def _unnamed(text: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.tongue import asked_for, of, written_in
+from chains.tongue import alike, asked_for, of, written_in
 
 REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
 
@@ -99,6 +99,24 @@ def test_what_speaks_of_a_language_asks_for_none(asked: str) -> None:
 def test_any_text_is_read(asked: str) -> None:
     rest, language = asked_for(asked)
     assert (rest == asked) if language in (None, "own") else (len(rest) < len(asked))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Revenue and profit in 2020?", "What was the revenue in 2020?", True),
+        ("Darcy?", "Who is Darcy?", True),
+        ("Is Pagewise free?", "What does Pagewise cost?", True),
+        ("Was kostet Pagewise und wer hat es gemacht?", "Wer hat Pagewise gemacht?", True),
+        ("Was kostet Pagewise und wer hat es gemacht?", "What does Pagewise cost?", False),
+        ("Quelle est la population de Paris ?", "What is the population of Paris?", False),
+        ("Какой глубины озеро?", "How deep is the lake?", False),
+        ("公司的营业收入是多少？", "What is the revenue?", False),
+        ("什么是The Great Gatsby？", "The Great Gatsby是什么？", True),
+    ],
+)
+def test_two_questions_in_one_language(one: str, other: str, same: bool) -> None:
+    assert alike(one, other) == alike(other, one) == same
 
 
 @pytest.mark.parametrize(
