@@ -1,4 +1,7 @@
-"""The language that a question asks to be answered in: "… Answer in Chinese.", "in English please", "请用中文回答".
+"""Which language an answer is to be in: the one that the question asks for, else its own.
+
+"… Answer in Chinese.", "in English please" and "请用中文回答" ask for one (`asked_for`); names, titles and quotations in
+another language do not tell which the question is in (`of`).
 
 Only what speaks to whoever answers counts: "Which documents are in Chinese?", "他用英文回答了什么？" and "Who can read
 and write in English?" ask for none.
@@ -85,6 +88,7 @@ _QUOTED = re.compile("[\"“”„«《「『][^\"“”«»《》「」『』\n
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’-][A-Za-zÀ-ɏ]+)*")
 # Small words inside a name of several: "The Old Man and the Sea".
 _INSIDE = frozenset(("of", "the", "and", "with", "a", "an", "in", "to", "for", "on", "at"))
+_NEAR = 20  # characters before a word, in which a sentence's end shows
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -126,7 +130,7 @@ def _unnamed(text: str) -> str:
     named: set[int] = set()
     last = -2  # the last word of a name that may go on
     for i, word in enumerate(words):
-        before = text[: word.start()].rstrip(" \t(（[“\"")[-1:]
+        before = text[max(0, word.start() - _NEAR) : word.start()].rstrip(" \t(（[“\"")[-1:]
         if word[0][0].isupper() and before not in ("", ".", "!", "?", ":", "\n", "。", "！", "？"):
             named.update(range(last + 1, i + 1) if last >= 0 else (i,))
             last = i
