@@ -1,7 +1,7 @@
 """Which language an answer is to be in: the one that the question asks for, else its own.
 
-"… Answer in Chinese.", "in English please" and "请用中文回答" ask for one (`asked_for`); names, titles and quotations in
-another language do not tell which the question is in (`of`).
+"… Answer in Chinese.", "in English please" and "请用中文回答" ask for one (`asked_for`); names, titles and
+quotations in another language do not tell which the question is in (`of`).
 
 Only what speaks to whoever answers counts: "Which documents are in Chinese?", "他用英文回答了什么？" and "Who can read
 and write in English?" ask for none.
