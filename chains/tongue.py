@@ -46,6 +46,10 @@ _ASKED = tuple(
         rf"(?s:^(?!(?:is|are|was|were"
         rf"|which)\b)(?P<keep3>.*?))[\s,(（]*\bin {_LANGUAGE.format('d')},? please[\s.!)）?]*$",
         rf"(?:(?<=[.?!。？！\n])|^)[\s(（]*(?:please )?in {_LANGUAGE.format('e')}[\s.!)）]*$",
+        rf"(?:(?<=[.?!。？！\n])|^)\s*(?:please )?use {_LANGUAGE.format('q')} (?:for|in) (?:your|the) "
+        r"(?:answer|reply)[\s.!]*$",
+        rf"^你?(?:可以|能不能|能否|可否|能)(?:请)?用{_HAN_LANGUAGE.format('r')}(?:回答|告诉我)[\s，,：:]*"
+        r"(?P<keep4>.+?)吗?[？?]?$",
         rf"\s*[(（](?:please )?in {_LANGUAGE.format('p')}[)）][\s.!?？]*$",
         rf"^in {_LANGUAGE.format('f')}(?:,? please\b[\s,:]*|\s*:\s*)",
         rf"(?:(?<=[.?!。？！\n(（])|^)[\s(（]*(?:your|the) (?:answer|reply) (?:should|must|is to) be in "
@@ -156,7 +160,7 @@ def asked_for(question: str) -> tuple[str, Wanted | None]:
         if found is None:
             continue
         groups = {name: value for name, value in found.groupdict().items() if value}
-        kept = "".join(groups.pop(name, "") for name in ("keep", "keep2", "keep3"))
+        kept = "".join(groups.pop(name, "") for name in ("keep", "keep2", "keep3", "keep4"))
         rest = f"{text[: found.start()]}{kept}{text[found.end() :]}".strip(" \t\n,，;；:：(（")
         language: Language = "zh" if _CHINESE.search("".join(groups.values())) else "en"
         return (rest if re.search(r"\w", rest) else ""), language

@@ -33,11 +33,13 @@ _NOTES = {
     '笔记中的标记（如 [2] 或 [2: "原文"]）必须原样保留，紧跟在其所证明的内容之后。',
 }
 _LENGTH = {
-    "en": "Write in English, whatever language the sources are in, to the point, at most {n} words.",
-    "zh": "无论来源使用什么语言，都用中文书写，直截了当，不超过 {n} 个字。",
-    "own": "Write in the language that the {asked} is in, or in the one that it asks for, whatever language the "
-    "sources are in, to the point, at most {n} words.",
+    "en": "Write in English, whatever language the sources are in{unless}, to the point, at most {n} words.",
+    "zh": "无论来源使用什么语言，都用中文书写{unless}，直截了当，不超过 {n} 个字。",
+    "own": "Write in the language that the {asked} is in, whatever language the sources are in{unless}, to the point, "
+    "at most {n} words.",
 }
+# Wishes for a language are read from the question (tongue.py); of those in other words the model is told.
+_UNLESS = {"en": ", unless the question asks for another one", "zh": "（问题本身要求使用其他语言时除外）"}
 _EXAMPLES = {
     "en": "Questions that were answered well stand between <example> and </example>. They show the manner, length and "
     "form "
@@ -202,7 +204,8 @@ def _system(prompt: Prompt, structured: bool) -> list[str]:
     elif question:
         parts.append(_REFUSE[language].format(words=refusal.NOT_FOUND[language]))
     length = _words(prompt.max_tokens - prompt.reasoning, language)
-    parts.append(_LENGTH[prompt.language].format(n=length, asked=_ASKED[prompt.task]))
+    unless = _UNLESS[language] if question else ""
+    parts.append(_LENGTH[prompt.language].format(n=length, asked=_ASKED[prompt.task], unless=unless))
     if role == "rerank":
         parts.append(scores.rule("answer_and_score", language, structured))
     if prompt.examples:
