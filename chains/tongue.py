@@ -49,7 +49,7 @@ _ASKED = tuple(
         rf"(?:(?<=[.?!。？！\n])|^)\s*(?:please )?use {_LANGUAGE.format('q')} (?:for|in) (?:your|the) "
         r"(?:answer|reply)[\s.!]*$",
         rf"^你?(?:可以|能不能|能否|可否|能)(?:请)?用{_HAN_LANGUAGE.format('r')}(?:回答|告诉我)[\s，,：:]*"
-        r"(?P<keep4>.+?)吗?[？?]?$",
+        r"(?P<keep4>.*?)吗?[？?]?$",
         rf"\s*[(（](?:please )?in {_LANGUAGE.format('p')}[)）][\s.!?？]*$",
         rf"^in {_LANGUAGE.format('f')}(?:,? please\b[\s,:]*|\s*:\s*)",
         rf"(?:(?<=[.?!。？！\n(（])|^)[\s(（]*(?:your|the) (?:answer|reply) (?:should|must|is to) be in "

@@ -42,6 +42,7 @@ REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
         ("Please answer in Chinese and cite sources: what is a quote?", "what is a quote?", "zh"),
         ("What is a quote? Please use Chinese for your answer.", "What is a quote?", "zh"),
         ("可以用英文回答什么是引文吗？", "什么是引文", "en"),
+        ("你能用英文回答吗？", "", "en"),
         ("用英文解释一下什么是引文", "解释一下什么是引文", "en"),
         # a third language: the words that say which stay
         ("What is a quote? Answer in French.", "What is a quote? Answer in French.", "own"),
