@@ -102,7 +102,7 @@ def of(text: str) -> Wanted:
 
     Names, titles and quotations, which may be in any language, do not count.
     """
-    rest = _unnamed(_QUOTED.sub(" ", text))
+    rest = _unnamed(text)
     rest = rest if any(map(str.isalpha, rest)) else text
     words = [re.split("['’]", word.lower())[0] for word in _WORD.findall(rest)]
     english = sum(word in _ENGLISH for word in words)
@@ -123,13 +123,14 @@ def alike(one: str, other: str) -> bool:
     if first == second:
         return True
     unknown = next((text for text, language in ((one, first), (other, second)) if language == "own"), "")
-    words = [word.lower() for word in _WORD.findall(_unnamed(_QUOTED.sub(" ", unknown)))]
+    words = [word.lower() for word in _WORD.findall(_unnamed(unknown))]
     few = len(words) < _SENTENCE or _QUARTER * sum(word in _SHARED for word in words) >= len(words)
     return {first, second} == {"en", "own"} and bool(words) and few
 
 
 def _unnamed(text: str) -> str:
-    """Without words that begin with a capital inside a sentence, and the small ones between two of them."""
+    """Without quotations, words that begin with a capital inside a sentence, and the small ones between two of them."""
+    text = _QUOTED.sub(" ", text)
     words = list(_WORD.finditer(text))
     named: set[int] = set()
     last = -2  # the last word of a name that may go on

@@ -55,7 +55,8 @@ def test_pieces_are_taken_as_the_json_that_they_are() -> None:
     with serving([said("yes")]) as server:
         http = wire.client(server.url, 5.0)
         model = providers.open_openai("m", server.url, "", 5.0, http, False)
-        came = list(model.client.create(model="m", messages=[{"role": "user", "content": "?"}], stream=True))
+        made = model.client.create(model="m", messages=[{"role": "user", "content": "?"}], stream=True)
+        came = list(made.stream)
     assert came and all(type(one) is dict for one in came)
 
 

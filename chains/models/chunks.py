@@ -34,24 +34,24 @@ class Completions:
 
 
 class _Stream:
-    """The package's stream of one reply."""
+    """A reply's chunks, well-formed; `stream` is the package's own, of plain values."""
 
     def __init__(self, stream: Any) -> None:
         stream._cast_to = object  # where a later version has no such thing, chunks are objects, as they were
-        self._stream = stream
+        self.stream = stream
 
     def __enter__(self) -> "_Stream":
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._stream.close()
+        self.stream.close()
 
     def __iter__(self) -> Iterator[Chunk]:
-        kind = self._stream.response.headers.get("content-type", "").lower()
+        kind = self.stream.response.headers.get("content-type", "").lower()
         if "json" in kind or "html" in kind:  # no stream was made of it
             yield from self._whole()
             return
-        for chunk in self._stream:
+        for chunk in self.stream:
             if hasattr(chunk, "model_dump"):
                 chunk = chunk.model_dump()
             if isinstance(chunk, dict):
@@ -60,7 +60,7 @@ class _Stream:
 
     def _whole(self) -> Iterator[Chunk]:
         """A reply that came in one piece, or a stream under a wrong name."""
-        body = self._stream.response.read()
+        body = self.stream.response.read()
         lines = [line[len(_EVENT) :] for line in body.splitlines() if line.startswith(_EVENT)]
         found = [part for part in map(_json, lines or [body]) if isinstance(part, dict)]
         if not found:
@@ -76,7 +76,7 @@ class _Stream:
         error = chunk.get("error") or (chunk if chunk.get("object") == "error" else None)
         if error:
             said = error if isinstance(error, str) else error.get("message") if isinstance(error, dict) else None
-            raise APIError(str(said or "an error"), request=self._stream.response.request, body=error)
+            raise APIError(str(said or "an error"), request=self.stream.response.request, body=error)
 
 
 def cleaned(chunk: Mapping[str, Any]) -> Chunk:
