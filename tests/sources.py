@@ -1,7 +1,9 @@
 """Sources and tasks for tests of the chains, and a chain run as the program runs it: within its bound."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 
 from chains.answer import CHAINS
 from chains.errors import StreamCut
@@ -10,7 +12,9 @@ from chains.meter import Meter
 from chains.prompts import Language, Prompt, Source
 from chains.tasks import Task
 from ingest.document import Chunk, Document, Page, Passage, Span
-from tests.fakes import ScriptedModel
+from ingest.library import Library
+from ingest.split import split
+from tests.fakes import HashingEmbedder, ScriptedModel
 
 QUESTION = Task("question", "What colour is the lake?", "en")
 SUMMARY = Task("summary", "The lakes", "en")
@@ -108,3 +112,16 @@ def told(prompt: Prompt) -> str:
 
 def seen(model: ScriptedModel, role: str = "") -> list[int]:
     return [s.n for prompt in model.prompts if role in ("", prompt.role) for s in prompt.sources]
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Library]:
+    """A library with the lakes and the novel."""
+    embedder = HashingEmbedder(window=40)
+    with Library(folder / "data", embedder) as library:
+        for document in (LAKES, NOVEL):
+            file = folder / document.name
+            file.write_bytes(document.name.encode())  # its id is the hash of this
+            chunks = split(document, embedder.count, embedder.window)
+            library.add(document, chunks, embedder.documents([chunk.text for chunk in chunks]), file)
+        yield library

@@ -12,7 +12,7 @@ from chains.answer import ask, plans, summarize
 from chains.compare import NAMES as CHAINS
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
-from chains.prompts import Language, Prompt, Turn, render
+from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.spending import Price, Spending
 from chains.stopped import cut_short
@@ -21,21 +21,13 @@ from chains.ways import PLAIN, Ways
 from ingest.document import Document
 from ingest.errors import UnknownDocument
 from ingest.library import Library
-from ingest.split import split
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.sources import CUT, LAKES, NOVEL, by_role, steps, text
+from tests.fakes import ScriptedModel
+from tests.sources import CUT, LAKES, NOVEL, by_role, filled, steps, text
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    folder = tmp_path_factory.mktemp("library")
-    embedder = HashingEmbedder(window=40)
-    with Library(folder / "data", embedder) as library:
-        for document in (LAKES, NOVEL):
-            file = folder / document.name
-            file.write_bytes(document.name.encode())  # its id is the hash of this
-            chunks = split(document, embedder.count, embedder.window)
-            library.add(document, chunks, embedder.documents([chunk.text for chunk in chunks]), file)
+    with filled(tmp_path_factory.mktemp("library")) as library:
         yield library
 
 
@@ -99,14 +91,6 @@ def test_a_refusal_shows_the_closest_passages(library: Library, chain: str) -> N
     answer = last(list(ask("Who painted the bridge?", library, model, chain=chain, k=3)))
     assert answer.refused and answer.text == NOT_FOUND["en"]
     assert len(answer.sources) == 3 and answer.citations == ()
-
-
-def test_the_reply_is_in_the_questions_language_unless_asked_otherwise(library: Library) -> None:
-    model = ScriptedModel(told)
-    list(ask("达西先生写了什么？", library, model))
-    list(ask("达西先生写了什么？", library, model, language="en"))
-    list(ask("What did he write?", library, model))
-    assert [p.language for p in model.prompts] == ["zh", "en", "en"]
 
 
 @pytest.mark.parametrize("chain", CHAINS)
@@ -336,12 +320,6 @@ def test_a_window_too_small_for_a_summary_is_told_in_the_answer(library: Library
     assert isinstance(answer.error, ContextTooSmall) and answer.sources
 
 
-def test_a_summary_can_be_in_another_language(library: Library) -> None:
-    model = ScriptedModel(told)
-    list(summarize(NOVEL.id, library, model, chain="stuff", language="en"))
-    assert model.prompts[0].language == "en" and model.prompts[0].task == "summary"
-
-
 def test_files_of_the_library_are_left_alone(library: Library, tmp_path: Path) -> None:
     before = library.version()
     list(ask("Which lake is green?", library, ScriptedModel(told)))
@@ -383,40 +361,3 @@ def test_a_reply_that_was_cut_is_said_to_be_cut(library: Library, chain: str) ->
     assert isinstance(whole, Answer) and not whole.cut
     assert "The reply was cut" in "".join(notes_lines(cut)) and not list(notes_lines(whole))
     assert how_json(cut)["cut"] is True and "cut" not in how_json(whole)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "reply", "foreign"),
-    [
-        ("zh", "The second lake is green and very deep [1].", "en"),
-        ("en", "第二个湖是绿色的，而且很深 [1]。", "zh"),
-        ("zh", "第二个湖叫 Beta，是绿色的 [1]。", None),
-        ("en", "The lake Beta (贝塔湖) is the green one [1].", None),
-        ("zh", "Beta [1]", None),
-        ("en", "1189 [1]", None),
-    ],
-)
-def test_an_answer_in_another_language_is_said_to_be_in_it(
-    library: Library, wanted: Language, reply: str, foreign: Language | None
-) -> None:
-    """In one line, without another call."""
-    model = ScriptedModel(lambda prompt: reply)
-    answer = list(ask("Which lake is green?", library, model, language=wanted))[-1]
-    assert isinstance(answer, Answer) and answer.foreign == foreign and model.calls == 1
-    assert len(list(notes_lines(answer))) == (foreign is not None)
-    assert how_json(answer).get("language") == foreign
-
-
-@pytest.mark.parametrize("chain", ["stuff", "map_reduce", "refine", "map_rerank"])
-def test_a_question_in_a_third_language_is_answered_in_its_own(library: Library, chain: str) -> None:
-    """Whatever the model then writes in is not judged, unless it is Chinese."""
-    asked = "Quel lac est vert ?"
-    for foreign, reply in {None: "Le second lac est vert [1].", "zh": "第二个湖是绿色的，而且很深 [1]。"}.items():
-        model = ScriptedModel(lambda prompt, reply=reply: "90" if prompt.role == "score" else reply)  # type: ignore[misc]
-        answer = list(ask(asked, library, model, chain=chain))[-1]
-        assert isinstance(answer, Answer) and answer.foreign == foreign and not answer.refused
-        told = [render(prompt).system for prompt in model.prompts if prompt.role != "score"]
-        assert told and all("the language that the question is in" in system for system in told)
-    english = ScriptedModel(lambda prompt: "The second lake is green [1].")
-    list(ask(asked, library, english, language="en"))
-    assert "Write in English" in render(english.prompts[-1]).system
