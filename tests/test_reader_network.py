@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from chains.reader import files, network
 from chains.reader.base import Reader, Span
 from chains.reader.encoder import base_folder, weights_of
-from chains.reader.files import Card, ReaderError, ReaderFile
+from chains.reader.files import Card, ReaderError, ReaderFile, Signs
 from chains.reader.graph import Shape, UnknownKind, build
 from chains.reader.network import TrainedReader, open_reader
 from chains.reader.spans import DOUBT, MOST, NEAR, WIDE, best, doubted, ends_of, overlaps, sharpened, spans_of
@@ -355,33 +355,77 @@ def test_whether_it_answers_is_the_mean_of_the_whole_the_sentence_and_that_with_
         parts = text, cut[n], "".join(cut[max(0, n - 1) : n + 2])
         raw = [network._seen(loaded, QUESTION, [part])[0].answers for part in parts]
         assert look.answers == pytest.approx(sum(raw) / 3, abs=1e-4)
-        assert reading.p_answers == pytest.approx(kept.probability(look.answers, look.margin, 0.0), abs=1e-6)
+        assert reading.p_answers == pytest.approx(kept.probability(look.answers, look.margin, Signs()), abs=1e-6)
+        assert text[slice(*look.near)] == cut[n] and text[slice(*look.wide)] == parts[2]
         assert look.said(text) == text[look.spans[0].start : look.spans[0].end] != ""
 
 
 def test_nearness_is_the_cosine_by_the_base_as_it_was(built_in: TrainedReader) -> None:
     base = open_embedder("")
-    texts = [TEXT, "Bread is baked from flour.", ""]
-    found = built_in.nearness(QUESTION, texts)
-    assert found == pytest.approx((base.documents(texts) @ base.query(QUESTION)).tolist(), abs=1e-6)
+    texts = ["The harbour is deep. " * 9 + TEXT + "The harbour is old. " * 9, "Bread is baked from flour.", ""]
+    looks = built_in.look(QUESTION, texts)
+    closely = [text[slice(*look.wide)] for text, look in zip(texts, looks, strict=True)]
+    assert TEXT.strip() in closely[0] and closely[0].count("is deep") == 1 == closely[0].count("is old")
+    assert closely[1:] == texts[1:]
+    found = [signs.near for signs in built_in.signs(QUESTION, texts, looks)]
+    assert found == pytest.approx((base.documents(closely) @ base.query(QUESTION)).tolist(), abs=1e-6)
     assert found[0] > 0.5 > found[1]
 
 
-def test_what_is_near_is_believed_as_far_as_the_file_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("question", "differs", "reworded"),
+    [
+        (QUESTION, 0, 0),
+        ("When was the harbour of Hamburg not founded?", 1, 0),
+        ("In what year did 1,311 ships come to the harbour?", 1, 1),
+        ("When was the port of Hamburg established?", 0, 2),
+    ],
+)
+def test_other_signs_are_of_the_sentence_in_which_the_answer_was_found(
+    built_in: TrainedReader, question: str, differs: int, reworded: int
+) -> None:
+    text = "It was not deep and had 1,311 berths. " + TEXT
+    (look,) = built_in.look(question, [text])
+    assert TEXT.startswith(text[slice(*look.near)])
+    (signs,) = built_in.signs(question, [text], [look])
+    assert (signs.differs, signs.reworded) == (differs, reworded)
+
+
+@pytest.mark.parametrize(("name", "more"), [("w_near", True), ("w_differs", False), ("w_reworded", True)])
+def test_a_sign_is_believed_as_far_as_the_file_says(tmp_path: Path, name: str, more: bool) -> None:
+    question = "When was the harbour not established?"
     kept = files.read(files.INSTALLED)
     answers = []
-    for weight in (0.0, 3.0):
-        card = replace(kept.card, calibration=replace(kept.card.calibration, w_near=weight))
+    for weight in (0.0, 0.5 if more else -0.5):
+        # With a bias with which it is believed, so that all signs count.
+        card = replace(kept.card, calibration=replace(kept.card.calibration, bias=4.0, **{name: weight}))
         file = tmp_path / f"{weight}.safetensors"
         files.write(file, replace(kept, card=card))
         reader = TrainedReader(file, precision="f32")
-        (reading,), (look,) = reader.read(QUESTION, [TEXT]), reader.look(QUESTION, [TEXT])
-        (cosine,) = reader.nearness(QUESTION, [TEXT])
+        (reading,), (look,) = reader.read(question, [TEXT]), reader.look(question, [TEXT])
+        (signs,) = reader.signs(question, [TEXT], [look])
         assert reading.p_answers == pytest.approx(
-            card.calibration.probability(look.answers, look.margin, cosine), abs=1e-6
+            card.calibration.probability(look.answers, look.margin, signs), abs=1e-6
         )
         answers.append(reading.p_answers)
-    assert answers[0] < answers[1]
+    assert answers[0] != answers[1] and (answers[0] < answers[1]) == more
+
+
+@given(st.floats(-12, 12), st.floats(0, 5), st.booleans(), st.integers(0, 3))
+def test_signs_count_where_an_answer_is_believed_and_never_turn_the_order_round(
+    answers: float, more: float, differs: bool, reworded: int
+) -> None:
+    kept = files.read(files.INSTALLED).card.calibration
+    signs = Signs(0.4, differs, reworded)
+    plain, seen = (kept.probability(answers, answers, each) for each in (Signs(0.4), signs))
+    assert kept.probability(answers + more, answers + more, signs) >= seen
+    low, high = (1 / (1 + np.exp(-bound)) for bound in files.BELIEVED)
+    counted = kept.w_differs * differs + kept.w_reworded * reworded
+    if plain <= low:
+        assert seen == plain
+    elif plain >= high:
+        assert np.log(seen / (1 - seen)) == pytest.approx(np.log(plain / (1 - plain)) + counted, abs=1e-3)
+    assert kept.probability(answers, -np.inf, signs) == 0.0
 
 
 def test_a_file_of_an_older_make_is_refused(tmp_path: Path) -> None:

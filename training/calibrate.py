@@ -2,8 +2,8 @@
 
     python -m training calibrate --out FOLDER --data FILES --refusals SQUAD2_FILE --passages SQUAD_FILE [--limit N]
 
-The curve is fitted to what the training held out of its data and to negatives that are made of it; the weight of
-nearness to the questions of the data that people wrote to be unanswerable and to the others of their articles; the
+The curve is fitted to what the training held out of its data and to negatives that are made of it; the weights of the
+signs to the questions of the data that people wrote to be unanswerable and to the others of their articles; the
 threshold to the file of refusals, which has questions that cannot be answered among others. The last file is only
 measured with. All is read as the program reads.
 """
@@ -12,13 +12,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chains.reader.files import Calibration, read, write
+from chains.reader.files import Calibration, Signs, read, write
 from chains.reader.network import TrainedReader
 from ingest.errors import PagewiseError
 from ingest.weights import DEFAULT
@@ -75,46 +76,50 @@ def calibrated(
 ) -> tuple[Calibration, dict[str, dict[str, float]]]:
     """The numbers, and what they give.
 
-    `pairs`: what was trained on, for the weight of nearness; `apart`: for the curve; `refusals`: for the threshold; of
-    these and of `passages` `limit` questions, all for 0. Raises ReaderError.
+    `pairs`: what was trained on, for the weights of the signs; `apart`: for the curve; `refusals`: for the threshold;
+    of these and of `passages` `limit` questions, all for 0. Raises ReaderError.
 
-    Nearness is a second witness beside the reader: what it says by itself of the questions that people wrote is added
-    to the reader's logit, less its mean. Fitted with the reader on what that was trained on it would get nothing.
+    The signs are a second witness beside the reader: what they say by themselves of the questions that people wrote is
+    added to the reader's logit, nearness less its mean. Fitted with the reader on what that was trained on they would
+    get nothing. The margin gets half of what a fit gives it: it tells best what is off the matter, and worst what only
+    seems to answer, of which made negatives are a poor likeness.
     """
     from training.features import Row
     from training.fitting import best_threshold, logistic, probabilities, refusal_figures
     from training.measure import Reading, exact, f1
 
-    def readings(rows: "Sequence[Row]") -> "list[Reading]":
-        looks = [reader.look(row.question, [row.passage])[0] for row in rows]
-        return [
-            Reading(one.said(row.passage), max(one.margin, _LEAST), one.answers, one.fit)
-            for row, one in zip(rows, looks, strict=True)
-        ]
+    def read(rows: "Sequence[Row]") -> "tuple[list[Reading], list[Signs]]":
+        found: list[Reading] = []
+        signs: list[Signs] = []
+        for row in rows:
+            (look,) = reader.look(row.question, [row.passage])
+            signs += reader.signs(row.question, [row.passage], [look])
+            found.append(Reading(look.said(row.passage), max(look.margin, _LEAST), look.answers, look.fit))
+        return found, signs
 
-    def of(pairs: Pairs, chosen: Sequence[Pair]) -> "list[Reading]":
-        return readings([Row(pair.question, pairs.passages[pair.passage].text) for pair in chosen])
-
-    def near(pairs: Pairs, chosen: Sequence[Pair]) -> list[float]:
-        return [reader.nearness(pair.question, [pairs.passages[pair.passage].text])[0] for pair in chosen]
+    def rows(pairs: Pairs, chosen: Sequence[Pair]) -> "list[Row]":
+        return [Row(pair.question, pairs.passages[pair.passage].text) for pair in chosen]
 
     both = _with_negatives(like, apart)
-    w_answers, w_margin, bias = logistic(
-        [(one.answers, one.margin) for one in readings(both)], [row.end > row.start for row in both]
-    )
+    held, usual = read(both)
+    right = [row.end > row.start for row in both]
+    alone, level = logistic([(one.answers,) for one in held], right)
+    w_answers, w_margin, bias = logistic([(one.answers, one.margin) for one in held], right)
+    calibration = Calibration((alone + w_answers) / 2, w_margin / 2, bias=(level + bias) / 2)
     by_people = beside_unanswerable(pairs)
-    cosines = near(pairs, by_people)
-    w_near = logistic([(cosine,) for cosine in cosines], [pair.answerable for pair in by_people])[0] if cosines else 0.0
-    bias -= w_near * float(np.mean(near(apart, apart.pairs))) if w_near else 0.0
-    calibration = Calibration(w_answers, w_margin, w_near, bias)
+    _, signs = read(rows(pairs, by_people))
+    if signs:
+        near, differs, reworded, _ = logistic([astuple(one) for one in signs], [pair.answerable for pair in by_people])
+        bias = calibration.bias - near * fmean(one.near for one in usual)
+        calibration = replace(calibration, w_near=near, w_differs=differs, w_reworded=reworded, bias=bias)
 
     doubtful = _some(refusals.pairs, limit)
-    judged = of(refusals, doubtful)
-    believed = probabilities(judged, near(refusals, doubtful), calibration)
+    judged, seen = read(rows(refusals, doubtful))
+    believed = probabilities(judged, seen, calibration)
     threshold, _ = best_threshold(believed, judged, doubtful)
 
     sure = _some([pair for pair in passages.pairs if pair.answerable], limit)
-    given = of(passages, sure)
+    given, _ = read(rows(passages, sure))
 
     calibration = replace(calibration, threshold=threshold)
     figures: dict[str, dict[str, float]] = {

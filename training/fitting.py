@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chains.reader.files import Calibration
+from chains.reader.files import Calibration, Signs
 from training.measure import Reading, area, exact, f1
 from training.squad import Pair
 
@@ -25,10 +25,11 @@ def logistic(seen: Sequence[Sequence[float]], right: Sequence[bool], steps: int 
     return [float(each) for each in w]
 
 
-def probabilities(readings: Sequence[Reading], near: Sequence[float], calibration: Calibration) -> Floats:
-    """`near`: the cosine of each one's question and passage."""
-    pairs = zip(readings, near, strict=True)
-    return np.array([calibration.probability(r.answers, r.margin, cosine) for r, cosine in pairs])
+def probabilities(readings: Sequence[Reading], signs: Sequence[Signs], calibration: Calibration) -> Floats:
+    """`signs`: of each reading."""
+    return np.array(
+        [calibration.probability(r.answers, r.margin, seen) for r, seen in zip(readings, signs, strict=True)]
+    )
 
 
 def best_threshold(believed: Floats, readings: Sequence[Reading], pairs: Sequence[Pair]) -> tuple[float, float]:

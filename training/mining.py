@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chains.reader.contrast import PLAIN
 from ingest.tokens import tokens
 from training.encoder import hidden_states
 from training.model import ReaderModel
-from training.negatives import PLAIN, Likeness
+from training.negatives import Likeness
 from training.squad import Pairs
 
 _K1, _B = 1.2, 0.75  # BM25, Robertson and Zaragoza 2009

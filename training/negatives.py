@@ -8,8 +8,9 @@ Each maker gives None where it cannot keep its promise.
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from chains.reader.contrast import EXCLUDES, OPPOSITES, PLAIN
 from ingest.sentences import sentences
 from training.features import Row
 
@@ -18,80 +19,7 @@ Likeness = Callable[[str, Sequence[str]], Sequence[float]]  # of a word to other
 _YEAR = re.compile(r"\b1[0-9]{3}\b|\b20[0-9]{2}\b")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])")
 _NAME = re.compile(r"(?<=[a-z,;'’] )(?:[A-Z][\w'’-]+)(?: (?:of |the )?[A-Z][\w'’-]+)*")
-_OPPOSITES = [
-    ("first", "last"), ("largest", "smallest"), ("most", "least"), ("highest", "lowest"), ("more", "less"),
-    ("before", "after"), ("began", "ended"), ("begin", "end"), ("start", "stop"), ("born", "buried"), ("won", "lost"),
-    ("win", "lose"), ("oldest", "youngest"), ("early", "late"), ("earliest", "latest"), ("north", "south"),
-    ("east", "west"), ("northern", "southern"), ("eastern", "western"), ("male", "female"), ("best", "worst"),
-    ("increase", "decrease"), ("increased", "decreased"), ("allowed", "forbidden"), ("accepted", "rejected"),
-    ("founded", "dissolved"), ("opened", "closed"), ("open", "close"), ("major", "minor"), ("maximum", "minimum"),
-    ("longest", "shortest"), ("long", "short"), ("common", "rare"), ("public", "private"), ("positive", "negative"),
-    ("above", "below"), ("support", "oppose"), ("supported", "opposed"), ("arrived", "left"), ("built", "destroyed"),
-    ("created", "destroyed"), ("like", "dislike"), ("always", "never"), ("old", "new"), ("good", "bad"),
-    ("success", "failure"), ("succeed", "fail"), ("succeeded", "failed"), ("successful", "unsuccessful"),
-    ("active", "inactive"), ("able", "unable"), ("known", "unknown"), ("usual", "unusual"), ("usually", "rarely"),
-    ("often", "seldom"), ("frequently", "rarely"), ("legal", "illegal"), ("possible", "impossible"),
-    ("official", "unofficial"), ("dependent", "independent"), ("direct", "indirect"), ("formal", "informal"),
-    ("stable", "unstable"), ("popular", "unpopular"), ("necessary", "unnecessary"), ("similar", "different"),
-    ("same", "different"), ("agree", "disagree"), ("agreed", "disagreed"), ("appear", "disappear"),
-    ("approve", "reject"), ("approved", "rejected"), ("encourage", "discourage"), ("encouraged", "discouraged"),
-    ("help", "hinder"), ("helped", "hindered"), ("cause", "prevent"), ("caused", "prevented"), ("causes", "prevents"),
-    ("attack", "defend"), ("attacked", "defended"), ("attract", "repel"), ("attracted", "repelled"),
-    ("gain", "lose"), ("gained", "lost"), ("rise", "fall"), ("rose", "fell"), ("grow", "shrink"), ("grew", "shrank"),
-    ("strong", "weak"), ("stronger", "weaker"), ("strongest", "weakest"), ("rich", "poor"), ("high", "low"),
-    ("higher", "lower"), ("large", "small"), ("larger", "smaller"), ("big", "little"), ("greater", "lesser"),
-    ("greatest", "least"), ("fast", "slow"), ("faster", "slower"), ("fastest", "slowest"), ("hot", "cold"),
-    ("warm", "cool"), ("hottest", "coldest"), ("wet", "dry"), ("heavy", "light"), ("hard", "soft"), ("deep", "shallow"),
-    ("wide", "narrow"), ("thick", "thin"), ("bright", "dark"), ("young", "old"), ("younger", "older"),
-    ("earlier", "later"), ("previous", "next"), ("former", "current"), ("past", "future"), ("permanent", "temporary"),
-    ("simple", "complex"), ("easy", "difficult"), ("expensive", "cheap"), ("famous", "obscure"), ("true", "false"),
-    ("inside", "outside"), ("internal", "external"), ("inner", "outer"), ("over", "under"), ("top", "bottom"),
-    ("front", "back"), ("near", "far"), ("enter", "leave"), ("entered", "left"), ("join", "leave"), ("joined", "left"),
-    ("add", "remove"), ("added", "removed"), ("include", "exclude"), ("included", "excluded"), ("buy", "sell"),
-    ("bought", "sold"), ("borrow", "lend"), ("give", "take"), ("gave", "took"), ("given", "taken"),
-    ("teach", "learn"), ("employ", "dismiss"), ("hired", "fired"), ("praise", "criticize"), ("praised", "criticized"),
-    ("love", "hate"), ("friend", "enemy"), ("ally", "enemy"), ("allies", "enemies"), ("peace", "war"),
-    ("victory", "defeat"), ("winner", "loser"), ("profit", "loss"), ("income", "expense"), ("birth", "death"),
-    ("live", "die"), ("lived", "died"), ("marry", "divorce"), ("married", "divorced"), ("advantage", "disadvantage"),
-    ("majority", "minority"), ("minimum", "maximum"), ("rural", "urban"), ("domestic", "foreign"),
-    ("modern", "ancient"), ("natural", "artificial"), ("physical", "mental"), ("literal", "figurative"),
-    ("voluntary", "forced"), ("guilty", "innocent"), ("safe", "dangerous"), ("healthy", "sick"), ("clean", "dirty"),
-    ("full", "empty"), ("complete", "incomplete"), ("perfect", "imperfect"), ("required", "optional"),
-    ("unite", "divide"), ("united", "divided"), ("connect", "separate"), ("connected", "separated"),
-    ("begins", "ends"), ("beginning", "end"), ("started", "stopped"), ("arrive", "depart"), ("departed", "arrived"),
-    ("released", "withdrawn"), ("published", "withdrawn"), ("introduced", "abolished"), ("established", "abolished"),
-    ("replaced", "kept"), ("improve", "worsen"), ("improved", "worsened"), ("overstated", "understated"),
-    ("overrepresented", "underrepresented"), ("with", "without"), ("every", "no"), ("all", "none"), ("many", "few"),
-]  # fmt: skip
-OPPOSITE: Mapping[str, str] = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])}
-# Words of which one excludes the others.
-_SETS = [
-    "first second third fourth fifth last", "north south east west", "northern southern eastern western",
-    "january february march april may june july august september october november december",
-    "monday tuesday wednesday thursday friday saturday sunday", "spring summer autumn winter",
-    "one two three four five six seven eight nine ten", "hundred thousand million billion",
-    "day week month year decade", "red blue green yellow black white", "husband wife",
-    "father mother brother sister son daughter uncle cousin", "king queen prince duke emperor",
-    "president minister governor mayor senator",
-    "city state country village island",
-    "river lake mountain valley", "teacher student", "author publisher", "buyer seller", "doctor lawyer engineer",
-    "book film song play poem", "upper lower middle", "left right", "national local", "ancient modern", "rural urban",
-    "half quarter", "liquid solid gas", "child adult", "morning evening", "import export",
-]  # fmt: skip
-_EXCLUDES: Mapping[str, tuple[str, ...]] = {
-    word: tuple(w for w in group.split() if w != word) for group in _SETS for word in group.split()
-}
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*[A-Za-z]")
-PLAIN = frozenset(
-    re.findall(
-        r"\S+",
-        """a about after all also an and any are as at be been before being between both but by called can could did do
-        does during each for from had has have he her his how if in into is it its known made many may more most much
-        name named no not of often on one only or other out over part said same she should since some such term than
-        that the their them then there these they this those through to type under up use used was were what when where
-        which while who whom whose why will with would you""",
-    )
-)
 _EDGE = " .,;:?!\"'()"
 _ENDINGS = ("ing", "ed", "ly", "tion", "ity", "ness", "ment", "ous", "ive", "al", "er", "est", "ies", "s")
 _LIKELY, _SAME = 4, 4  # so many of the likest words are drawn from; words that begin with so many same letters are one
@@ -185,12 +113,12 @@ def crossed(question: str, answer: str, texts: Sequence[str], like: Likeness, rn
 
 def excluded(question: str, rng: random.Random) -> str | None:
     """The question with one word turned into another that excludes it: another month, another kin, the opposite."""
-    words = [m for m in _WORD.finditer(question) if m.group().lower() in OPPOSITE or _EXCLUDES.get(m.group().lower())]
+    words = [m for m in _WORD.finditer(question) if m.group().lower() in OPPOSITES or m.group().lower() in EXCLUDES]
     if not words:
         return None
     word = rng.choice(words)
     lower = word.group().lower()
-    other = rng.choice([*([OPPOSITE[lower]] if lower in OPPOSITE else []), *_EXCLUDES.get(lower, ())])
+    other = rng.choice([*OPPOSITES.get(lower, ()), *EXCLUDES.get(lower, ())])
     other = other.capitalize() if word.group()[0].isupper() else other
     return question[: word.start()] + other + question[word.end() :]
 
@@ -258,11 +186,11 @@ def changed_places(row: Row, old: str, new: str) -> Row | None:
 
 def negated(question: str, rng: random.Random) -> str | None:
     """The question with one word turned into its opposite, or with `not` after its verb, whichever it has."""
-    words = [m for m in re.finditer(r"[A-Za-z]+", question) if m.group().lower() in OPPOSITE]
+    words = [m for m in re.finditer(r"[A-Za-z]+", question) if m.group().lower() in OPPOSITES]
     verb = _VERB.search(question)
     if words and (verb is None or rng.random() < 0.5):
         word = rng.choice(words)
-        return question[: word.start()] + OPPOSITE[word.group().lower()] + question[word.end() :]
+        return question[: word.start()] + rng.choice(OPPOSITES[word.group().lower()]) + question[word.end() :]
     if verb is None:
         return None
     if verb.group() not in ("can", "will") and rng.random() < 0.3:

@@ -24,10 +24,12 @@ The output. The encoder is a plain BERT; H its last hidden states [tokens, hidde
     Of several windows each value is the greatest; margin's window has the span.
     The sentence that holds the span is then read by itself in the same way, and with one before and one behind it; of
     its tokens the span is taken that is best by all three readings (spans.py). `answers` is the mean of the three,
-    `fit` and the margin are the first one's.
-    near: the cosine of question and passage by the base alone, without adapters.
-    probability that the passage answers = sigmoid(w_answers · answers + w_margin · margin + w_near · near + bias);
-    refuse below `threshold`.
+    `fit` and the margin, which is the span's score, are the first one's.
+    near: the cosine of the question and that sentence with its neighbours, by the base alone, without adapters.
+    differs (0 or 1), reworded: see contrast.py; of the question, that sentence by itself and the passage.
+    believed = w_answers · answers + w_margin · margin + w_near · near + bias; what the network says, as a logit.
+    probability that the passage answers = sigmoid(believed + share · (w_differs · differs + w_reworded · reworded)),
+    where share goes from 0 to 1 between the two of BELIEVED; refuse below `threshold`.
 """
 
 import json
@@ -41,10 +43,13 @@ from numpy.typing import NDArray
 
 from ingest.errors import PagewiseError
 
-FORMAT = 2
+FORMAT = 3
 INSTALLED = Path(__file__).with_name("weights") / "reader.safetensors"
 HEADS = ("span", "pool", "judge")
 SPAN_ROWS = 3  # of heads.span
+# Logits between which what a question says otherwise begins to count: from where an answer is not refused anyway
+# (chains/models/extractive.py, READ), on a way so long that what is believed more stays above what is believed less.
+BELIEVED = -1.7, 0.3
 
 Array = NDArray[Any]
 
@@ -55,20 +60,39 @@ class ReaderError(PagewiseError):
 
 
 @dataclass(frozen=True)
+class Signs:
+    """What tells beside the network whether a passage answers."""
+
+    near: float = 0.0
+    differs: float = 0.0
+    reworded: float = 0.0
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """Fitted after training; the defaults mean the margin and the logit as they are."""
+    """Fitted after training; the defaults mean the logit as it is."""
 
     w_answers: float = 1.0
     w_margin: float = 0.0
-    w_near: float = 0.0  # of the cosine; 0 where no unanswerable questions of people were there to fit it to
+    # Of the signs; 0 where no unanswerable questions of people were there to fit them to.
+    w_near: float = 0.0
+    w_differs: float = 0.0
+    w_reworded: float = 0.0
     bias: float = 0.0
     threshold: float = 0.5  # of the probability, below which an answer is refused
 
-    def probability(self, answers: float, margin: float, near: float) -> float:
+    @property
+    def of_signs(self) -> tuple[float, float, float]:
+        """Their weights."""
+        return self.w_near, self.w_differs, self.w_reworded
+
+    def probability(self, answers: float, margin: float, signs: Signs) -> float:
         """That a passage answers; 0 where it has no words."""
         if margin == -np.inf:
             return 0.0
-        logit = self.w_answers * answers + self.w_margin * margin + self.w_near * near + self.bias
+        believed = self.w_answers * answers + self.w_margin * margin + self.w_near * signs.near + self.bias
+        share = np.clip((believed - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
+        logit = believed + share * (self.w_differs * signs.differs + self.w_reworded * signs.reworded)
         return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
 
 

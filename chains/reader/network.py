@@ -14,8 +14,9 @@ import numpy as np
 
 from chains.reader import files
 from chains.reader.base import Reader, Reading, Span
+from chains.reader.contrast import contrast
 from chains.reader.encoder import base_folder, weights_of
-from chains.reader.files import Card, ReaderError
+from chains.reader.files import Card, ReaderError, Signs
 from chains.reader.graph import Shape, build
 from chains.reader.spans import NEAR, WIDE, Ends, best, doubted, ends_of, sharpened, spans_of
 from chains.reader.windows import Joint, windows
@@ -37,6 +38,8 @@ class Look:
     spans: tuple[Span, ...]  # as those of a Reading
     answers: float  # the logit: the mean of the whole text's, of the sentence's and of that with its neighbours
     fit: float  # a logit
+    near: tuple[int, int]  # where the sentence begins and ends
+    wide: tuple[int, int]  # and where it and its neighbours do
 
     @property
     def margin(self) -> float:
@@ -92,10 +95,11 @@ class TrainedReader:
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             kept = self._loaded().card.calibration
-            near = self.nearness(question, new) if kept.w_near else [0.0] * len(new)
+            looks = self.look(question, new)
+            signs = self.signs(question, new, looks) if any(kept.of_signs) else [Signs()] * len(new)
             known |= {
-                text: Reading(look.spans, kept.probability(look.answers, look.margin, cosine), look.fit)
-                for text, look, cosine in zip(new, self.look(question, new), near, strict=True)
+                text: Reading(look.spans, kept.probability(look.answers, look.margin, seen), look.fit)
+                for text, look, seen in zip(new, looks, signs, strict=True)
             }
             with self._remembering:
                 for text in new:
@@ -104,11 +108,13 @@ class TrainedReader:
                     self._known.popitem(last=False)
         return [known[text] for text in texts]
 
-    def nearness(self, question: str, texts: Sequence[str]) -> list[float]:
-        """The cosine of each text to the question, by the base without adapters. Raises ReaderError."""
+    def signs(self, question: str, texts: Sequence[str], looks: Sequence[Look]) -> list[Signs]:
+        """One for each text, as its look is. Raises ReaderError."""
         base = self._loaded().meaning
-        cosines: list[float] = self._guarded(lambda: (base.documents(texts) @ base.query(question)).tolist())
-        return cosines
+        parts = [text[slice(*look.wide)] for text, look in zip(texts, looks, strict=True)]
+        cosines: list[float] = self._guarded(lambda: (base.documents(parts) @ base.query(question)).tolist())
+        said = [contrast(question, text[slice(*look.near)], text) for text, look in zip(texts, looks, strict=True)]
+        return [Signs(near, one.differs, one.reworded) for near, one in zip(cosines, said, strict=True)]
 
     def look(self, question: str, texts: Sequence[str]) -> list[Look]:
         """What a Reading is made of, for the calibration. Raises ReaderError."""
@@ -176,7 +182,7 @@ def _looks(loaded: _Loaded, question: str, texts: Sequence[str]) -> Iterator[Loo
         if near is not one:
             looks = [(near.ends, NEAR), (wide.ends, WIDE), (one.ends, 1.0)]
             spans = sharpened(spans, looks, texts[n], card.span, card.brevity)
-        yield Look(spans, fmean((one.answers, near.answers, wide.answers)), one.fit)
+        yield Look(spans, fmean((one.answers, near.answers, wide.answers)), one.fit, *parts[n])
 
 
 def _parts(text: str, spans: Sequence[Span]) -> tuple[tuple[int, int], tuple[int, int]]:

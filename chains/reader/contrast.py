@@ -1,0 +1,204 @@
+"""Where a question says other than a passage: what the reader, taught on questions that were made, sees least surely.
+
+A question of which one word is turned round reads like one that is answered. And a reader that was taught on questions
+with a word exchanged doubts every word that the passage lacks, also what is only said in other words. How much each
+counts is fitted to questions that people wrote (training/calibrate.py). English words, and numbers in any language.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_OPPOSITES = [
+    ("first", "last"), ("largest", "smallest"), ("most", "least"), ("highest", "lowest"), ("more", "less"),
+    ("before", "after"), ("began", "ended"), ("begin", "end"), ("start", "stop"), ("born", "buried"),
+    ("won", "lost"), ("win", "lose"), ("oldest", "youngest"), ("early", "late"), ("earliest", "latest"),
+    ("north", "south"), ("east", "west"), ("northern", "southern"), ("eastern", "western"), ("male", "female"),
+    ("best", "worst"), ("increase", "decrease"), ("increased", "decreased"), ("allowed", "forbidden"),
+    ("accepted", "rejected"), ("founded", "dissolved"), ("opened", "closed"), ("open", "close"), ("major", "minor"),
+    ("maximum", "minimum"), ("longest", "shortest"), ("long", "short"), ("common", "rare"), ("public", "private"),
+    ("positive", "negative"), ("above", "below"), ("support", "oppose"), ("supported", "opposed"),
+    ("arrived", "left"), ("built", "destroyed"), ("created", "destroyed"), ("like", "dislike"), ("always", "never"),
+    ("old", "new"), ("good", "bad"), ("success", "failure"), ("succeed", "fail"), ("succeeded", "failed"),
+    ("successful", "unsuccessful"), ("active", "inactive"), ("able", "unable"), ("known", "unknown"),
+    ("usual", "unusual"), ("usually", "rarely"), ("often", "seldom"), ("frequently", "rarely"),
+    ("legal", "illegal"), ("possible", "impossible"), ("official", "unofficial"), ("dependent", "independent"),
+    ("direct", "indirect"), ("formal", "informal"), ("stable", "unstable"), ("popular", "unpopular"),
+    ("necessary", "unnecessary"), ("similar", "different"), ("same", "different"), ("agree", "disagree"),
+    ("agreed", "disagreed"), ("appear", "disappear"), ("approve", "reject"), ("approved", "rejected"),
+    ("encourage", "discourage"), ("encouraged", "discouraged"), ("help", "hinder"), ("helped", "hindered"),
+    ("cause", "prevent"), ("caused", "prevented"), ("causes", "prevents"), ("attack", "defend"),
+    ("attacked", "defended"), ("attract", "repel"), ("attracted", "repelled"), ("gain", "lose"), ("gained", "lost"),
+    ("rise", "fall"), ("rose", "fell"), ("grow", "shrink"), ("grew", "shrank"), ("strong", "weak"),
+    ("stronger", "weaker"), ("strongest", "weakest"), ("rich", "poor"), ("high", "low"), ("higher", "lower"),
+    ("large", "small"), ("larger", "smaller"), ("big", "little"), ("greater", "lesser"), ("greatest", "least"),
+    ("fast", "slow"), ("faster", "slower"), ("fastest", "slowest"), ("hot", "cold"), ("warm", "cool"),
+    ("hottest", "coldest"), ("wet", "dry"), ("heavy", "light"), ("hard", "soft"), ("deep", "shallow"),
+    ("wide", "narrow"), ("thick", "thin"), ("bright", "dark"), ("young", "old"), ("younger", "older"),
+    ("earlier", "later"), ("previous", "next"), ("former", "current"), ("past", "future"),
+    ("permanent", "temporary"), ("simple", "complex"), ("easy", "difficult"), ("expensive", "cheap"),
+    ("famous", "obscure"), ("true", "false"), ("inside", "outside"), ("internal", "external"), ("inner", "outer"),
+    ("over", "under"), ("top", "bottom"), ("front", "back"), ("near", "far"), ("enter", "leave"),
+    ("entered", "left"), ("join", "leave"), ("joined", "left"), ("add", "remove"), ("added", "removed"),
+    ("include", "exclude"), ("included", "excluded"), ("buy", "sell"), ("bought", "sold"), ("borrow", "lend"),
+    ("give", "take"), ("gave", "took"), ("given", "taken"), ("teach", "learn"), ("employ", "dismiss"),
+    ("hired", "fired"), ("praise", "criticize"), ("praised", "criticized"), ("love", "hate"), ("friend", "enemy"),
+    ("ally", "enemy"), ("allies", "enemies"), ("peace", "war"), ("victory", "defeat"), ("winner", "loser"),
+    ("profit", "loss"), ("income", "expense"), ("birth", "death"), ("live", "die"), ("lived", "died"),
+    ("marry", "divorce"), ("married", "divorced"), ("advantage", "disadvantage"), ("majority", "minority"),
+    ("rural", "urban"), ("domestic", "foreign"), ("modern", "ancient"), ("natural", "artificial"),
+    ("physical", "mental"), ("literal", "figurative"), ("voluntary", "forced"), ("guilty", "innocent"),
+    ("safe", "dangerous"), ("healthy", "sick"), ("clean", "dirty"), ("full", "empty"), ("complete", "incomplete"),
+    ("perfect", "imperfect"), ("required", "optional"), ("unite", "divide"), ("united", "divided"),
+    ("connect", "separate"), ("connected", "separated"), ("begins", "ends"), ("beginning", "end"),
+    ("started", "stopped"), ("arrive", "depart"), ("departed", "arrived"), ("released", "withdrawn"),
+    ("published", "withdrawn"), ("introduced", "abolished"), ("established", "abolished"), ("replaced", "kept"),
+    ("improve", "worsen"), ("improved", "worsened"), ("overstated", "understated"),
+    ("overrepresented", "underrepresented"), ("with", "without"), ("every", "no"), ("all", "none"), ("many", "few"),
+    ("absent", "present"), ("absence", "presence"), ("accept", "refuse"), ("accepted", "refused"),
+    ("accept", "reject"), ("adult", "child"), ("alive", "dead"), ("allow", "forbid"), ("allow", "prohibit"),
+    ("allowed", "prohibited"), ("permitted", "prohibited"), ("ascending", "descending"), ("asset", "liability"),
+    ("assets", "liabilities"), ("backward", "forward"), ("bitter", "sweet"), ("brave", "cowardly"),
+    ("broad", "narrow"), ("calm", "stormy"), ("capture", "release"), ("captured", "released"),
+    ("compulsory", "voluntary"), ("confirmed", "denied"), ("confirm", "deny"), ("admitted", "denied"),
+    ("conservative", "liberal"), ("contracted", "expanded"), ("create", "destroy"), ("creation", "destruction"),
+    ("credit", "debit"), ("dark", "light"), ("darker", "lighter"), ("decline", "growth"), ("declined", "grew"),
+    ("declined", "rose"), ("declining", "growing"), ("decreasing", "increasing"), ("defense", "offense"),
+    ("eastward", "westward"), ("ended", "started"), ("end", "start"), ("even", "odd"), ("everyone", "nobody"),
+    ("exclusive", "inclusive"), ("explicit", "implicit"), ("fewer", "more"), ("fewest", "most"),
+    ("final", "initial"), ("first", "final"), ("flexible", "rigid"), ("frequent", "rare"), ("general", "specific"),
+    ("greatest", "smallest"), ("greater", "smaller"), ("hire", "fire"), ("honest", "dishonest"),
+    ("horizontal", "vertical"), ("immigration", "emigration"), ("improved", "deteriorated"), ("inhale", "exhale"),
+    ("lead", "follow"), ("led", "followed"), ("leader", "follower"), ("less", "greater"), ("loud", "quiet"),
+    ("lower", "raise"), ("lowered", "raised"), ("lowest", "greatest"), ("minimal", "maximal"), ("mobile", "fixed"),
+    ("narrower", "wider"), ("nearest", "farthest"), ("noisy", "quiet"), ("northward", "southward"),
+    ("obey", "disobey"), ("obeyed", "disobeyed"), ("offline", "online"), ("optimistic", "pessimistic"),
+    ("plural", "singular"), ("poorer", "richer"), ("poorest", "richest"), ("poverty", "wealth"),
+    ("predecessor", "successor"), ("pull", "push"), ("rapid", "slow"), ("rapidly", "slowly"), ("quickly", "slowly"),
+    ("remember", "forget"), ("remembered", "forgotten"), ("right", "wrong"), ("rough", "smooth"),
+    ("secular", "religious"), ("sharp", "blunt"), ("shorter", "longer"), ("single", "multiple"), ("sink", "float"),
+    ("solid", "liquid"), ("sooner", "later"), ("strength", "weakness"), ("strengths", "weaknesses"),
+    ("strengthen", "weaken"), ("strengthened", "weakened"), ("subordinate", "superior"), ("superior", "inferior"),
+    ("sunny", "cloudy"), ("tall", "short"), ("taller", "shorter"), ("tallest", "shortest"),
+    ("temporary", "lasting"), ("thicker", "thinner"), ("together", "apart"), ("tiny", "huge"),
+    ("upstream", "downstream"), ("upward", "downward"), ("vanish", "appear"), ("victor", "loser"),
+    ("wake", "sleep"), ("wealthy", "poor"), ("wealthiest", "poorest"), ("worse", "better"), ("widest", "narrowest"),
+    ("accurate", "inaccurate"), ("adequate", "inadequate"), ("approval", "disapproval"), ("capable", "incapable"),
+    ("consistent", "inconsistent"), ("correct", "incorrect"), ("dependence", "independence"),
+    ("effective", "ineffective"), ("eligible", "ineligible"), ("equal", "unequal"), ("equality", "inequality"),
+    ("formally", "informally"), ("indirectly", "directly"), ("justice", "injustice"), ("mature", "immature"),
+    ("mortal", "immortal"), ("proper", "improper"), ("regular", "irregular"), ("relevant", "irrelevant"),
+    ("responsible", "irresponsible"), ("secure", "insecure"), ("significant", "insignificant"),
+    ("similarity", "difference"), ("sufficient", "insufficient"), ("trust", "distrust"), ("valid", "invalid"),
+    ("visible", "invisible"),
+]  # fmt: skip
+# Words of which one excludes the others.
+_SETS = [
+    "first second third fourth fifth last", "north south east west", "northern southern eastern western",
+    "january february march april may june july august september october november december",
+    "monday tuesday wednesday thursday friday saturday sunday", "spring summer autumn winter",
+    "one two three four five six seven eight nine ten", "hundred thousand million billion",
+    "day week month year decade", "red blue green yellow black white", "husband wife",
+    "father mother brother sister son daughter uncle cousin", "king queen prince duke emperor",
+    "president minister governor mayor senator",
+    "city state country village island",
+    "river lake mountain valley", "teacher student", "author publisher", "buyer seller", "doctor lawyer engineer",
+    "book film song play poem", "upper lower middle", "left right", "national local", "ancient modern", "rural urban",
+    "half quarter", "liquid solid gas", "child adult", "morning evening", "import export",
+]  # fmt: skip
+
+
+# Endings, and what stands in their place in the word without them.
+_ENDINGS = (
+    ("ies", "y"), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"), ("d", ""), ("ing", ""), ("ing", "e"), ("ly", "")
+)  # fmt: skip
+
+
+def _forms(word: str) -> set[str]:
+    """The word, and what it may be without its ending."""
+    ended = [(end, put) for end, put in _ENDINGS if word.endswith(end) and len(word) > len(end) + 2]
+    return {word} | {word.removesuffix(end) + put for end, put in ended}
+
+
+def _all_forms(words: Iterable[str]) -> set[str]:
+    return {form for word in words for form in _forms(word)}
+
+
+def _each_other(groups: Iterable[Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """For each word the others of all its groups, in the order of the list."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for group in groups:
+        words = list(group)
+        for word in words:
+            found[word] += [other for other in words if other != word and other not in found[word]]
+    return {word: tuple(others) for word, others in found.items()}
+
+
+OPPOSITES: Mapping[str, tuple[str, ...]] = _each_other(_OPPOSITES)
+EXCLUDES: Mapping[str, tuple[str, ...]] = _each_other(group.split() for group in _SETS)
+_OPPOSITE_FORMS = defaultdict[str, set[str]](set)
+for _word, _others in OPPOSITES.items():
+    for _form in _forms(_word):
+        _OPPOSITE_FORMS[_form] |= _all_forms(_others)
+# Words that say little by themselves.
+PLAIN = frozenset(
+    re.findall(
+        r"\S+",
+        """a about after all also an and any are as at be been before being between both but by called can could did do
+        does during each for from had has have he her his how if in into is it its known made many may more most much
+        name named no not of often on one only or other out over part said same she should since some such term than
+        that the their them then there these they this those through to type under up use used was were what when where
+        which while who whom whose why will with would you""",
+    )
+)
+MOST = 3  # words said otherwise that are counted: where more are, the matter is another
+_WORD = re.compile(r"[A-Za-z]+|\d[\d,.]*\d|\d")
+_NOT = re.compile(r"\b(?:not|never|no|without|cannot|nor|neither|none)\b|n['’]t\b", re.IGNORECASE)
+# What says the same by a verb.
+_DENIES = re.compile(r"\b(?:refus\w*|den(?:y|ied|ies|ying)|fail\w*|lack\w*)\b", re.IGNORECASE)
+_PREFIXES = ("un", "non")
+_ALIKE = 5  # words that begin with so many same letters are one
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """`differs`: the sentence says other than the question takes for granted: it lacks a number of the question's, has
+    the opposite of a word of it or one that excludes that, or the question denies something and the sentence does not.
+
+    `reworded`: how many of the question's words, without names and numbers, the passage lacks; at most MOST."""
+
+    differs: bool
+    reworded: int
+
+
+def contrast(question: str, sentence: str, passage: str) -> Contrast:
+    """`sentence`: where in the passage the answer was found."""
+    asked, said = _WORD.findall(question), _WORD.findall(sentence)
+    differs = _turned({word.lower() for word in asked}, {word.lower() for word in said})
+    numbers = {word for word in asked if word[0].isdigit()} - set(said)
+    denied = bool(_NOT.search(question)) and not (_NOT.search(sentence) or _DENIES.search(sentence))
+    known = {_stem(word) for word in _WORD.findall(passage)}
+    other = [word for word in asked if word[0].islower() and word not in PLAIN and _stem(word) not in known]
+    return Contrast(differs or bool(numbers) or denied, min(MOST, len(other)))
+
+
+def _turned(asked: set[str], said: set[str]) -> bool:
+    """Whether a word that only the question has is the opposite of one that only the sentence has, or excludes it."""
+    only_said = said - asked
+    forms_asked, forms_said = _all_forms(asked), _all_forms(said)
+    others = _all_forms(only_said) - forms_asked
+    for word in asked - said:
+        forms = _forms(word)
+        if not forms_said.isdisjoint(forms):
+            continue
+        prefixed = {other for prefix in _PREFIXES for other in (prefix + word, word.removeprefix(prefix))}
+        if not only_said.isdisjoint((*EXCLUDES.get(word, ()), *prefixed)):
+            return True
+        if any(not others.isdisjoint(_OPPOSITE_FORMS.get(form, ())) for form in forms):
+            return True
+    return False
+
+
+def _stem(word: str) -> str:
+    return word.lower()[:_ALIKE]
