@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chains.reader.contrast import EXCLUDES, MOST, OPPOSITES, PLAIN, Contrast, contrast
 
-SENTENCE = "The northern mill was built by Ada Brun in 1884 and employed 120 people."
+SENTENCE = "The northern mill was built by Ada Brun in 1884 for 1,200 thalers and employed 120 people."
 NAMES = st.lists(st.from_regex(r"[A-Z][a-z]{5,9}", fullmatch=True), min_size=1, max_size=5)
 
 
@@ -37,6 +37,7 @@ def test_what_the_sentence_does_not_say_differs(question: str) -> None:
         "Which of the northern and southern mills was built by Ada Brun?",  # it names both
         "What did she build?",
         "Who builds northern mills?",
+        "Who built a mill for 1200 thalers?",
         "谁在1884年建了磨坊？",
         "",
     ],

@@ -176,11 +176,16 @@ def contrast(question: str, sentence: str, passage: str) -> Contrast:
     """`sentence`: where in the passage the answer was found."""
     asked, said = _WORD.findall(question), _WORD.findall(sentence)
     differs = _turned({word.lower() for word in asked}, {word.lower() for word in said})
-    numbers = {word for word in asked if word[0].isdigit()} - set(said)
+    numbers = _numbers(asked) - _numbers(said)
     denied = bool(_NOT.search(question)) and not (_NOT.search(sentence) or _DENIES.search(sentence))
     known = {_stem(word) for word in _WORD.findall(passage)}
     other = [word for word in asked if word[0].islower() and word not in PLAIN and _stem(word) not in known]
     return Contrast(differs or bool(numbers) or denied, min(MOST, len(other)))
+
+
+def _numbers(words: Iterable[str]) -> set[str]:
+    """As digits, however their thousands are set apart."""
+    return {word.replace(",", "") for word in words if word[0].isdigit()}
 
 
 def _turned(asked: set[str], said: set[str]) -> bool:
