@@ -88,7 +88,7 @@ def calibrated(
     from training.fitting import best_threshold, logistic, probabilities, refusal_figures
     from training.measure import Reading, exact, f1
 
-    def read(rows: "Sequence[Row]") -> "tuple[list[Reading], list[Signs]]":
+    def looked(rows: "Sequence[Row]") -> "tuple[list[Reading], list[Signs]]":
         found: list[Reading] = []
         signs: list[Signs] = []
         for row in rows:
@@ -101,25 +101,25 @@ def calibrated(
         return [Row(pair.question, pairs.passages[pair.passage].text) for pair in chosen]
 
     both = _with_negatives(like, apart)
-    held, usual = read(both)
+    held, usual = looked(both)
     right = [row.end > row.start for row in both]
     alone, level = logistic([(one.answers,) for one in held], right)
     w_answers, w_margin, bias = logistic([(one.answers, one.margin) for one in held], right)
     calibration = Calibration((alone + w_answers) / 2, w_margin / 2, bias=(level + bias) / 2)
     by_people = beside_unanswerable(pairs)
-    _, signs = read(rows(pairs, by_people))
+    _, signs = looked(rows(pairs, by_people))
     if signs:
         near, differs, reworded, _ = logistic([astuple(one) for one in signs], [pair.answerable for pair in by_people])
         bias = calibration.bias - near * fmean(one.near for one in usual)
         calibration = replace(calibration, w_near=near, w_differs=differs, w_reworded=reworded, bias=bias)
 
     doubtful = _some(refusals.pairs, limit)
-    judged, seen = read(rows(refusals, doubtful))
+    judged, seen = looked(rows(refusals, doubtful))
     believed = probabilities(judged, seen, calibration)
     threshold, _ = best_threshold(believed, judged, doubtful)
 
     sure = _some([pair for pair in passages.pairs if pair.answerable], limit)
-    given, _ = read(rows(passages, sure))
+    given, _ = looked(rows(passages, sure))
 
     calibration = replace(calibration, threshold=threshold)
     figures: dict[str, dict[str, float]] = {
