@@ -22,6 +22,7 @@ NAMES = st.lists(st.from_regex(r"[A-Z][a-z]{5,9}", fullmatch=True), min_size=1, 
         "Who destroys the northern mill?",  # in another form
         "Who did not build the northern mill?",
         "Why wasn't the mill built by Ada Brun?",
+        "Why wasnʼt the mill built by Ada Brun?",
         "Who was never employed by the mill?",
     ],
 )
@@ -38,6 +39,10 @@ def test_what_the_sentence_does_not_say_differs(question: str) -> None:
         "What did she build?",
         "Who builds northern mills?",
         "Who built a mill for 1200 thalers?",
+        "Who built it in １８８４?",
+        "Was the mill built or destroyed?",
+        "Which southern mill was the northern one named for?",  # the kind of thing that is asked for
+        "Was No. 120 the northern mill?",
         "谁在1884年建了磨坊？",
         "",
     ],
@@ -48,7 +53,7 @@ def test_what_it_may_say_does_not(question: str) -> None:
 
 def test_a_denial_in_both_is_none() -> None:
     denied = "The mill was not rebuilt after the fire."
-    for sentence in (denied, "Ada refused to rebuild the mill.", "They failed to rebuild it.", "No mill was left."):
+    for sentence in (denied, "Ada refused to rebuild the mill.", "They failed to rebuild it.", "Mills were excluded."):
         assert not contrast("Why was the mill not rebuilt?", sentence, sentence).differs
     assert not contrast("Why was the mill rebuilt?", denied, denied).differs  # it may be said of something else
 

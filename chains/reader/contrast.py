@@ -30,7 +30,8 @@ _OPPOSITES = [
     ("encourage", "discourage"), ("encouraged", "discouraged"), ("help", "hinder"), ("helped", "hindered"),
     ("cause", "prevent"), ("caused", "prevented"), ("causes", "prevents"), ("attack", "defend"),
     ("attacked", "defended"), ("attract", "repel"), ("attracted", "repelled"), ("gain", "lose"), ("gained", "lost"),
-    ("rise", "fall"), ("rose", "fell"), ("grow", "shrink"), ("grew", "shrank"), ("strong", "weak"),
+    ("rise", "fall"), ("rose", "fell"), ("rise", "fell"), ("rose", "fall"), ("grow", "shrink"), ("grew", "shrank"),
+    ("strong", "weak"),
     ("stronger", "weaker"), ("strongest", "weakest"), ("rich", "poor"), ("high", "low"), ("higher", "lower"),
     ("large", "small"), ("larger", "smaller"), ("big", "little"), ("greater", "lesser"), ("greatest", "least"),
     ("fast", "slow"), ("faster", "slower"), ("fastest", "slowest"), ("hot", "cold"), ("warm", "cool"),
@@ -154,9 +155,12 @@ PLAIN = frozenset(
 )
 MOST = 3  # words said otherwise that are counted: where more are, the matter is another
 _WORD = re.compile(r"[A-Za-z]+|\d[\d,.]*\d|\d")
-_NOT = re.compile(r"\b(?:not|never|no|without|cannot|nor|neither|none)\b|n['’]t\b", re.IGNORECASE)
-# What says the same by a verb.
-_DENIES = re.compile(r"\b(?:refus\w*|den(?:y|ied|ies|ying)|fail\w*|lack\w*)\b", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|never|no(?!\.\s*\d)|without|cannot|nor|neither|none)\b|n['’ʼ]t\b", re.IGNORECASE)
+# What says the same by another word.
+_DENIES = re.compile(
+    r"\b(?:refus|deny|deni|fail|lack|exclud|prohibit|forbid|suspend|omit|unable|banned|except)\w*", re.IGNORECASE
+)
+_KIND = re.compile(r"\b(?:what|which|whose|how) ([a-z]+)")  # names what is asked for, and is nothing that is said of it
 _PREFIXES = ("un", "non")
 _ALIKE = 5  # words that begin with so many same letters are one
 
@@ -175,7 +179,8 @@ class Contrast:
 def contrast(question: str, sentence: str, passage: str) -> Contrast:
     """`sentence`: where in the passage the answer was found."""
     asked, said = _WORD.findall(question), _WORD.findall(sentence)
-    differs = _turned({word.lower() for word in asked}, {word.lower() for word in said})
+    kinds = set(_KIND.findall(question.lower()))
+    differs = _turned({word.lower() for word in asked} - kinds, {word.lower() for word in said} - kinds)
     numbers = _numbers(asked) - _numbers(said)
     denied = bool(_NOT.search(question)) and not (_NOT.search(sentence) or _DENIES.search(sentence))
     known = {_stem(word) for word in _WORD.findall(passage)}
@@ -184,15 +189,16 @@ def contrast(question: str, sentence: str, passage: str) -> Contrast:
 
 
 def _numbers(words: Iterable[str]) -> set[str]:
-    """As digits, however their thousands are set apart."""
-    return {word.replace(",", "") for word in words if word[0].isdigit()}
+    """As digits of 0 to 9, however their thousands are set apart."""
+    numbers = (word.replace(",", "") for word in words if word[0].isdigit())
+    return {"".join(sign if sign == "." else str(int(sign)) for sign in number) for number in numbers}
 
 
 def _turned(asked: set[str], said: set[str]) -> bool:
     """Whether a word that only the question has is the opposite of one that only the sentence has, or excludes it."""
-    only_said = said - asked
     forms_asked, forms_said = _all_forms(asked), _all_forms(said)
-    others = _all_forms(only_said) - forms_asked
+    only_said = {word for word in said if forms_asked.isdisjoint(_forms(word))}
+    others = _all_forms(only_said)
     for word in asked - said:
         forms = _forms(word)
         if not forms_said.isdisjoint(forms):
