@@ -210,6 +210,14 @@ def test_an_owner_killed_while_guests_write_costs_no_document(tmp_path: Path) ->
         assert_whole(library, expected)
 
 
+def _heard_out() -> None:
+    """Waits until the owner has done what a guest that is gone had still asked for: the listener alone is left."""
+    until = time.monotonic() + 30
+    while sum(thread.name == "pagewise-share" for thread in threading.enumerate()) > 1:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_a_guest_killed_while_it_writes_leaves_whole_documents_to_the_owner(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     expected = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(4))}
@@ -222,6 +230,7 @@ def test_a_guest_killed_while_it_writes_leaves_whole_documents_to_the_owner(tmp_
             time.sleep(pause)
             guest.kill()
             guest.join()
+            _heard_out()
             one = book(tmp_path, "mine.pdf", "Another text.")
             one.put(library)
             library.remove(one.document.id)  # who writes next clears
