@@ -142,6 +142,7 @@ _OPPOSITE_FORMS = defaultdict[str, set[str]](set)
 for _word, _others in OPPOSITES.items():
     for _form in _forms(_word):
         _OPPOSITE_FORMS[_form] |= _all_forms(_others)
+
 # Words that say little by themselves.
 PLAIN = frozenset(
     re.findall(
