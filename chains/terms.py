@@ -58,6 +58,7 @@ _PARTS: Sequence[tuple[str, str]] = (
     ("毛利率", "营业收入 营业成本"),
     ("资产负债率", "资产总计 负债合计"),
 )
+_WORDS = frozenset(" ".join(name for group in (*_SAME, *_PARTS) for name in group).replace(",", " ").split())
 _WITH_DIGIT = re.compile(r"\d\S*")  # a word from its first digit on, so that each is found once
 _FIGURE = re.compile(
     r"\bhow (?:many|much|large|high)\b|\b(?:amount|average|balance sheet|cagr|capital[ -]intensive|cash flows?|"
@@ -99,6 +100,11 @@ def without_statements(question: str) -> str:
 def asks_figure(question: str) -> bool:
     """Whether it asks for an amount, a number, a ratio, or how one grew."""
     return _FIGURE.search(question) is not None
+
+
+def is_term(word: str) -> bool:
+    """Whether it is a word of what reports call by several names."""
+    return word.lower() in _WORDS
 
 
 def figures(text: str) -> float:

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from chains.answer import CHAINS
 from chains.citations import cite, read
+from chains.events import Token
 from chains.models.base import Finish
 from chains.models.extractive import Extractive, condensed
 from chains.models.selection import is_heading
 from chains.prompts import Prompt, Role, Source, Turn
+from chains.reader.base import Reader
 from chains.reader.network import open_reader
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
 from chains.scores import read as read_vote
@@ -282,6 +284,28 @@ def test_a_cell_is_given_with_its_row_and_the_head_of_its_column(
     first = cite(read(reply(asked, Extractive(reader=reader)), {1, 2}), asked.sources)[0]
     assert (first.n, first.span, first.verified) == (2, cell, True)
     assert "2018 2017 2016" in first.quote
+
+
+@pytest.mark.parametrize("chain", list(CHAINS))
+@pytest.mark.parametrize("reader", [None, open_reader("built-in")])
+def test_no_row_of_another_company_is_given(chain: str, reader: Reader | None) -> None:
+    report = source(1, TABLE, name="acme_2018.pdf")
+    other = source(2, "Brun Limited makes lamps. Its lamps are sold in Ulm.", page=2, name="brun.pdf")
+    other = replace(other, passage=replace(other.passage, chunk=replace(other.passage.chunk, document="e" * 64)))
+    model = Extractive(reader=reader)
+    for asked, found in (("Acme's", True), ("Brun's", False), ("Boeing's", False), ("the", True)):
+        task = Task("question", f"What were {asked} net sales in 2017?", "en")
+        events = CHAINS[chain].run(task, [report, other], model)
+        written = "".join(event.text for event in events if isinstance(event, Token))
+        assert ("31,657" in written) == found, (asked, written)
+
+
+def test_a_name_that_nothing_given_has_is_not_in_these_documents() -> None:
+    model = Extractive(reader=open_reader("built-in"))
+    for name, refused in (("Hamburg", False), ("Hamburgh", False), ("Valparaiso", True)):
+        assert is_refusal(reply(prompt("answer", f"When was the harbour of {name} founded?", RIVER), model)) == refused
+    alone = [RIVER[1].replace("of Hamburg", "of the town")]  # one passage by itself need not name it
+    assert not is_refusal(reply(prompt("answer", "When was the harbour of Hamburg founded?", alone), model))
 
 
 @pytest.mark.parametrize("role", ["answer", "map", "rerank"])

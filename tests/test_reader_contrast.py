@@ -51,6 +51,55 @@ def test_what_it_may_say_does_not(question: str) -> None:
     assert not contrast(question, SENTENCE, SENTENCE).differs
 
 
+APART = "Three large ships and two small boats of the Old Harbour Trust lay there; the public quay was sold in 1901."
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where did two large ships lie?",  # both numbers are in the sentence, of other things
+        "Where did 3 boats lie?",
+        "Where did the large boats lie?",
+        "What did the small ships do?",
+    ],
+)
+def test_a_word_that_the_sentence_says_of_another_thing_differs(question: str) -> None:
+    assert contrast(question, APART, APART).differs
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where did three ships and two boats lie?",
+        "Where did 3 large ships lie?",
+        "Where did the small boats lie, and where the large ones?",
+        "What did large and small ships do?",  # it names both
+        "Why did the large quay close?",  # nothing else is said of it that a size excludes
+        "Which small ships lay beside large ships?",
+        "What did the two do?",
+    ],
+)
+def test_a_word_that_may_be_said_of_it_does_not(question: str) -> None:
+    assert not contrast(question, APART, APART).differs
+
+
+@pytest.mark.parametrize(
+    ("question", "passage", "apart"),
+    [
+        ("When did Ada Brun build it?", "Ada Lind built it. Later Jonas Brun came.", True),
+        ("When did Ada Brun build it?", "Ada Maria Brun built it. Later Jonas Brun came.", False),
+        ("When did Ada Brun build it?", "Brun, Ada: her mills.", False),
+        ("When did the Harbour Department open?", "The Department of the Harbour opened.", False),
+        ("When did Maria Curie die?", "Maria Skłodowska-Curie died.", False),
+        ("When did Ada Brun build it?", "Ada built it.", False),  # one word of it says nothing
+        ("Did Ada or Brun build it?", "Ada built it, as was said for long. Brun did not.", False),
+        ("When was Baden Baden built?", "Baden was built.", False),
+    ],
+)
+def test_a_name_whose_words_only_stand_apart_differs(question: str, passage: str, apart: bool) -> None:
+    assert contrast(question, "It was built in 1884.", passage).differs == apart
+
+
 def test_a_denial_in_both_is_none() -> None:
     denied = "The mill was not rebuilt after the fire."
     for sentence in (denied, "Ada refused to rebuild the mill.", "They failed to rebuild it.", "Mills were excluded."):

@@ -362,6 +362,19 @@ def test_signs_count_where_an_answer_is_believed_and_never_turn_the_order_round(
     assert kept.probability(answers, -np.inf, signs) == 0.0
 
 
+@given(st.floats(-9, 9), st.floats(-9, 9))
+def test_a_logit_counts_in_part_where_it_is_surer_than_made_negatives_allow(one: float, other: float) -> None:
+    plain = files.Calibration()
+    assert plain.probability(one, 0.0, Signs()) < plain.probability(other, 0.0, Signs()) or one >= other - 1e-9
+    low, high = sorted((one, other))
+    odds = [np.log(p / (1 - p)) for p in (plain.probability(logit, 0.0, Signs()) for logit in (low, high))]
+    if high <= files.BELIEVED[1]:
+        assert odds == pytest.approx([low, high], abs=1e-6)
+    elif low >= files.BELIEVED[1]:
+        assert odds[1] - odds[0] == pytest.approx(files.SURE * (high - low), abs=1e-6)
+    assert odds[0] >= min(low, files.BELIEVED[1]) - 1e-6
+
+
 def test_a_file_of_an_older_make_is_refused(tmp_path: Path) -> None:
     kept = files.read(files.INSTALLED)
     heads = dict(kept.heads) | {"span.weight": kept.heads["span.weight"][:2], "span.bias": kept.heads["span.bias"][:2]}

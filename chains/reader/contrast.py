@@ -6,9 +6,10 @@ counts is fitted to questions that people wrote (training/calibrate.py). English
 """
 
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 _OPPOSITES = [
     ("first", "last"), ("largest", "smallest"), ("most", "least"), ("highest", "lowest"), ("more", "less"),
@@ -110,16 +111,24 @@ _SETS = [
 ]  # fmt: skip
 
 
+_COUNTS = {
+    word: str(n) for n, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2)
+}
 # Endings, and what stands in their place in the word without them.
 _ENDINGS = (
     ("ies", "y"), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"), ("d", ""), ("ing", ""), ("ing", "e"), ("ly", "")
 )  # fmt: skip
 
 
+def _counted(word: str) -> str:
+    """A number's digits, of a small one also where it is a word; any other word as it is."""
+    return _COUNTS.get(word, word.replace(",", ""))
+
+
 def _forms(word: str) -> set[str]:
-    """The word, and what it may be without its ending."""
+    """The word, what it may be without its ending, and its digits."""
     ended = [(end, put) for end, put in _ENDINGS if word.endswith(end) and len(word) > len(end) + 2]
-    return {word} | {word.removesuffix(end) + put for end, put in ended}
+    return {word, _counted(word)} | {word.removesuffix(end) + put for end, put in ended}
 
 
 def _all_forms(words: Iterable[str]) -> set[str]:
@@ -138,10 +147,20 @@ def _each_other(groups: Iterable[Iterable[str]]) -> dict[str, tuple[str, ...]]:
 
 OPPOSITES: Mapping[str, tuple[str, ...]] = _each_other(_OPPOSITES)
 EXCLUDES: Mapping[str, tuple[str, ...]] = _each_other(group.split() for group in _SETS)
-_OPPOSITE_FORMS = defaultdict[str, set[str]](set)
-for _word, _others in OPPOSITES.items():
-    for _form in _forms(_word):
-        _OPPOSITE_FORMS[_form] |= _all_forms(_others)
+
+
+def _by_form(*lists: Mapping[str, Iterable[str]]) -> Mapping[str, set[str]]:
+    """For each form of a word every form of the others."""
+    found = defaultdict[str, set[str]](set)
+    for others_of in lists:
+        for word, others in others_of.items():
+            for form in _forms(word):
+                found[form] |= _all_forms(others)
+    return found
+
+
+_OPPOSITE_FORMS = _by_form(OPPOSITES)
+_RIVAL_FORMS = _by_form(OPPOSITES, EXCLUDES)
 
 # Words that say little by themselves.
 PLAIN = frozenset(
@@ -156,6 +175,10 @@ PLAIN = frozenset(
 )
 MOST = 3  # words said otherwise that are counted: where more are, the matter is another
 _WORD = re.compile(r"[A-Za-z]+|\d[\d,.]*\d|\d")
+_PIECE = re.compile(r"[^\W\d_]+|\d[\d,.]*\d|\d|[^\w\s]")  # a word, or a sign that parts words
+_NAME = 3  # words on or back, at most, stands the next word of a name: the Navy Department, Department of the Navy
+_MODIFIERS = 2  # words before a word that are said of it: "two major cities"
+_YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 _NOT = re.compile(r"\b(?:not|never|no(?!\.\s*\d)|without|cannot|nor|neither|none)\b|n['’ʼ]t\b", re.IGNORECASE)
 # What says the same by another word.
 _DENIES = re.compile(
@@ -169,7 +192,8 @@ _ALIKE = 5  # words that begin with so many same letters are one
 @dataclass(frozen=True)
 class Contrast:
     """`differs`: the sentence says other than the question takes for granted: it lacks a number of the question's, has
-    the opposite of a word of it or one that excludes that, or the question denies something and the sentence does not.
+    the opposite of a word of it or one that excludes that, also where it has that word beside another thing, or the
+    question denies something and the sentence does not; or the passage has a name's words only apart from each other.
 
     `reworded`: how many of the question's words, without names and numbers, the passage lacks; at most MOST."""
 
@@ -179,19 +203,25 @@ class Contrast:
 
 def contrast(question: str, sentence: str, passage: str) -> Contrast:
     """`sentence`: where in the passage the answer was found."""
-    asked, said = _WORD.findall(question), _WORD.findall(sentence)
-    kinds = set(_KIND.findall(question.lower()))
-    differs = _turned({word.lower() for word in asked} - kinds, {word.lower() for word in said} - kinds)
-    numbers = _numbers(asked) - _numbers(said)
+    asked, kinds = _WORD.findall(question), set(_KIND.findall(question.lower()))
+    words, said = ({word.lower() for word in _WORD.findall(text)} for text in (question, sentence))
+    numbers = _numbers(words) - _numbers(map(_counted, said))
     denied = bool(_NOT.search(question)) and not (_NOT.search(sentence) or _DENIES.search(sentence))
     known = {_stem(word) for word in _WORD.findall(passage)}
     other = [word for word in asked if word[0].islower() and word not in PLAIN and _stem(word) not in known]
-    return Contrast(differs or bool(numbers) or denied, min(MOST, len(other)))
+    differs = (
+        bool(numbers)
+        or denied
+        or _turned(words - kinds, said - kinds)
+        or _of_another(question, sentence, words, kinds)
+        or _apart(question, passage)
+    )
+    return Contrast(differs, min(MOST, len(other)))
 
 
 def _numbers(words: Iterable[str]) -> set[str]:
     """As digits of 0 to 9, however their thousands are set apart."""
-    numbers = (word.replace(",", "") for word in words if word[0].isdigit())
+    numbers = (_counted(word) for word in words if word[0].isdigit())
     return {"".join(sign if sign == "." else str(int(sign)) for sign in number) for number in numbers}
 
 
@@ -208,6 +238,50 @@ def _turned(asked: set[str], said: set[str]) -> bool:
         if not only_said.isdisjoint((*EXCLUDES.get(word, ()), *prefixed)):
             return True
         if any(not others.isdisjoint(_OPPOSITE_FORMS.get(form, ())) for form in forms):
+            return True
+    return False
+
+
+def _of_another(question: str, sentence: str, words: set[str], kinds: set[str]) -> bool:
+    """Whether the sentence says a word's opposite, or another number, of what the question says it of: three cities,
+    and two cities. `words`: the question's; `kinds`: those that name what is asked for."""
+    asked, said, named = _modified(question), _modified(sentence), set(map(_counted, words))
+    for thing in asked.keys() & said.keys():
+        others = said[thing] - named
+        for word in asked[thing] - kinds:
+            if not said[thing].isdisjoint(_forms(word)):
+                continue
+            if word.isdigit() and any(other.isdigit() for other in others):
+                return True
+            if any(not others.isdisjoint(_RIVAL_FORMS.get(form, ())) for form in _forms(word)):
+                return True
+    return False
+
+
+def _modified(text: str) -> Mapping[str, set[str]]:
+    """For each word, by its stem, those before it that may be said of it; counts as digits, without years."""
+    found = defaultdict[str, set[str]](set)
+    before = deque[str](maxlen=_MODIFIERS)
+    for piece in _PIECE.findall(text.lower()):
+        if piece.isalpha() and piece not in PLAIN and before:
+            found[_stem(piece)].update(before)
+        elif not piece.isalnum() or piece in PLAIN:
+            before.clear()
+        if piece[0].isalnum() and not _YEAR.fullmatch(piece):
+            before.append(_counted(piece))
+    return found
+
+
+def _apart(question: str, passage: str) -> bool:
+    """Whether the passage has two words that are one name in the question, and nowhere near each other."""
+    places = defaultdict[str, set[int]](set)
+    for place, piece in enumerate(_PIECE.findall(passage)):
+        places[_stem(piece)].add(place)
+    for pair in pairwise(_PIECE.findall(question)):
+        if not all(word[0].isupper() and word.lower() not in PLAIN for word in pair):
+            continue
+        first, second = (places.get(_stem(word), set()) for word in pair)
+        if first and second and not any(place + on in second for place in first for on in range(-_NAME, _NAME + 1)):
             return True
     return False
 

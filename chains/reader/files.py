@@ -27,7 +27,8 @@ The output. The encoder is a plain BERT; H its last hidden states [tokens, hidde
     `fit` and the margin, which is the span's score, are the first one's.
     near: the cosine of the question and that sentence with its neighbours, by the base alone, without adapters.
     differs (0 or 1), reworded: see contrast.py; of the question, that sentence by itself and the passage.
-    believed = w_answers · answers + w_margin · margin + w_near · near + bias; what the network says, as a logit.
+    believed = w_answers · answers + w_margin · margin + w_near · near + bias; what the network says, as a logit. What
+    of it lies above the second of BELIEVED counts by SURE.
     probability that the passage answers = sigmoid(believed + share · (w_differs · differs + w_reworded · reworded)),
     where share goes from 0 to 1 between the two of BELIEVED; refuse below `threshold`.
 """
@@ -49,7 +50,8 @@ HEADS = ("span", "pool", "judge")
 SPAN_ROWS = 3  # of heads.span
 # Logits between which what a question says otherwise begins to count: from where an answer is not refused anyway
 # (chains/models/extractive.py, READ), on a way so long that what is believed more stays above what is believed less.
-BELIEVED = -1.7, 0.3
+BELIEVED = -1.7, 0.6
+SURE = 0.5  # of made negatives a reader learns to be surer than it may be of questions that people wrote
 
 Array = NDArray[Any]
 
@@ -70,7 +72,7 @@ class Signs:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Fitted after training; the defaults mean the logit as it is."""
+    """Fitted after training; the defaults mean the network's own logit."""
 
     w_answers: float = 1.0
     w_margin: float = 0.0
@@ -92,6 +94,7 @@ class Calibration:
             return 0.0
         believed = self.w_answers * answers + self.w_margin * margin + self.w_near * signs.near + self.bias
         share = np.clip((believed - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
+        believed -= (1 - SURE) * max(0.0, believed - BELIEVED[1])
         logit = believed + share * (self.w_differs * signs.differs + self.w_reworded * signs.reworded)
         return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
 
