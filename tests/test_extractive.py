@@ -1,19 +1,20 @@
 """The extractive model: its words are the page's, it says when nothing answers, and the chains differ with it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chains.answer import CHAINS
 from chains.citations import cite, read
 from chains.events import Token
 from chains.models.base import Finish
-from chains.models.extractive import Extractive, condensed
+from chains.models.extractive import ENOUGH, READ, Extractive, condensed
 from chains.models.selection import is_heading
 from chains.prompts import Prompt, Role, Source, Turn
-from chains.reader.base import Reader
+from chains.reader.base import Reader, Reading
 from chains.reader.network import open_reader
 from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
 from chains.scores import read as read_vote
@@ -284,6 +285,30 @@ def test_a_cell_is_given_with_its_row_and_the_head_of_its_column(
     first = cite(read(reply(asked, Extractive(reader=reader)), {1, 2}), asked.sources)[0]
     assert (first.n, first.span, first.verified) == (2, cell, True)
     assert "2018 2017 2016" in first.quote
+
+
+class Unsure(SharingReader):
+    """Believes in what it finds as far as it is told to."""
+
+    def __init__(self, belief: float) -> None:
+        super().__init__()
+        self.belief = belief
+
+    def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+        return [replace(one, p_answers=self.belief) for one in super().read(question, texts)]
+
+
+@given(st.floats(0, 1))
+@example(READ)
+@example(READ - 0.001)
+def test_what_is_believed_is_answered_by_every_chain_and_nothing_else_is(belief: float) -> None:
+    task, model = Task("question", HARBOUR, "en"), Extractive(reader=Unsure(belief))
+    for chain in CHAINS:
+        events = CHAINS[chain].run(task, sources(*RIVER[:2]), model)
+        written = "".join(event.text for event in events if isinstance(event, Token))
+        least = READ * (ENOUGH["map"] if chain in ("map_reduce", "recursive") else 1)
+        if belief < least or belief >= READ:
+            assert is_refusal(written) == (belief < least), chain
 
 
 @pytest.mark.parametrize("chain", list(CHAINS))

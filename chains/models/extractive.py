@@ -99,7 +99,7 @@ class Extractive:
             picked, prior, evidence, reader = self._found(prompt)
             if prompt.role == "rerank":
                 yield from _written(picked)
-            score = 100 * evidence * _of_equals(prior) if reader else _score(evidence, prior)
+            score = _score(evidence, READ if reader else BELIEVED, prior)
             yield f"\n得分：{score:.0f}/100" if prompt.words == "zh" else f"\nScore: {score:.0f}/100"
             return
         asked = _parts(prompt.question)
@@ -257,11 +257,12 @@ def _written(chosen: Sequence[Sentence]) -> Iterator[str]:
         yield f"{gap}{sentence.text} {mark(sentence.n, sentence.words)}"
 
 
-def _score(evidence: float, prior: float) -> float:
-    """0 to 100. What is believed reaches 20, which a chain still accepts; of equals the better found is first."""
-    if evidence < BELIEVED:
-        return 20 * 0.9 * evidence / BELIEVED
-    return 20 + 80 * (evidence - BELIEVED) / (1 - BELIEVED) * _of_equals(prior)
+def _score(evidence: float, believed: float, prior: float) -> float:
+    """0 to 100. Evidence that is `believed` reaches 20, which a chain still accepts; of equals the better found is
+    first."""
+    if evidence < believed:
+        return 20 * 0.9 * evidence / believed
+    return 20 + 80 * min(1.0, (evidence - believed) / (1 - believed)) * _of_equals(prior)
 
 
 def _of_equals(prior: float) -> float:
