@@ -7,6 +7,7 @@ from time import monotonic
 
 from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff, tongue
 from chains.announce import announced
+from chains.called import heard
 from chains.calls import closed
 from chains.errors import CapReached, NoReply, NothingCame, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
@@ -237,6 +238,8 @@ def _run(
     """The chain over numbered sources, its marks read, its citations checked; last the Answer that `answer` begins."""
     sources = answer.sources
     yield Step("searched", len(sources), len(sources), sources=sources)
+    if meter.name == QUOTES and task.kind == "question":  # a language model tells by itself whose a figure is
+        sources = tuple(heard(task.question, sources))
     given: set[int] = set()
     reader, trial = citations.MarkReader(given), citations.MarkReader(given)
     error: PagewiseError | None = None

@@ -83,6 +83,18 @@ def test_a_word_that_may_be_said_of_it_does_not(question: str) -> None:
     assert not contrast(question, APART, APART).differs
 
 
+def test_a_number_is_said_of_the_thing_and_not_of_what_it_does() -> None:
+    sentence = "Of the 50 states, 38 states ratified the amendment."
+    assert not contrast("How many of the 50 states ratified it?", sentence, sentence).differs
+    assert contrast("When did the 40 states ratify it?", sentence, sentence).differs
+
+
+def test_a_number_may_be_a_word() -> None:
+    assert not contrast("What happens after 30 days?", "After thirty days it ends.", "").differs
+    assert not contrast("What happens after thirty days?", "After 30 days it ends.", "").differs
+    assert contrast("What happens after 30 days?", "After forty days it ends.", "").differs
+
+
 @pytest.mark.parametrize(
     ("question", "passage", "apart"),
     [

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp
 
-from chains.called import unheard
 from chains.citations import shield
 from chains.models.selection import Sentence, is_heading, one_line, same, sentences_in, sentences_of
-from chains.prompts import Prompt, Source
+from chains.prompts import Prompt
 from chains.reader import cells, overlap
 from chains.reader.base import Reader, Reading
 from chains.rerank import squeezed
@@ -105,25 +104,6 @@ def in_tables(prompt: Prompt) -> list[Answering]:
             sentence = Sentence(source.n, said, len(found), prior, cell.row_start, cell.row_end, words)
             found.append(Answering(sentence, 1 + cell.score + FOUND * prior, cell.score))
     return found
-
-
-def spoken(sources: Sequence[Source]) -> list[str]:
-    """Their texts, and what these stand under: a row has its year, and whose it is, in a heading or a file's name."""
-    passages = [source.passage for source in sources]
-    texts = (text for p in passages for text in (p.text, p.name, p.title, p.chunk.heading))
-    return [text for text in texts if text]
-
-
-def heard(question: str, sources: Sequence[Source]) -> list[Source]:
-    """Those of documents of which something given has a name of the question's; all where it has no names.
-
-    A row, or a sentence by itself, seldom says whose it is: asked for one company's sales, another's answer as well.
-    """
-    of_document: dict[str, list[Source]] = {}
-    for source in sources:
-        of_document.setdefault(source.passage.document, []).append(source)
-    there = {document for document, its in of_document.items() if not unheard(question, spoken(its))}
-    return [source for source in sources if source.passage.document in there]
 
 
 def in_chinese(prompt: Prompt, found: Sequence[Answering]) -> list[Answering]:

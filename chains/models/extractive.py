@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from chains.called import unheard
+from chains.called import spoken
 from chains.citations import mark
-from chains.models.answers import Answering, chosen, given_parts, heard, in_chinese, in_tables, read, several, spoken
+from chains.models.answers import Answering, chosen, given_parts, in_chinese, in_tables, read, several
 from chains.models.base import QUOTES, Finish, Usage
 from chains.models.reworded import broadened, taken_apart
 from chains.models.selection import Sentence, Similarity, centrality, fits, is_heading, same, sentences_in
@@ -39,9 +39,6 @@ READ = 0.15
 SURE, ALL_SURE, HEAT = 0.8, 0.98, 0.03
 HAN_SURE, HAN_HEAT = 0.9, 0.06
 OTHER_YEAR = 0.5  # what evidence is worth where the question names a year that nothing given is about
-# The same of names, and of one passage by itself, which may say "he" and "the company". Of 1,065 questions that the
-# documents answer 3 name only what eight passages do not have, of 206 asked of other documents 80 do.
-OTHER_NAME, OTHER_NAME_ALONE = 0.15, 0.5
 # Shares of BELIEVED that are enough where less is seen: one source alone, or notes without what stood around them.
 ENOUGH = {"map": 0.6, "reduce": 0.8}
 _BESIDE = 0.5  # a further sentence must reach this share of the best one's score
@@ -135,19 +132,14 @@ class Extractive:
         """What answers, its passage's score, how much speaks for it, and whether a reader said so."""
         reader = self._reader if self._reader is not None and knows(self._reader, prompt.question) else None
         chinese = language(prompt.question) == "zh"
-        given = [prompt.draft, *prompt.notes, *spoken(prompt.sources)]
-        kept = heard(prompt.question, prompt.sources)
-        prompt = replace(prompt, sources=tuple(kept)) if kept else prompt
         found = read(reader, prompt) if reader else self._compared(prompt)
         if chinese and not reader:
             found = in_chinese(prompt, found)
-        if kept:
-            found = [*in_tables(prompt), *found]
+        found = [*in_tables(prompt), *found]
         evidence = max((one.evidence for one in found), default=0.0)
+        given = [prompt.draft, *prompt.notes, *spoken(prompt.sources)]
         if not years(prompt.question) <= years("\n".join(given)):
             evidence *= OTHER_YEAR
-        if prompt.sources and unheard(prompt.question, given):
-            evidence *= OTHER_NAME if len(prompt.sources) > 1 else OTHER_NAME_ALONE
         most = NOTE_SENTENCES if prompt.role in ("rerank", "map") else ANSWER_SENTENCES
         if reader or chinese:
             heat, sure = (HEAT, SURE) if reader else (HAN_HEAT, HAN_SURE)

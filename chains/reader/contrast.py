@@ -112,7 +112,12 @@ _SETS = [
 
 
 _COUNTS = {
-    word: str(n) for n, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2)
+    word: str(number)
+    for words, numbers in (
+        ("two three four five six seven eight nine ten eleven twelve", range(2, 13)),
+        ("twenty thirty forty fifty sixty seventy eighty ninety", range(20, 100, 10)),
+    )
+    for word, number in zip(words.split(), numbers, strict=True)
 }
 # Endings, and what stands in their place in the word without them.
 _ENDINGS = (
@@ -246,13 +251,16 @@ def _of_another(question: str, sentence: str, words: set[str], kinds: set[str]) 
     """Whether the sentence says a word's opposite, or another number, of what the question says it of: three cities,
     and two cities. `words`: the question's; `kinds`: those that name what is asked for."""
     asked, said, named = _modified(question), _modified(sentence), set(map(_counted, words))
-    for thing in asked.keys() & said.keys():
+    shared = asked.keys() & said.keys()
+    for thing in shared:
         others = said[thing] - named
         for word in asked[thing] - kinds:
             if not said[thing].isdisjoint(_forms(word)):
                 continue
-            if word.isdigit() and any(other.isdigit() for other in others):
-                return True
+            if word.isdigit():  # "50 states ratified" counts states
+                nearer = shared.intersection(map(_stem, asked[thing]))
+                if any(other.isdigit() for other in others) and not any(word in asked[each] for each in nearer):
+                    return True
             if any(not others.isdisjoint(_RIVAL_FORMS.get(form, ())) for form in _forms(word)):
                 return True
     return False
