@@ -34,7 +34,10 @@ _LINKS = frozenset(("a", "an", "and", "at", "de", "for", "in", "of", "on", "the"
 
 
 def called(question: str) -> list[str]:
-    """The words with a capital that name somebody or something; not those that only begin a sentence."""
+    """The words with a capital that name somebody or something; not those that only begin a sentence. None where the
+    question is in another script."""
+    if not _latin(question):
+        return []
     found = []
     for match in _WORD.finditer(question):
         name = _POSSESSIVE.sub("", match[0])
@@ -54,27 +57,27 @@ def called(question: str) -> list[str]:
 def heard(question: str, sources: Sequence[Source]) -> list[Source]:
     """Those of documents of which something given has a name of the question's; all where it asks for no figure, or has
     no names."""
-    if not asks_figure(question):
+    names = called(question)
+    if not names or not asks_figure(question):
         return list(sources)
     of_document: dict[str, list[Source]] = {}
     for source in sources:
         of_document.setdefault(source.passage.document, []).append(source)
-    there = {document for document, its in of_document.items() if not unheard(question, spoken(its))}
+    there = {document for document, its in of_document.items() if not unheard(names, spoken(its))}
     return [source for source in sources if source.passage.document in there]
 
 
 def spoken(sources: Sequence[Source]) -> list[str]:
     """Their texts, and what these stand under: a row has its year, and whose it is, in a heading or a file's name."""
     passages = [source.passage for source in sources]
-    texts = (text for p in passages for text in (p.text, p.name, p.title, p.chunk.heading))
-    return [text for text in texts if text]
+    return [text for p in passages for text in (p.text, p.name, p.title, p.chunk.heading)]
 
 
-def unheard(question: str, given: Sequence[str]) -> bool:
-    """Whether the question has names and nothing `given` has any of them, even in another spelling."""
-    names = called(question)[:_MOST]
-    given = [text for text in given if text]
-    if not names or not given or not all(_latin(text) for text in (question, *given)):
+def unheard(names: Sequence[str], given: Sequence[str]) -> bool:
+    """Whether there are names and nothing `given` has any of them, even in another spelling; never where nothing is
+    given, or something in another script."""
+    names, given = names[:_MOST], [text for text in given if text]
+    if not names or not given or not all(map(_latin, given)):
         return False
     texts = [[_plain(word) for word in re.findall(r"\w[\w&]*", text)] for text in given]
     words = {word for text in texts for word in text}

@@ -254,7 +254,7 @@ def _score(evidence: float, believed: float, prior: float) -> float:
     first."""
     if evidence < believed:
         return 20 * 0.9 * evidence / believed
-    return 20 + 80 * min(1.0, (evidence - believed) / (1 - believed)) * _of_equals(prior)
+    return 20 + 80 * (evidence - believed) / (1 - believed) * _of_equals(prior)
 
 
 def _of_equals(prior: float) -> float:
