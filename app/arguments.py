@@ -81,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
     one = command("remove", "remove a document and everything that was made from it", "json")
     one.add_argument("document", metavar="DOCUMENT", help="its name or id")
+    command("repair", "make a damaged library whole again from the PDFs that it stores", "json")
     command("models", "list the models that can be chosen on this machine", "json")
     one = command("search", "find passages, without answering", "json", "document", "question", "scope")
     one.add_argument("--explain", action="store_true", help="say why each passage is there")

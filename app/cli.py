@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = getattr(args, "file", None)
     if source not in (None, "-") and (os.path.isdir(source) or not os.access(source, os.R_OK)):
         top.error(f"--from {source}: there is no such file, or it cannot be read")
+    os.umask(0o077)  # what is written from here on is for this person alone
     # Progress bars and chatter of libraries are no part of our output; traces of questions are sent nowhere.
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
     warnings.filterwarnings("ignore", module=r"pydantic")  # of a server's odd usage: what it means is told by us
@@ -98,7 +99,7 @@ def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from ingest.__main__ import run
 
     how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
-    return run(args.paths, lambda: library(settings), limits(settings), out=out, err=sys.stderr, **how)
+    return run(args.paths, lambda: library(settings, _aside), limits(settings), out=out, err=sys.stderr, **how)
 
 
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
@@ -106,7 +107,7 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.terminal import list_lines
     from app.wiring import library
 
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
         records = lib.records()
     if args.json:
         write_json(out, list_json(records))
@@ -120,7 +121,7 @@ def health(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.terminal import health_lines
     from app.wiring import library
 
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
         record = lib.find(args.document)
         pages = lib.pages(record.id)
     if args.json:
@@ -135,13 +136,23 @@ def remove(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.terminal import receipt_line
     from app.wiring import library
 
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
         receipt = lib.remove(lib.find(args.document).id)
     if args.json:
         write_json(out, receipt_json(receipt))
     else:
         out.write(receipt_line(receipt))
     return int(receipt.left > 0)
+
+
+def repair(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from app.wiring import library, limits
+    from ingest.__main__ import run_repair
+
+    def open_library() -> "Library":
+        return library(settings)
+
+    return run_repair(settings.data, open_library, limits(settings), as_json=args.json, out=out, err=sys.stderr)
 
 
 def models(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
@@ -164,7 +175,7 @@ def search(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from chains.retrieve import Scope, find
 
     scope, second = Scope(args.pages, args.since, args.until), reranker(settings)
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
 
         def one(line: Line) -> tuple[dict[str, object], int]:
             found = find(line.question, lib, settings.passages, _ids(lib, line.documents), scope, second)
@@ -200,7 +211,7 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from chains.ways import Ways
 
     chain, second, plain = args.chain or settings.chain, reranker(settings), ways(settings)
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
         mind = model(settings, lib.embedder)
         terms = spending(settings, lib, mind.name, speeds(settings), args.again, told=_aside)
 
@@ -250,7 +261,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from chains.retrieve import Scope
 
     second, way = reranker(settings), ways(settings)
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
         mind = model(settings, lib.embedder)
         terms = spending(settings, lib, mind.name, speeds(settings), args.again, told=_aside)
         board = Board(None if args.json else out, sys.stderr)
@@ -288,7 +299,7 @@ def summarize(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from chains.events import Answer
     from chains.stopped import cut_short
 
-    with library(settings) as lib:
+    with library(settings, _aside) as lib:
         record = lib.find(args.document)
         mind = model(settings, lib.embedder)
         terms = spending(settings, lib, mind.name, speeds(settings), args.again, told=_aside)
@@ -378,6 +389,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Settings, TextIO], int]] = 
     "list": list_,
     "health": health,
     "remove": remove,
+    "repair": repair,
     "models": models,
     "search": search,
     "ask": ask,

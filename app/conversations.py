@@ -22,10 +22,19 @@ from chains.retrieve import ALL, Scope
 from chains.spending import NO_CAPS, Caps, Cost
 from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
-from ingest.errors import PagewiseError, StorageFailed
+from ingest.errors import ConversationsSetAsideNotice, EntryUnreadableNotice, PagewiseError, StorageFailed
+from ingest.notices import Notices
+from ingest.sqlite_damage import is_damage, set_aside
 
 FILE = "conversations.db"
 _TITLE = 80  # characters
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS conversations (id TEXT PRIMARY KEY, title TEXT NOT NULL, changed REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS entries"
+    " (conversation TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,"
+    " PRIMARY KEY (conversation, id))",
+)
+_NOT_OURS = (ValueError, TypeError, KeyError, IndexError, AttributeError)  # what decoding damaged JSON raises
 
 
 @dataclass(frozen=True)
@@ -91,21 +100,43 @@ def new_entry_id() -> str:
 
 
 class Conversations:
-    """The store. Every call opens the file for itself, so threads and processes may share it. Raises StorageFailed."""
+    """The store. Every call opens the file for itself, so threads and processes may share it. Raises StorageFailed.
+
+    A damaged file is kept under another name, a notice says so, and a new one is begun.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.notices = Notices()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Makes the tables. A damaged file, which reading all of it shows, is put aside first."""
+        try:
+            with self._connect() as db:
+                db.execute("PRAGMA journal_mode=WAL")
+                for statement in _SCHEMA:
+                    db.execute(statement)
+                (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise StorageFailed(folder=self._folder, detail=str(error)) from None
+            found = str(error)
+        except OSError as error:
+            raise StorageFailed(folder=self._folder, detail=error.strerror or str(error)) from None
+        if found != "ok":
+            self._begin_anew(str(found))
+
+    def _begin_anew(self, detail: str) -> None:
+        file = self._folder / FILE
+        try:
+            aside = set_aside(file)
+        except OSError as error:
+            raise StorageFailed(folder=self._folder, detail=error.strerror or str(error)) from None
         with self._open() as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS conversations"
-                " (id TEXT PRIMARY KEY, title TEXT NOT NULL, changed REAL NOT NULL)"
-            )
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS entries"
-                " (conversation TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,"
-                " PRIMARY KEY (conversation, id))"
-            )
+            for statement in _SCHEMA:
+                db.execute(statement)
+        self.notices.add(ConversationsSetAsideNotice(file=file, detail=detail, aside=aside.name))
 
     def put(self, conversation: str, entry: Entry) -> None:
         """Add the entry, or replace the one with its id. A conversation begins with its first entry."""
@@ -130,10 +161,17 @@ class Conversations:
             )
 
     def entries(self, conversation: str) -> list[Entry]:
-        """In the order they were asked; none for an id that is not known."""
+        """In the order they were asked; none for an id that is not known. One that cannot be read is told instead."""
         with self._open() as db:
             rows = db.execute("SELECT body FROM entries WHERE conversation = ? ORDER BY place", (conversation,))
-            return [from_json(body) for (body,) in rows]
+            bodies = [body for (body,) in rows]
+        entries = []
+        for body in bodies:
+            try:
+                entries.append(from_json(body))
+            except _NOT_OURS:
+                self.notices.add(EntryUnreadableNotice(file=self._folder / FILE))
+        return entries
 
     def listed(self, limit: int = 50) -> list[Listed]:
         """The last changed first."""
@@ -149,12 +187,17 @@ class Conversations:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._folder / FILE, timeout=10)) as db, db:
-                db.execute("PRAGMA secure_delete=ON")  # a deleted conversation leaves nothing readable in the file
+            with self._connect() as db:
                 yield db
         except (sqlite3.Error, OSError) as error:
             raise StorageFailed(folder=self._folder, detail=str(error)) from None
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self._folder / FILE, timeout=10)) as db, db:
+            db.execute("PRAGMA secure_delete=ON")  # a deleted conversation leaves nothing readable in the file
+            yield db
 
 
 def to_json(entry: Entry) -> str:

@@ -8,8 +8,9 @@ from app import resources, session
 from app.i18n import Words
 from app.screens import ask, library, options
 from app.session import Desk
-from app.views import safe, sidebar, style
-from ingest.errors import PagewiseError
+from app.views import notices, safe, sidebar, style, upload
+from ingest.errors import CatalogueError, PagewiseError
+from ingest.repair import replace_damaged_catalogue
 from settings import Settings, load_settings
 
 
@@ -17,14 +18,17 @@ def main() -> None:
     st.set_page_config(page_title="Pagewise", page_icon=style.icon(), layout="wide")
     words = session.words()
     style.draw(words)
+    settings = None
     try:
         settings = load_settings()
         resources.offers(settings.api_base, settings).look()  # begins a search, which is over when the library is open
         desk = _desk(settings, words)
     except PagewiseError as error:
         sidebar.bottom(words)
-        _cannot_start(words, error)
+        _cannot_start(words, error, settings)
         return
+    if st.session_state.pop("repairing", False):  # the catalogue is new; its documents are read again
+        upload.begin_repair(desk)
     resources.prepared(settings.model)
     if "chosen" in st.session_state:
         st.session_state["model"] = st.session_state.pop("chosen")
@@ -47,6 +51,7 @@ def main() -> None:
     sidebar.choices(desk)
     sidebar.bottom(words)
     try:
+        notices.draw_notices(desk)
         page.run()
     except PagewiseError as error:
         _error(words, error)
@@ -66,11 +71,25 @@ def _closed_on_the_way(page: str) -> None:
         st.session_state["page"] = page
 
 
-def _cannot_start(words: Words, error: PagewiseError) -> None:
+def _cannot_start(words: Words, error: PagewiseError, settings: Settings | None) -> None:
     with st.container(key="welcome"):
         st.title("Pagewise", anchor=False)
         st.markdown(words("app.purpose"))
         _error(words, error)
+        if isinstance(error, CatalogueError) and settings is not None:
+            _offer_repair(words, settings)
+
+
+def _offer_repair(words: Words, settings: Settings) -> None:
+    st.caption(words("repair.about"))
+    if st.button(words("repair.start"), key="repair-catalogue", type="primary", icon=":material/build:"):
+        try:
+            replace_damaged_catalogue(settings.data)
+        except PagewiseError as error:
+            st.error(safe.block(words.error(error)), icon=":material/error:")
+            return
+        st.session_state["repairing"] = True
+        st.rerun()
 
 
 def _error(words: Words, error: PagewiseError) -> None:

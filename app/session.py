@@ -22,7 +22,7 @@ from chains.retrieve import Scope
 from chains.spending import Caps
 from chains.ways import Ways
 from ingest.document import Record
-from ingest.errors import PagewiseError
+from ingest.errors import Notice, PagewiseError
 from ingest.library import Library
 from settings import Settings
 
@@ -64,6 +64,10 @@ class Desk:
     @property
     def records(self) -> list[Record]:
         return self.library.records()
+
+    def list_notices(self) -> tuple[Notice, ...]:
+        """What the person should know of the library and the conversations, in the order in which it was found."""
+        return (*self.library.notices.list_all(), *self.store.notices.list_all())
 
     # --- the conversation -------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from chains.spending import Caps, Spending
 from chains.ways import Ways
 from ingest.address import place
 from ingest.embed import Embedder, open_embedder
-from ingest.errors import PagewiseError
+from ingest.errors import Notice, PagewiseError
 from ingest.library import Library
 from ingest.load import Limits
 from settings import Settings
@@ -42,9 +42,9 @@ def embedder(settings: Settings) -> Embedder:
     return open_embedder(settings.embedder, api_base=settings.api_base, api_key=settings.api_key.get_secret_value())
 
 
-def library(settings: Settings) -> Library:
-    """To be closed by the caller. Raises LibraryError, EmbedderError."""
-    return Library(settings.data, embedder(settings), settings.chroma_url)
+def library(settings: Settings, listener: Callable[[Notice], None] | None = None) -> Library:
+    """To be closed by the caller. `listener` hears of each notice as it comes. Raises LibraryError, EmbedderError."""
+    return Library(settings.data, embedder(settings), settings.chroma_url, listener)
 
 
 def model(settings: Settings, embedder: Embedder) -> Model:

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import TextIO
 
 from ingest.arguments import add_arguments
 from ingest.embed import open_embedder
-from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError
+from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError, UnlistedFilesNotice
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
 from ingest.plural import some
+from ingest.repair import replace_damaged_catalogue, take_in_unlisted_files
 from ingest.unlock import read_passwords
 from ingest.watch import CannotWatch, changes
 from ingest.worker import Limits
@@ -94,12 +95,41 @@ def run(
     return code
 
 
+def run_repair(
+    data: Path, open_library: Callable[[], Library], limits: Limits, *, as_json: bool, out: TextIO, err: TextIO
+) -> int:
+    """Makes the library in `data` whole again and tells how it goes; returns the exit code."""
+    batch, aside, code = Batch(), None, 0
+    try:
+        replaced = replace_damaged_catalogue(data)
+        if replaced is not None:
+            aside = replaced.aside
+            where = f"; the damaged one is kept as {aside}" if aside else ""
+            print(f"The catalogue is made anew{where}. The stored PDFs are read again.", file=err)
+        with open_library() as library:
+            _follow(take_in_unlisted_files(library, limits), batch, err)
+            library.check_vectors()
+            for notice in library.notices.list_all():
+                if not isinstance(notice, UnlistedFilesNotice):  # they have just been taken in
+                    print(f"pagewise: {notice}", file=err)
+    except PagewiseError as error:
+        print(f"pagewise: {error}", file=err)
+        code = 1
+    except KeyboardInterrupt:
+        print("Stopped. Nothing is lost; run `pagewise repair` again for the rest.", file=err)
+        code = 130
+    code = code or int(any(result.status == "failed" for result in batch.results))
+    _tell(batch, as_json, out, {"catalogue_kept_as": str(aside) if aside else None})
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ingest", description="Add PDFs to the library.")
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
     parser.add_argument("--data", metavar="DIR", help="the library's folder (else PAGEWISE_DATA)")
     args = parser.parse_args(argv)
+    os.umask(0o077)  # what is written from here on is for this person alone
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error")  # progress bars of libraries are not ours
     try:
         settings = load_settings({"data": args.data})
@@ -110,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def open_library() -> Library:
         key = settings.api_key.get_secret_value()
         embedder = open_embedder(settings.embedder, api_base=settings.api_base, api_key=key)
-        return Library(settings.data, embedder, settings.chroma_url)
+        return Library(settings.data, embedder, settings.chroma_url, lambda notice: print(f"pagewise: {notice}"))
 
     limits = Limits(
         file_mb=settings.max_file_mb,
@@ -183,10 +213,12 @@ def _line(event: Result | Removed) -> str:
     return f"{event.name}: {event.status}{counts}{'. ' + event.reason if event.reason else ''}"
 
 
-def _tell(batch: Batch, as_json: bool, out: TextIO) -> None:
+def _tell(batch: Batch, as_json: bool, out: TextIO, about: Mapping[str, object] | None = None) -> None:
+    """`about`: what else the JSON says."""
     seconds = round(time.monotonic() - batch.started, 3)
     if as_json:
         value: dict[str, object] = {"documents": [_json(result) for result in batch.results], "seconds": seconds}
+        value.update(about or {})
         if batch.removed:
             value["removed"] = [{"document": r.name, "id": r.id, "reason": r.reason} for r in batch.removed]
         json.dump(value, out, ensure_ascii=False)

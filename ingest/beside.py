@@ -1,7 +1,7 @@
 """A file of SQLite beside the library's own: something that may be lost, but must go with its document.
 
 Without it everything works, slower or dearer, so nothing that goes wrong here stops anything; only that a removal could
-not be done is said.
+not be done, or that a damaged file was begun anew, is said.
 """
 
 import logging
@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ingest.errors import StorageFailed
+from ingest.errors import FileResetNotice, StorageFailed
+from ingest.notices import Notices
+from ingest.sqlite_damage import delete_database, is_damage
 
 _log = logging.getLogger(__name__)
 
@@ -27,32 +29,31 @@ def opened(file: Path, schema: str, busy: float) -> Iterator[sqlite3.Connection]
 
 
 @contextmanager
-def harmless(file: Path) -> Iterator[None]:
-    """A use of the file that may fail. A file that is no database any more is taken away."""
+def harmless(file: Path, purpose: str, notices: Notices) -> Iterator[None]:
+    """A use of the file that may fail. A damaged file is taken away. `purpose`: what the file saves, for the notice."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         _log.warning("%s could not be used (%s)", file, error)
-        if is_broken(error):
-            delete(file)
+        if is_damage(error):
+            reset(file, purpose, notices)
 
 
 @contextmanager
-def removing(file: Path) -> Iterator[None]:
+def removing(file: Path, purpose: str, notices: Notices) -> Iterator[None]:
     """A removal from the file, which must be done. Raises StorageFailed."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        if not is_broken(error):
+        if not is_damage(error):
             raise StorageFailed(folder=file.parent, detail=str(error)) from error
-        delete(file)
+        reset(file, purpose, notices)
 
 
-def is_broken(error: Exception) -> bool:
-    """Whether the file is no database of ours any more, rather than busy or on a full disk."""
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-
-
-def delete(file: Path) -> None:
-    for ending in ("", "-journal"):
-        file.with_name(file.name + ending).unlink(missing_ok=True)
+def reset(file: Path, purpose: str, notices: Notices) -> None:
+    """Takes a damaged file away, so that the next use begins it anew, and says so. Raises StorageFailed."""
+    try:
+        delete_database(file)
+    except OSError as error:
+        raise StorageFailed(folder=file.parent, detail=error.strerror or str(error)) from error
+    notices.add(FileResetNotice(file=file, purpose=purpose))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ingest import keywords
 from ingest.document import Chunk, Document, Page, Passage, Record, health_counts
-from ingest.errors import StorageFailed
+from ingest.errors import CatalogueDamagedError, StorageFailed
 from ingest.rows import (
     SELECT_PAGE,
     SELECT_PASSAGE,
@@ -33,6 +33,7 @@ from ingest.rows import (
     spans_json,
 )
 from ingest.schema import prepare
+from ingest.sqlite_damage import is_damage
 
 _BUSY_SECONDS = 30.0
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
@@ -41,16 +42,22 @@ WHERE d.id {_AMONG}"""
 
 
 class Catalogue:
-    """One database file. Safe for threads and for processes: readers never wait for a writer."""
+    """One database file. Safe for threads and for processes: readers never wait for a writer.
 
-    def __init__(self, file: Path) -> None:
-        """Opens or creates it. Raises StorageFailed, NewerLibrary."""
+    Every method raises CatalogueDamagedError where the file is not what was written to it.
+    """
+
+    def __init__(self, file: Path, stored_count: int = 0) -> None:
+        """Opens it, or creates it where no PDF is stored yet, which a new one would not list.
+
+        Raises StorageFailed, NewerLibrary, CatalogueLostError.
+        """
         self._file = file
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._corpus: keywords.Corpus | None = None  # this and the records are kept for as long as nothing changes
         self._records: tuple[str, list[Record]] = ("", [])
         with self._writing() as db:
-            prepare(db, file.parent)
+            prepare(db, file, stored_count)
 
     def close(self) -> None:
         while not self._idle.empty():
@@ -68,7 +75,17 @@ class Catalogue:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def version(self) -> int:
-        return int(self.meta("version") or 0)
+        with self._decoding() as db:
+            return int(_version(db))
+
+    def find_damage(self) -> str:
+        """Reads the whole file, some 400 MB a second; what is wrong with it, "" where nothing is."""
+        try:
+            with self._reading() as db:
+                found = [str(line) for (line,) in db.execute("PRAGMA quick_check(1)")]
+        except CatalogueDamagedError as error:
+            return str(error.params["detail"])
+        return "" if found == ["ok"] else found[0] if found else "the check said nothing"
 
     # -- documents come and go
 
@@ -185,12 +202,13 @@ class Catalogue:
     def unfinished(self) -> list[str]:
         """The ids of documents on their way in or out."""
         with self._reading() as db:
-            return [str(id) for (id,) in db.execute("SELECT id FROM documents WHERE state <> 'whole' ORDER BY id")]
+            rows = db.execute("SELECT id FROM documents WHERE state IN ('arriving', 'leaving') ORDER BY id")
+            return [str(id) for (id,) in rows]
 
     # -- what there is
 
     def records(self) -> list[Record]:
-        with self._reading() as db:
+        with self._decoding() as db:
             version = _version(db)  # read first: what is newer than it says is read again
             if self._records[0] != version:
                 rows = db.execute(f"{SELECT_RECORD} ORDER BY name, added, id").fetchall()
@@ -198,48 +216,48 @@ class Catalogue:
             return list(self._records[1])
 
     def record(self, id: str) -> Record | None:
-        with self._reading() as db:
+        with self._decoding() as db:
             row = db.execute(f"{SELECT_RECORD} AND id = ?", (id,)).fetchone()
-        return record_of(row) if row else None
+            return record_of(row) if row else None
 
     def page(self, document: str, number: int) -> Page | None:
-        with self._reading() as db:
+        with self._decoding() as db:
             row = db.execute(f"{SELECT_PAGE} AND number = ?", (document, number)).fetchone()
-        return page_of(row) if row else None
+            return page_of(row) if row else None
 
     def pages(self, document: str) -> list[Page]:
         """All pages of a whole document, in order."""
-        with self._reading() as db:
+        with self._decoding() as db:
             rows = db.execute(f"{SELECT_PAGE} ORDER BY number", (document,)).fetchall()
-        return [page_of(row) for row in rows]
+            return [page_of(row) for row in rows]
 
     def passages(self, ids: Sequence[str]) -> list[Passage]:
         """The chunks of these ids that there are, in the order that they were added in."""
-        with self._reading() as db:
+        with self._decoding() as db:
             rows = db.execute(f"{SELECT_PASSAGE} WHERE c.id {_AMONG} ORDER BY c.number", (_list(ids),)).fetchall()
-        return [passage_of(row) for row in rows]
+            return [passage_of(row) for row in rows]
 
     def vectors(self, document: str) -> tuple[list[str], NDArray[np.float32]] | None:
         """The ids of a document's chunks, and their vectors (chunks, dimensions), unit rows.
 
         None where there are none: the document is gone, or came with format 2, which did not keep them here.
         """
-        with self._reading() as db:
+        with self._decoding() as db:
             db.execute("BEGIN")  # both as they are at one moment
             try:
                 kept = db.execute("SELECT numbers FROM vectors WHERE document = ?", (document,)).fetchone()
                 chunks = db.execute("SELECT id FROM chunks WHERE document = ? ORDER BY place", (document,)).fetchall()
             finally:
                 db.execute("COMMIT")
-        if kept is None or not chunks:
-            return None
-        rows = np.frombuffer(kept[0], np.float16).reshape(len(chunks), -1).astype(np.float32)
-        return [id for (id,) in chunks], rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            if kept is None or not chunks:
+                return None
+            rows = np.frombuffer(kept[0], np.float16).reshape(len(chunks), -1).astype(np.float32)
+            return [id for (id,) in chunks], rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def all_passages(self, document: str) -> list[Passage]:
-        with self._reading() as db:
+        with self._decoding() as db:
             rows = db.execute(f"{SELECT_PASSAGE} WHERE c.document = ? ORDER BY c.place", (document,)).fetchall()
-        return [passage_of(row) for row in rows]
+            return [passage_of(row) for row in rows]
 
     def chunk_ids(self, among: Sequence[str] | None = None, documents: Sequence[str] | None = None) -> set[str]:
         """The ids of all chunks, or of those `among` them, or of those of some documents."""
@@ -249,13 +267,13 @@ class Catalogue:
                 conditions.append(f"{column} {_AMONG}")
                 values.append(_list(listed))
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        with self._reading() as db:
+        with self._decoding() as db:
             return {str(id) for (id,) in db.execute(f"SELECT id FROM chunks {where}", values)}
 
     def chunk_count(self, documents: Sequence[str] | None = None) -> int:
         """Of all documents, or of these."""
         where, values = ("", ()) if documents is None else (f"WHERE id {_AMONG}", (_list(documents),))
-        with self._reading() as db:
+        with self._decoding() as db:
             return int(db.execute(f"SELECT coalesce(sum(chunks), 0) FROM documents {where}", values).fetchone()[0])
 
     # -- keyword search
@@ -270,7 +288,7 @@ class Catalogue:
         weights = tokens if isinstance(tokens, Mapping) else dict.fromkeys(tokens, 1.0)
         if not weights or k < 1 or (documents is not None and not documents):
             return []
-        with self._reading() as db:
+        with self._decoding() as db:
             db.execute("BEGIN")  # all that follows sees one state of the library
             version = _version(db)
             corpus = self._corpus
@@ -281,13 +299,13 @@ class Catalogue:
             rows = db.execute(f"SELECT number, id FROM chunks WHERE number {_AMONG}", (_list(list(found)),))
             ids = dict(rows.fetchall())
             db.execute("COMMIT")
-        return [(ids[number], score) for number, score in found.items()]
+            return [(ids[number], score) for number, score in found.items()]
 
     # -- connections
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one thread for a moment. Raises StorageFailed for whatever SQLite raises inside."""
+        """A connection for one thread for a moment. SQLite's errors, and values that are none of ours, become ours."""
         try:
             try:
                 db = self._idle.get_nowait()
@@ -300,7 +318,21 @@ class Catalogue:
                 raise
             self._idle.put(db)
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise self._damaged(str(error)) from error
             raise StorageFailed(folder=self._file.parent, detail=str(error)) from error
+
+    @contextmanager
+    def _decoding(self) -> Iterator[sqlite3.Connection]:
+        """The same for rows that are turned into values: what cannot be one was not written by us."""
+        with self._reading() as db:
+            try:
+                yield db
+            except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+                raise self._damaged(f"a row cannot be read: {type(error).__name__}") from error
+
+    def _damaged(self, detail: str) -> CatalogueDamagedError:
+        return CatalogueDamagedError(file=self._file, detail=detail)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -317,10 +349,15 @@ class Catalogue:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # with WAL, anything less may lose the last documents with the power
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA secure_delete = ON")  # a removed document is overwritten, not only unlinked
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            # With WAL, anything less may lose the last documents with the power.
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA secure_delete = ON")  # a removed document is overwritten, not only unlinked
+        except BaseException:
+            db.close()
+            raise
         return db
 
 

@@ -89,7 +89,8 @@ class Crew:
         job = Job(id, name, path, copy)
         self._unread.put(job)
         if not self._embedding:
-            forget_strangers(self._library.folder, [record.id for record in self._library.records()])
+            known = [record.id for record in self._library.records()]
+            forget_strangers(self._library.folder, known, self._library.notices)
             for _ in range(_EMBEDDING):
                 self._embedding.append(threading.Thread(target=self._embed, name="embedding", daemon=True))
             reading = [threading.Thread(target=self._read, name="reading", daemon=True) for _ in range(self.readers)]
@@ -193,7 +194,7 @@ class Crew:
 
     def _cache(self) -> VectorCache:
         embedder = self._library.embedder
-        return VectorCache(self._library.folder, embedder.name, embedder.dimensions)
+        return VectorCache(self._library.folder, embedder.name, embedder.dimensions, self._library.notices)
 
 
 class _Stopped(Exception):

@@ -177,6 +177,22 @@ class StorageFailed(LibraryError):
     remedy = "Check the disk's free space and the folder's permissions, then try again."
 
 
+class CatalogueError(LibraryError):
+    """The catalogue does not list what is stored. Nothing is deleted while that is so."""
+
+    remedy = (
+        "Run `pagewise repair`, or press *Repair* in the app: it keeps the old file aside and takes the PDFs in again."
+    )
+
+
+class CatalogueDamagedError(CatalogueError):
+    text = "The catalogue {file} is damaged ({detail}). The stored PDFs beside it are kept and untouched."
+
+
+class CatalogueLostError(CatalogueError):
+    text = "The catalogue {file} is missing or empty; the store beside it holds {count:n PDF}. Nothing was deleted."
+
+
 class ChromaUnreachable(LibraryError):
     text = "No Chroma server answers at {url} ({detail})."
     remedy = "Start one with `chroma run --host 127.0.0.1`, or unset PAGEWISE_CHROMA_URL."
@@ -192,3 +208,38 @@ class EmbedderError(PagewiseError):
 class DamagedWeights(EmbedderError):
     text = "The installed weights of the embedder are not the published ones (sha256 {found})."
     remedy = "Install again: `make clean setup`."
+
+
+class Notice(PagewiseError):
+    """Something that the person should know. It stopped nothing, and is never raised."""
+
+
+class UnlistedFilesNotice(Notice):
+    text = "{count:n stored PDF} in {files} cannot be found in the catalogue; all are kept, and none can be searched."
+    remedy = "`pagewise repair`, or *Repair* in the app, takes them in again."
+
+
+class FileResetNotice(Notice):
+    text = "{file} was damaged and was begun anew. It only saves work ({purpose}); no document is lost."
+
+
+class VectorsRebuiltNotice(Notice):
+    text = "The vectors in {folder} were damaged. They are made anew from the catalogue; no document is lost."
+
+
+class ConversationsSetAsideNotice(Notice):
+    text = "The conversations in {file} are damaged ({detail}). The file is kept as {aside}; new ones begin empty."
+    remedy = "No document is lost. Put a backup of the file back, if there is one."
+
+
+class EntryUnreadableNotice(Notice):
+    text = "Part of a conversation in {file} is damaged and cannot be shown. The rest is kept, and no document is lost."
+
+
+class MadePrivateNotice(Notice):
+    text = "Other users of this machine could read the library in {folder}. Its files are private now."
+
+
+class OpenFolderNotice(Notice):
+    text = "Other users of this machine can look into {folder}. The library's own files in it are private."
+    remedy = "Make the folder private (chmod 700), or keep the library in one of its own, with PAGEWISE_DATA."

@@ -4,6 +4,9 @@ The order of every change makes a kill at any moment harmless. In: the document 
 vectors are written, and last, in one transaction, its text, tokens and state. Out: first that transaction, then
 vectors and file. What is announced but not whole is cleared by the next who writes, and by the next who opens.
 
+A stored PDF may be the only copy there is. So it is deleted only for a row that says so, in a catalogue that is whole
+and belongs to this folder (see catalogue_mark.py). A file without a row is kept and told; repair.py takes it in again.
+
 An embedded Chroma answers wrongly when a second process writes to it, so one process owns the vectors, by a lock of
 the operating system, which a dead process cannot keep, and answers for the others (see owner.py); or a Chroma server
 does. So any number of processes share the folder, and only the writing of a document excludes another's.
@@ -11,7 +14,7 @@ does. So any number of processes share the folder, and only the writing of a doc
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,29 +26,41 @@ from numpy.typing import NDArray
 
 from ingest import vectorcache
 from ingest.catalogue import Catalogue
+from ingest.catalogue_mark import CatalogueMark, delete_mark, read_mark, write_mark
 from ingest.document import Chunk, Document, Page, Passage, Record, context_line
 from ingest.embed import Embedder
 from ingest.errors import (
+    CatalogueDamagedError,
+    MadePrivateNotice,
+    Notice,
+    OpenFolderNotice,
     PagewiseError,
     ReadOnlyLibrary,
     StorageFailed,
     UnknownPage,
+    UnlistedFilesNotice,
+    VectorsRebuiltNotice,
     WriterBusy,
     WrongEmbedder,
 )
-from ingest.files import Files
+from ingest.files import Files, StoredFile
 from ingest.lock import OwnedLock
 from ingest.names import named, unknown
 from ingest.nearest import nearest
+from ingest.notices import Notices
 from ingest.owner import SharedVectors
 from ingest.places import Places
+from ingest.private_files import make_private
 from ingest.readonly import is_read_only, private_copy
-from ingest.repair import restore
+from ingest.rebuild_vectors import rebuild_vectors
 from ingest.replies import Replies
 from ingest.tokens import tokens
+from ingest.vectors import FOLDER as CHROMA
 from ingest.vectors import Vectors
 
+CATALOGUE, LOCK, WRITE_LOCK = "catalogue.sqlite3", "lock", "write.lock"
 _WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
+_REBUILDS = 3  # of vectors that fail again and again, for one search
 _A_MOMENT = 2.0  # seconds in which another process that only looks gives the owner's lock back
 
 
@@ -63,12 +78,20 @@ class Receipt:
 class Library:
     """A folder of documents. A context manager; safe for threads."""
 
-    def __init__(self, folder: Path, embedder: Embedder, chroma_url: str = "") -> None:
-        """Opens the library in `folder`, or makes one there.
+    def __init__(
+        self,
+        folder: Path,
+        embedder: Embedder,
+        chroma_url: str = "",
+        listener: Callable[[Notice], None] | None = None,
+    ) -> None:
+        """Opens the library in `folder`, or makes one there. `listener` hears of each notice as it comes.
 
-        Raises LibraryBusy, WrongEmbedder, StorageFailed, NewerLibrary; with `chroma_url` ChromaUnreachable too.
+        Raises LibraryBusy, WrongEmbedder, StorageFailed, NewerLibrary, CatalogueError; with `chroma_url`
+        ChromaUnreachable too.
         """
         self.folder = folder
+        self.notices = Notices(listener)
         self.embedder = embedder
         self._url = chroma_url
         self._writer = threading.RLock()  # among the threads of this process, what the write lock is among processes
@@ -80,18 +103,21 @@ class Library:
                 self._copy = private_copy(folder)
             else:
                 folder.mkdir(0o700, parents=True, exist_ok=True)
+                self._make_private()
             self._files = Files(folder)
         self._own = place = self._copy or folder
-        self.places = Places(place / "places.sqlite3")  # of the files that documents were taken from
-        self.replies = Replies(place, self.holds)  # of models, written from its documents
+        self.places = Places(place / "places.sqlite3", self.notices)  # of the files that documents were taken from
+        self.replies = Replies(place, self.holds, self.notices)  # of models, written from its documents
         try:
             with self._disk():
-                owner_lock = OwnedLock(place / "lock")
-                self._write_lock = OwnedLock(place / "write.lock", WriterBusy)
+                owner_lock = OwnedLock(place / LOCK)
+                self._write_lock = OwnedLock(place / WRITE_LOCK, WriterBusy)
                 if chroma_url:
                     owner_lock.take(_A_MOMENT)  # only to see that no embedded owner is at work
                     owner_lock.release()
-            self._catalogue = Catalogue(place / "catalogue.sqlite3")
+            with self._disk():
+                stored_count = len(self._files.list_ids())
+            self._catalogue = Catalogue(place / CATALOGUE, stored_count)
             with self._disk():
                 self._vectors = SharedVectors(
                     None if chroma_url else owner_lock, place / "lock.socket", self._open_vectors, embedder.name
@@ -126,6 +152,9 @@ class Library:
                     self._catalogue.close()
                 if self._copy is not None:
                     shutil.rmtree(self._copy, ignore_errors=True)
+                else:
+                    with suppress(OSError):  # gone, or full; the next opening does it
+                        make_private(self.folder)
 
     # -- documents come and go
 
@@ -144,16 +173,21 @@ class Library:
                 return there
             if self._catalogue.meta("embedder") != self.embedder.name:  # it was empty, and another process took it over
                 raise WrongEmbedder(stored=self._catalogue.meta("embedder"), wanted=self.embedder.name)
+            with self._disk():
+                # Its file is stored already: a lost catalogue is made anew. Whatever becomes of this, the file stays.
+                is_stored = self._files.path(document.id).exists()
+                if is_stored:
+                    delete_mark(self._own)
             self._catalogue.announce(document)
             try:
                 with self._disk():
-                    self._files.put(document.id, file, content or document.id)
+                    self._files.put(document.id, file, content or document.id, document.name)
                 self._vectors.add([chunk.id for chunk in chunks], document.id, vectors)
                 indexed = (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
                 self._catalogue.complete(document, chunks, indexed, vectors)
             except BaseException:
                 with suppress(PagewiseError):  # on a full disk this fails too, and the next who writes does it
-                    self._clear(document.id)
+                    self._clear(document.id, keeps_file=is_stored)
                 raise
             return self._record(document.id)
 
@@ -168,7 +202,8 @@ class Library:
                 raise unknown(self.records(), id)
             rows, tokens, first = self._catalogue.holdings(id)
             vectors = self._vectors.count_document(id)
-            vectorcache.forget(self.folder, id)  # first: what fails or is killed here has taken nothing away
+            # First: what fails or is killed here has taken nothing away.
+            vectorcache.forget(self.folder, id, self.notices)
             self.replies.forget(id)
             self._catalogue.dismiss(id)
             self._clear(id)
@@ -180,8 +215,9 @@ class Library:
 
     def rename(self, id: str, name: str) -> None:
         """Another name to show. Its title, which is indexed with it, stays. Raises StorageFailed, LibraryBusy."""
-        with self._writing():
+        with self._writing(), self._disk():
             self._catalogue.rename(id, name)
+            self._files.rename(id, name)
 
     def version(self) -> int:
         """Changes whenever a document comes or goes, also by another process."""
@@ -216,6 +252,17 @@ class Library:
         """Where the document's own bytes lie. Raises UnknownDocument."""
         return self._files.path(self._record(document).id)
 
+    def list_unlisted_files(self) -> list[StoredFile]:
+        """Stored PDFs that no row of the catalogue knows: what `repair` takes in again. Raises StorageFailed."""
+        with self._disk():
+            stored = self._files.list_ids()
+            known = {record.id for record in self.records()} | set(self._catalogue.unfinished())
+            return [self._files.read_label(id) for id in sorted(stored - known)]
+
+    def check_vectors(self) -> None:
+        """Opens the vectors and brings them into step with the catalogue. Raises LibraryError, EmbedderError."""
+        self._compare()
+
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A folder for copies on their way in. It is gone afterwards; after a kill, when a library is opened next.
@@ -242,7 +289,12 @@ class Library:
         self, vector: NDArray[np.float32], k: int, documents: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks: (chunk id, cosine), nearest first. `documents`: ids; None: all."""
-        return nearest(self._catalogue, self._vectors, vector, k, documents, self._compare)
+        for _ in range(_REBUILDS):
+            found = nearest(self._catalogue, self._vectors, vector, k, documents, self._compare)
+            if self._vectors.opened == self._compared[0]:
+                break
+            # Chroma failed in the middle and was begun anew: it is filled, and asked once more.
+        return found
 
     def passages(self, scores: Mapping[str, float]) -> list[Passage]:
         """The chunks of these ids with their scores, best first; those that are gone meanwhile are left out."""
@@ -261,28 +313,53 @@ class Library:
 
     # -- inside
 
+    def _make_private(self) -> None:
+        was_open, is_open = make_private(self.folder)
+        if is_open:
+            self.notices.add(OpenFolderNotice(folder=self.folder))
+        elif was_open:
+            self.notices.add(MadePrivateNotice(folder=self.folder))
+
     def _record(self, id: str) -> Record:
         record = self._catalogue.record(id)
         if record is None:
             raise unknown(self.records(), id)
         return record
 
-    def _clear(self, id: str) -> None:
+    def _clear(self, id: str, keeps_file: bool = False) -> None:
         """Removes whatever there is of a document that is not whole; its row last, so that it can be done again."""
         self._vectors.remove_document(id)
-        with self._disk():
-            self._files.drop(id)
+        if not keeps_file:
+            with self._disk():
+                self._files.drop(id)
         self._catalogue.forget(id)
 
     def _sweep(self) -> None:
-        """Clears what killed runs left. Only under the write lock: then nobody is at work on what is unfinished."""
+        """Clears what killed runs left. Only under the write lock: then nobody is at work on what is unfinished.
+
+        Raises CatalogueDamagedError where a row would take its file along, and the catalogue is not whole.
+        """
         unfinished = self._catalogue.unfinished()
+        if not unfinished:
+            return
+        if damage := self._catalogue.find_damage():
+            raise CatalogueDamagedError(file=self._own / CATALOGUE, detail=damage)
+        is_behind = self._read_state().is_behind(read_mark(self._own))
         for id in unfinished:
             self._catalogue.dismiss(id)
-            self._clear(id)
-        if unfinished:
+            self._clear(id, keeps_file=is_behind)
+        with self._disk():
+            self._files.sweep()
+        self._write_mark()
+
+    def _read_state(self) -> CatalogueMark:
+        return CatalogueMark(self._catalogue.meta("library") or "", self._catalogue.version())
+
+    def _write_mark(self) -> None:
+        state = self._read_state()
+        if read_mark(self._own) != state:
             with self._disk():
-                self._files.sweep([record.id for record in self._catalogue.records()])
+                write_mark(self._own, state)
 
     def _tidy(self) -> None:
         """Checks whose embedder filled the library, and clears what killed runs left, unless somebody writes now.
@@ -296,10 +373,12 @@ class Library:
                 if self._copy is not None:
                     return
                 self._sweep()
-                ids = [record.id for record in self._catalogue.records()]
                 with self._disk():
-                    self._files.sweep(ids)
-                self.replies.tidy(ids)
+                    self._files.sweep()
+                self._write_mark()
+                self.replies.tidy([record.id for record in self._catalogue.records()])
+                if unlisted := self.list_unlisted_files():
+                    self.notices.add(UnlistedFilesNotice(count=len(unlisted), files=self._files.folder))
         except WriterBusy:
             if fresh or self._catalogue.meta("embedder") != self.embedder.name:
                 raise
@@ -319,7 +398,12 @@ class Library:
             self._catalogue.remember({"embedder": wanted})
 
     def _connect(self) -> Vectors:
-        return Vectors(self._own / "chroma", self._url, f"pagewise-{self._catalogue.meta('library')}")
+        folder = self._own / CHROMA
+
+        def tell_rebuilt() -> None:
+            self.notices.add(VectorsRebuiltNotice(folder=folder))
+
+        return Vectors(folder, self._url, f"pagewise-{self._catalogue.meta('library')}", tell_rebuilt)
 
     def _open_vectors(self) -> Vectors:
         """Chroma, opened at the first need: listing documents does not wait for it."""
@@ -346,7 +430,7 @@ class Library:
         if stored < due or (stored > due and first):
             with self._locked(0) if self._copy else self._writing():
                 version = self._catalogue.version()
-                restore(self._catalogue, self._vectors, self.embedder, self.indexed_text)
+                rebuild_vectors(self._catalogue, self._vectors, self.embedder, self.indexed_text)
         self._compared = (self._vectors.opened, version)
 
     @contextmanager
@@ -357,6 +441,8 @@ class Library:
         with self._locked(_WAIT_TO_WRITE):
             self._sweep()
             yield
+            with suppress(PagewiseError):  # a mark that was not written keeps files, and loses none
+                self._write_mark()
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:

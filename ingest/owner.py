@@ -81,17 +81,24 @@ class SharedVectors:
 
     def _asked(self, question: Callable[[Store], _T]) -> _T:
         until = time.monotonic() + _PATIENCE
+        has_failed = False
         while True:
-            store = self._current()
+            store: Store | None = None
             try:
+                store = self._current()
                 return question(store)
             except StorageFailed:
-                # After a full disk the same Chroma client hung for good at a later upsert: it is opened anew.
-                if self._owned and self._lock is not None:
+                # After a full disk the same Chroma client hung for good at a later upsert: it is opened anew. That
+                # checks an index whose last use failed, and clears a damaged one; so it is asked once more.
+                is_own = self._owned and self._lock is not None and not self._closed
+                if is_own and store is not None:
                     with suppress(PagewiseError):
                         self._drop(store)
-                raise
+                if has_failed or not is_own:
+                    raise
+                has_failed = True
             except OwnerGone:
+                assert store is not None
                 self._drop(store)
                 if time.monotonic() > until:
                     raise self._busy() from None

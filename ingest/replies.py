@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.beside import harmless, opened, removing
+from ingest.notices import Notices
 
 FILE = "replies.sqlite3"
+_PURPOSE = "replies of models that were paid for once"
 _MOST_BYTES = 64_000_000  # of text; of 40,000 notes of a page each
 _A_DAY = 86_400.0  # seconds
 _OLDEST = 30 * _A_DAY  # since a reply was last used
@@ -49,15 +51,18 @@ class Replies:
     `holds`: whether a document is in the library now; a reply that is written while its document leaves goes too.
     """
 
-    def __init__(self, folder: Path, holds: Callable[[str], object], most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, holds: Callable[[str], object], notices: Notices, most_bytes: int = _MOST_BYTES
+    ) -> None:
         self._file = folder / FILE
+        self._notices = notices
         self._holds = holds
         self._most = most_bytes
 
     def get(self, key: bytes) -> Kept | None:
         if not self._file.exists():
             return None
-        with harmless(self._file), self._opened() as db:
+        with harmless(self._file, _PURPOSE, self._notices), self._opened() as db:
             row = db.execute("SELECT text, cut, tokens, read FROM kept WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 now = time.time()  # to the day: a write for each reply would make going on slow
@@ -67,7 +72,7 @@ class Replies:
 
     def put(self, key: bytes, scope: bytes, kept: Kept, documents: Collection[str]) -> None:
         """Keeps a reply that was written from these documents."""
-        with harmless(self._file), self._opened() as db:
+        with harmless(self._file, _PURPOSE, self._notices), self._opened() as db:
             text = kept.text.encode("utf-8", "replace").decode()
             row = (key, scope, time.time(), kept.cut, kept.tokens, kept.read, text)
             db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?, ?)", row)
@@ -75,21 +80,21 @@ class Replies:
         # Written first and looked at afterwards: a removal either sees this row, or is seen here.
         for document in documents:
             if not self._holds(document):
-                with harmless(self._file):
+                with harmless(self._file, _PURPOSE, self._notices):
                     self._forget(document)
 
     def count(self, scope: bytes) -> int:
         """How many replies of a piece of work there are."""
         found = 0
         if self._file.exists():
-            with harmless(self._file), self._opened() as db:
+            with harmless(self._file, _PURPOSE, self._notices), self._opened() as db:
                 (found,) = db.execute("SELECT count(*) FROM kept WHERE scope = ?", (scope,)).fetchone()
         return found
 
     def drop(self, scope: bytes) -> None:
         """Forgets a piece of work, so that it is really done again."""
         if self._file.exists():
-            with harmless(self._file), self._opened() as db:
+            with harmless(self._file, _PURPOSE, self._notices), self._opened() as db:
                 db.execute("DELETE FROM kept WHERE scope = ?", (scope,))
                 db.execute(_UNOWNED)
 
@@ -97,21 +102,21 @@ class Replies:
         """How many replies were written from a document."""
         found = 0
         if self._file.exists():
-            with harmless(self._file), self._opened() as db:
+            with harmless(self._file, _PURPOSE, self._notices), self._opened() as db:
                 (found,) = db.execute("SELECT count(*) FROM owners WHERE document = ?", (document,)).fetchone()
         return found
 
     def forget(self, document: str) -> None:
         """Drops all that was written from a document that leaves the library. Raises StorageFailed."""
         if self._file.exists():
-            with removing(self._file):
+            with removing(self._file, _PURPOSE, self._notices):
                 self._forget(document)
 
     def tidy(self, documents: Sequence[str] | None = None) -> None:
         """Drops what is too old or beyond the room there is, and what is of none of these documents (None: any)."""
         if not self._file.exists():
             return
-        with harmless(self._file), self._opened() as db:
+        with harmless(self._file, _PURPOSE, self._notices), self._opened() as db:
             db.execute("DELETE FROM kept WHERE used < ?", (time.time() - _OLDEST,))
             if documents is not None:
                 owners = {str(owner) for (owner,) in db.execute("SELECT DISTINCT document FROM owners")}

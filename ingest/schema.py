@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest import keywords
 from ingest.document import health_counts, with_duplicates
-from ingest.errors import LibraryError
+from ingest.errors import CatalogueLostError, LibraryError
 from ingest.rows import SELECT_PAGE, page_of
 
 FORMAT = 3
@@ -45,11 +45,16 @@ class NewerLibrary(LibraryError):
     remedy = "Install that version, or choose another folder with PAGEWISE_DATA."
 
 
-def prepare(db: sqlite3.Connection, folder: Path) -> None:
-    """Makes the tables, or those of an older format into today's. Raises NewerLibrary."""
+def prepare(db: sqlite3.Connection, file: Path, stored_count: int) -> None:
+    """Makes the tables, or those of an older format into today's.
+
+    Raises NewerLibrary; CatalogueLostError where there are none although PDFs are stored.
+    """
     found = int(db.execute("PRAGMA user_version").fetchone()[0])
     if found > FORMAT:
-        raise NewerLibrary(folder=folder, found=found, known=FORMAT)
+        raise NewerLibrary(folder=file.parent, found=found, known=FORMAT)
+    if found == 0 and stored_count:
+        raise CatalogueLostError(file=file, count=stored_count)
     if found == 1:
         _from_format_1(db)
     if found in (1, 2):

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.beside import harmless, opened, removing
+from ingest.notices import Notices
 
 FILE = "vectors.sqlite3"
+_PURPOSE = "vectors that were computed once"
 _MOST_BYTES = 512_000_000  # of vectors; 330,000 of 384 numbers
 _ORPHANED_SECONDS = 7 * 86_400  # a document whose ingest was cut short may be tried again within that
 _BUSY_SECONDS = 30.0
@@ -34,8 +36,11 @@ CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used);
 class VectorCache:
     """The vectors of one embedder in one library's folder. For one thread at a time; any number may open the file."""
 
-    def __init__(self, folder: Path, embedder: str, dimensions: int, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, embedder: str, dimensions: int, notices: Notices, most_bytes: int = _MOST_BYTES
+    ) -> None:
         self._file = folder / FILE
+        self._notices = notices
         self._embedder = embedder
         self._dimensions = dimensions
         self._most = max(1, most_bytes // (4 * dimensions))
@@ -46,7 +51,7 @@ class VectorCache:
     def get(self, keys: Sequence[bytes], document: str) -> dict[bytes, NDArray[np.float32]]:
         """Those vectors (dimensions,) that are known; from now on they belong to `document`."""
         found: dict[bytes, NDArray[np.float32]] = {}
-        with harmless(self._file), _opened(self._file) as db:
+        with harmless(self._file, _PURPOSE, self._notices), _opened(self._file) as db:
             for at in range(0, len(keys), _AT_ONCE):
                 some = keys[at : at + _AT_ONCE]
                 marks = ",".join("?" * len(some))
@@ -62,7 +67,7 @@ class VectorCache:
 
     def put(self, rows: Mapping[bytes, NDArray[np.float32]], document: str) -> None:
         """Keeps vectors (dimensions,) by key, for `document`; those that were not used for longest give way."""
-        with harmless(self._file), _opened(self._file) as db:
+        with harmless(self._file, _PURPOSE, self._notices), _opened(self._file) as db:
             now = time.time()
             db.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
@@ -76,11 +81,13 @@ class VectorCache:
                 )
 
 
-def forget_strangers(folder: Path, documents: Collection[str], seconds: float = _ORPHANED_SECONDS) -> None:
+def forget_strangers(
+    folder: Path, documents: Collection[str], notices: Notices, seconds: float = _ORPHANED_SECONDS
+) -> None:
     """Drops what is older than `seconds` and belongs to none of these documents: of an ingest that never ended."""
     if not (folder / FILE).exists():
         return
-    with harmless(folder / FILE), _opened(folder / FILE) as db:
+    with harmless(folder / FILE, _PURPOSE, notices), _opened(folder / FILE) as db:
         owners = {str(owner) for (owner,) in db.execute("SELECT DISTINCT document FROM vectors")}
         db.executemany(
             "DELETE FROM vectors WHERE document = ? AND used < ?",
@@ -88,12 +95,12 @@ def forget_strangers(folder: Path, documents: Collection[str], seconds: float = 
         )
 
 
-def forget(folder: Path, document: str) -> None:
+def forget(folder: Path, document: str, notices: Notices) -> None:
     """Drops the vectors of a document that leaves the library in `folder`. Raises StorageFailed."""
     file = folder / FILE
     if not file.exists():
         return
-    with removing(file), _opened(file) as db:
+    with removing(file, _PURPOSE, notices), _opened(file) as db:
         db.execute("DELETE FROM vectors WHERE document = ?", (document,))
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
     from chromadb.api.types import Metadata, QueryResult
 
+FOLDER = "chroma"  # of an embedded Chroma in a library's folder
+_OPEN_MARK = ".open"  # beside an embedded Chroma's folder, while it is in use
 _HARMLESS = (None, "legacy", "unknown")  # what Chroma writes where there is no embedding function
 # With Chroma's own 16 neighbours and 100 candidates, 92 of 1,170 look-alike vectors (pages of one form) were not found
 # by themselves, and .87 of the ten nearest of 6,000 random ones; with these none and .998. Building takes a third more.
@@ -48,19 +50,30 @@ class UntrustedVectors(LibraryError):
 
 
 class Vectors:
-    """One collection of unit vectors in cosine space. Safe for threads; embedded, for one process only."""
+    """One collection of unit vectors in cosine space. Safe for threads; embedded, for one process only.
 
-    def __init__(self, folder: Path, url: str, collection: str) -> None:
-        """`folder`: of an embedded Chroma; `url`: of a server instead. Raises StorageFailed, ChromaUnreachable."""
+    An embedded Chroma that failed, or whose process was killed, is checked when it is opened next, by reading all of
+    it; what is damaged is deleted, and whoever opened it makes the vectors anew.
+    """
+
+    def __init__(
+        self, folder: Path, url: str, collection: str, tell_rebuilt: Callable[[], None] = lambda: None
+    ) -> None:
+        """`folder`: of an embedded Chroma; `url`: of a server instead. `tell_rebuilt`: called for a deleted folder.
+
+        Raises StorageFailed, ChromaUnreachable.
+        """
         self._folder = folder
+        self._has_failed = False
         self._url = url
         self._name = collection
         self._collection: Collection | None = None
-        self._open_mark = folder.with_name(f"{folder.name}.open")
+        self._open_mark = folder.with_name(folder.name + _OPEN_MARK)
         with self._border():
             if not url:
-                if self._open_mark.exists() and not _sound(folder):
-                    shutil.rmtree(folder, ignore_errors=True)  # whoever opens a library makes lost vectors anew
+                if self._open_mark.exists() and folder.exists() and not _sound(folder):
+                    shutil.rmtree(folder)
+                    tell_rebuilt()
                 self._open_mark.touch()
             self._client: Client = _server(url) if url else _embedded(folder)
             self._batch = int(self._client.get_max_batch_size())
@@ -68,7 +81,7 @@ class Vectors:
     def close(self) -> None:
         with self._border():
             self._client.close()
-        if not self._url:
+        if not self._url and not self._has_failed:
             self._open_mark.unlink(missing_ok=True)
 
     def open(self, embedder: str, dimensions: int) -> None:
@@ -167,7 +180,13 @@ class Vectors:
             yield
         except PagewiseError:
             raise
-        except Exception as error:  # its bindings raise RuntimeError, ValueError and ones of their own
+        except BaseException as error:
+            self._has_failed = self._has_failed or not isinstance(error, KeyboardInterrupt | GeneratorExit)
+            self._raise_ours(error)
+            raise
+
+    def _raise_ours(self, error: BaseException) -> None:
+        if isinstance(error, Exception):  # its bindings raise RuntimeError, ValueError and ones of their own
             from chromadb.errors import ChromaError
 
             detail = " ".join(str(error).split())[:300] or type(error).__name__
@@ -175,10 +194,8 @@ class Vectors:
                 detail = address.unsigned(detail, self._url)
                 raise ChromaUnreachable(url=address.shown(self._url), detail=detail) from error
             raise StorageFailed(folder=self._folder.parent, detail=f"Chroma: {detail}") from error
-        except BaseException as error:
-            if type(error).__name__ == "PanicException":  # a panic of its native part is no Exception
-                raise StorageFailed(folder=self._folder.parent, detail=str(error)[:300]) from error
-            raise
+        if type(error).__name__ == "PanicException":  # a panic of its native part is no Exception
+            raise StorageFailed(folder=self._folder.parent, detail=str(error)[:300]) from error
 
 
 # A kill in the middle of the writing of Chroma's index leaves one that gives wrong vectors, or none, or ends the
@@ -205,6 +222,11 @@ for collection in client.list_collections():
         lost += not found or found[0] > 0.001
     assert lost <= len(sample) // 50
 """
+
+
+def request_check(library: Path) -> None:
+    """Has the embedded Chroma in a library's folder checked when it is opened next. Raises OSError."""
+    (library / (FOLDER + _OPEN_MARK)).touch()
 
 
 def _sound(folder: Path) -> bool:

@@ -213,7 +213,7 @@ def _count(library: Library, whole: dict[str, list[Chunk]], due: set[str], cost:
         wrong("doubled" if stored > text else "half", f"{len(stored)} vectors for {len(text)} chunks")
     if left := library._catalogue.unfinished():
         wrong("half", f"{len(left)} still on their way")
-    names = {file.name for file in (library.folder / "files").iterdir()}
+    names = {file.name for file in (library.folder / "files").glob("*.pdf")}
     if names != {f"{id}.pdf" for id in ids}:
         wrong("half", "files without a document, or the other way round")
 

@@ -52,4 +52,6 @@ def assert_whole(library: Library, expected: dict[str, Book]) -> None:
         ids |= {passage.chunk.id for passage in passages}
     assert store.ids() == ids == library._catalogue.chunk_ids() and store.count() == len(ids)
     assert library._catalogue.unfinished() == []
-    assert {file.name for file in (library.folder / "files").iterdir()} == {f"{record.id}.pdf" for record in records}
+    expected_files = {f"{record.id}.{kind}" for record in records for kind in ("pdf", "json")}
+    assert {file.name for file in (library.folder / "files").iterdir()} == expected_files
+    assert library.list_unlisted_files() == []

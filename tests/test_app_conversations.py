@@ -1,6 +1,9 @@
 """Conversations: an entry comes back as it was, older ones too, and a conversation goes whole."""
 
 import json
+import random
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +119,36 @@ def test_ids_cannot_be_guessed() -> None:
 
 
 def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    (tmp_path / "conversations.db").write_bytes(b"not a database, not a database, not a database" * 50)
+    (tmp_path / "conversations.db").mkdir()
     with pytest.raises(StorageFailed):
         Conversations(tmp_path)
+
+
+def test_damaged_conversations_are_kept_aside_and_told(tmp_path: Path) -> None:
+    store = Conversations(tmp_path)
+    for n in range(50):
+        store.put(f"c{n}", entry(f"Question {n}?", answer=answer("An answer. " * 50)))
+    file = tmp_path / "conversations.db"
+    whole = file.read_bytes()
+    assert Conversations(tmp_path).notices.list_all() == ()
+    chance = random.Random(4)
+    for damaged in (whole[: len(whole) // 2], chance.randbytes(len(whole)), b"no database " * 100):
+        file.write_bytes(damaged)
+        again = Conversations(tmp_path)
+        (notice,) = again.notices.list_all()
+        assert str(file) in str(notice) and "No document is lost" in str(notice)
+        assert again.listed() == []
+        again.put("new", entry())
+        assert len(again.entries("new")) == 1
+    kept = sorted(tmp_path.glob("conversations.db.damaged-*"))
+    assert len([aside for aside in kept if aside.suffix not in ("-wal", "-shm")]) == 3
+
+
+def test_an_entry_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
+    store = Conversations(tmp_path)
+    for n in range(3):
+        store.put("c", replace(entry(f"Question {n}?"), id=f"e{n}"))
+    with closing(sqlite3.connect(tmp_path / "conversations.db")) as db, db:
+        db.execute("UPDATE entries SET body = 'no json' WHERE id = 'e1'")
+    assert [found.asked for found in store.entries("c")] == ["Question 0?", "Question 2?"]
+    assert [notice.key for notice in store.notices.list_all()] == ["EntryUnreadableNotice"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingest.catalogue import Catalogue
 from ingest.document import Heading
-from ingest.errors import StorageFailed
+from ingest.errors import CatalogueDamagedError
 from ingest.schema import FORMAT, NewerLibrary
 from ingest.tokens import tokens
 from tests.books import Book, make_book
@@ -183,5 +183,5 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_our_error(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.sqlite3"
     file.write_bytes(b"this is not a database, but it is long enough to be looked at" * 100)
-    with pytest.raises(StorageFailed, match="not a database"):
+    with pytest.raises(CatalogueDamagedError, match="not a database"):
         Catalogue(file)

@@ -1,5 +1,6 @@
 """The library's promises: whole or absent whatever fails, its own embedder alone, nothing left of the removed."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -55,11 +56,45 @@ def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_there_keeps_its_permissions_and_its_files(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "my thesis.pdf").write_text("precious")
+    thesis, script = tmp_path / "files" / "my thesis.pdf", tmp_path / "script.sh"
+    for file in (thesis, script):
+        file.write_text("precious")
+        file.chmod(0o755)
     tmp_path.chmod(0o755)
-    with Library(tmp_path, EMBEDDER):
-        pass
-    assert (tmp_path / "files" / "my thesis.pdf").exists() and tmp_path.stat().st_mode & 0o777 == 0o755
+    with Library(tmp_path, EMBEDDER) as library:
+        assert [notice.key for notice in library.notices.list_all()] == ["OpenFolderNotice"]
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path, thesis, script)} == {0o755}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_files_of_a_library_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with Library(tmp_path / "library", EMBEDDER) as library:
+            book(tmp_path).put(library)
+            library.nearest(EMBEDDER.query("fox"), 1)
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "library").rglob("*")}
+    assert modes and all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items()), modes
+
+
+def test_a_library_that_others_could_read_is_made_private_and_told(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    with Library(folder, EMBEDDER) as library:
+        book(tmp_path).put(library)
+        library.nearest(EMBEDDER.query("fox"), 1)
+        assert library.notices.list_all() == ()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("of somebody else")
+    (folder / "chroma" / "link").symlink_to(elsewhere)
+    for path in (folder, *folder.rglob("*"), elsewhere):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    with Library(folder, EMBEDDER) as library:
+        assert [notice.key for notice in library.notices.list_all()] == ["MadePrivateNotice"]
+    modes = {path: path.lstat().st_mode & 0o077 for path in (folder, *folder.rglob("*")) if not path.is_symlink()}
+    assert not any(modes.values()), modes
+    assert elsewhere.stat().st_mode & 0o777 == 0o666
 
 
 def test_names_ids_and_beginnings_of_ids_find_a_document(tmp_path: Path) -> None:
@@ -257,12 +292,6 @@ def test_a_file_where_the_folder_should_be_is_our_error(tmp_path: Path) -> None:
         Library(tmp_path / "library", EMBEDDER)
 
 
-def test_a_damaged_chroma_folder_is_our_error(tmp_path: Path) -> None:
-    with Library(tmp_path / "library", EMBEDDER) as library:
-        book(tmp_path).put(library)
-    (tmp_path / "library" / "chroma" / "chroma.sqlite3").write_bytes(b"no database" * 1000)
-    with Library(tmp_path / "library", EMBEDDER) as library, pytest.raises(StorageFailed, match="Chroma"):
-        library.nearest(EMBEDDER.query("fox"), 1)
 
 
 def test_threads_may_add_search_and_remove_at_once(tmp_path: Path) -> None:

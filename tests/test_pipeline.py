@@ -172,7 +172,7 @@ def test_a_name_is_text_to_show_and_never_a_path(library: Library, tmp_path: Pat
         assert result.name.isprintable() and 0 < len(result.name) <= 255 and "/" not in result.name
         assert library.find(result.name).id == result.id
     assert {path for path in tmp_path.rglob("*") if "library" not in path.parts} - before == {file}
-    names = {path.name for path in (library.folder / "files").iterdir()}
+    names = {path.name for path in (library.folder / "files").glob("*.pdf")}
     assert names == {f"{record.id}.pdf" for record in library.records()} and len(names) == len(hostile)
 
 

@@ -10,6 +10,7 @@ from chains.speed import Speeds
 from ingest.address import place
 from ingest.errors import StorageFailed
 from ingest.library import Library
+from ingest.notices import Notices
 from ingest.replies import FILE, Kept, Replies
 from settings import Settings
 from tests.fakes import HashingEmbedder
@@ -17,7 +18,7 @@ from tests.fakes import HashingEmbedder
 
 @pytest.fixture
 def replies(tmp_path: Path) -> Replies:
-    return Replies(tmp_path, lambda document: document != "gone")
+    return Replies(tmp_path, lambda document: document != "gone", Notices())
 
 
 def test_a_reply_comes_back_as_it_was_and_goes_with_any_of_its_documents(replies: Replies, tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_a_reply_of_a_document_that_is_not_there_is_not_kept(replies: Replies) -
 
 
 def test_what_is_old_too_much_or_a_strangers_is_dropped(tmp_path: Path) -> None:
-    replies = Replies(tmp_path, lambda document: True, most_bytes=25)
+    replies = Replies(tmp_path, lambda document: True, Notices(), most_bytes=25)
     for n in range(4):
         replies.put(bytes([n]), b"work", Kept(10 * str(n), False), ["a" if n else "stranger"])
     replies.tidy()
@@ -75,7 +76,7 @@ def test_what_an_earlier_version_kept_is_gone(tmp_path: Path) -> None:
         db.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, scope BLOB, used REAL, cut INTEGER, text TEXT)")
         db.execute("INSERT INTO replies VALUES (x'01', x'02', 0, 0, 'Blue water.')")
     db.close()
-    replies = Replies(tmp_path, lambda document: True)
+    replies = Replies(tmp_path, lambda document: True, Notices())
     replies.put(b"1", b"work", Kept("x", False, 1), ["a"])
     assert replies.get(b"1") == Kept("x", False, 1)
     assert b"Blue water" not in (tmp_path / FILE).read_bytes()

@@ -300,5 +300,8 @@ TEXTS = {
     "options.embedder": "Passages are found with {embedder}.",
     # what can go wrong with the app itself
     "error.retry": "Try again",
+    "repair.about": "Repair keeps the old catalogue under another name and reads the stored PDFs again.",
+    "repair.start": "Repair",
+    "notice.close": "Close",
     "error.too_big": "{name} is larger than {mb} MB.",
 }

@@ -284,11 +284,29 @@ TEXTS = {
     "options.data": "文库位于 {folder}。",
     "options.embedder": "段落由 {embedder} 查找。",
     "error.retry": "重试",
+    "repair.about": "修复会把旧目录另存为其他文件名，并重新读取已保存的 PDF。",
+    "repair.start": "修复",
+    "notice.close": "关闭",
     "error.too_big": "{name} 超过 {mb} MB。",
 }
 
 # By the error class's name, with the same parameters as its own English sentence.
 ERRORS = {
+    "CatalogueDamagedError": "目录文件 {file} 已损坏（{detail}）。旁边保存的 PDF 都在，没有改动。"
+    "请点“修复”（或运行 `pagewise repair`）：旧文件会保留，PDF 会重新读取。",
+    "CatalogueLostError": "目录文件 {file} 不见了或是空的，但旁边还保存着 {count} 个 PDF，没有删除任何内容。"
+    "请点“修复”（或运行 `pagewise repair`）：PDF 会重新读取。",
+    "StoredFileDamagedError": "保存的副本 {file} 与当初存入的不同：内容已改变。文件仍然保留。请重新添加原来的文件。",
+    "UnlistedFilesNotice": "{files} 中有 {count} 个已保存的 PDF 不在目录里：都保留着，但检索不到。"
+    "点“修复”（或运行 `pagewise repair`）即可重新收入。",
+    "FileResetNotice": "{file} 已损坏，已重新开始。它只用来节省重复的工作（{purpose}），没有文档丢失。",
+    "VectorsRebuiltNotice": "{folder} 中的向量已损坏，正在根据目录重建，没有文档丢失。",
+    "ConversationsSetAsideNotice": "对话文件 {file} 已损坏（{detail}）。原文件保留为 {aside}，新的对话从头开始。"
+    "没有文档丢失；如有备份，可以放回原处。",
+    "EntryUnreadableNotice": "{file} 中有一段对话已损坏，无法显示。其余内容都保留着，没有文档丢失。",
+    "MadePrivateNotice": "本机的其他用户曾能读取文库 {folder}，现在其中的文件只有您能读取。",
+    "OpenFolderNotice": "本机的其他用户可以查看文件夹 {folder}。其中属于文库的文件只有您能读取。"
+    "请把文件夹设为私有（chmod 700），或用 PAGEWISE_DATA 把文库放进单独的文件夹。",
     "Unexpected": "发生了 Pagewise 没有预料到的错误。文库没有任何损失。日志中的编号是 {incident}。",
     "NotAPdf": "这不是 PDF：内容的开头不对。请另存或导出为 PDF 后再添加。",
     "EmptyFile": "文件是空的。请重新复制或下载。",

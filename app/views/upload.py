@@ -9,6 +9,7 @@ from app.views import safe
 from ingest import recognition
 from ingest.errors import PagewiseError
 from ingest.pipeline import Progress, Result, Upload
+from ingest.repair import take_in_unlisted_files
 
 
 def drop(desk: Desk, label: str) -> None:
@@ -35,6 +36,13 @@ def drop(desk: Desk, label: str) -> None:
 def sample(desk: Desk) -> None:
     """Add the sample document."""
     _begin(desk, [Upload(intake.SAMPLE.name, intake.SAMPLE)], temporary=False)
+
+
+def begin_repair(desk: Desk) -> None:
+    """Take the stored files that the catalogue does not list in again. They stay where they are, whatever comes."""
+    library, limits = desk.library, wiring.limits(desk.settings)
+    job: Job[Progress | Result] = Job(lambda: take_in_unlisted_files(library, limits))
+    st.session_state["intake"] = (job, [])
 
 
 def _begin(desk: Desk, uploads: list[Upload], temporary: bool, password: str = "") -> None:
