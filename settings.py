@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from ingest.address import plain, shown
+from ingest.address import parse_hosts, plain, shown
 from ingest.errors import PagewiseError
 
 PREFIX = "PAGEWISE_"
@@ -138,6 +138,11 @@ class Settings(BaseModel):
     )
     address: str = Field("127.0.0.1", min_length=1, description="The network address that the web app listens on.")
     port: int = Field(8501, ge=1, le=65535, description="The port that the web app listens on.")
+    allowed_hosts: str = Field(
+        "",
+        description="Further host names under which the web app may be opened, with commas between them, such as that "
+        "of a proxy in front of it; empty: `localhost` and the address alone.",
+    )
     max_file_mb: int = Field(200, ge=1, description="The largest PDF that is read, in MB.")
     max_pages: int = Field(5000, ge=1, description="The most pages that a PDF may have.")
     page_seconds: float = Field(30.0, gt=0, description="The longest that reading one page may take.")
@@ -181,6 +186,12 @@ class Settings(BaseModel):
             raise ValueError("there is nothing")
         return value
 
+    @field_validator("allowed_hosts", mode="after")
+    @classmethod
+    def _check_hosts(cls, value: str) -> str:
+        parse_hosts(value)
+        return value
+
     @field_validator("local_bits", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
@@ -219,6 +230,7 @@ def allowed(field: str) -> str:
         by_name = {
             "data": "a folder",
             "api_key": "text",
+            "allowed_hosts": "host names, each with its port unless that is 80 or 443, or nothing",
             "lora": "a folder, or nothing",
             "embedder": "a folder that is there, a hub id, or openai: and a model",
             "reader": "built-in, a folder that is there, or off",

@@ -1,4 +1,4 @@
-"""The web app as a server: the page script, security headers, a health route. Started by `pagewise run`."""
+"""The web app as a server: the page script, its guard, security headers, a health route. Started by `pagewise run`."""
 
 import base64
 import hashlib
@@ -12,7 +12,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.host_guard import HostGuard, HostPolicy
 from app.views.style import SCRIPT
+from settings import load_settings
 
 
 def policy() -> str:
@@ -65,5 +67,7 @@ async def health(request: Request) -> JSONResponse:
 
 
 app = streamlit.App(
-    Path(__file__).parent / "main.py", routes=[Route("/health", health)], middleware=[Middleware(Headers)]
+    Path(__file__).parent / "main.py",
+    routes=[Route("/health", health)],
+    middleware=[Middleware(Headers), Middleware(HostGuard, HostPolicy(load_settings()))],  # before Streamlit's own
 )

@@ -1,15 +1,59 @@
-"""The address of a server: as it is dialled, as it is shown, and as what tells one server from another.
+"""The address of a server: as it is dialled, as it is shown, as what tells one server from another, and its host.
 
 An address may hold a user and a password (RFC 3986, 3.2.1): "https://ann:secret@host/v1". They go to the server, in a
 header, and stand nowhere else.
 """
 
 import base64
+import ipaddress
 import re
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?)(?::([0-9]{0,5}))?")
 _SIGNED = re.compile(r"(?<=://)[^\s/@]*@")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as a request's Host header, a page's origin or a setting names it.
+
+    name: lower case, without a final dot; an IPv6 address without brackets, in its shortest form.
+    port: None where none is named.
+    """
+
+    name: str
+    port: int | None
+
+
+def parse_host(text: str) -> Host | None:
+    """Host and port: "Docs.Example.com:8443" → Host("docs.example.com", 8443); None where `text` is anything else.
+
+    The alphabet is that of names as they are looked up, so an international name is written as xn--….
+    """
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None:
+        return None
+    name = match[1].lower().removesuffix(".")
+    if name.startswith("["):
+        try:
+            name = str(ipaddress.IPv6Address(name[1:-1]))
+        except ValueError:
+            return None
+    port = int(match[2]) if match[2] else None
+    return Host(name, port) if port is None or port <= 65535 else None
+
+
+def parse_hosts(text: str) -> tuple[Host, ...]:
+    """The hosts of a list with commas; none in an empty one. Raises ValueError where an entry is no host."""
+    hosts = []
+    for entry in text.split(",") if text.strip() else ():
+        host = parse_host(entry.strip())
+        if host is None:
+            raise ValueError(f"{entry.strip()!r} is no host")
+        hosts.append(host)
+    return tuple(hosts)
 
 
 def full(base: str) -> str:

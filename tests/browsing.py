@@ -52,9 +52,10 @@ def running(folder: Path, environment: Mapping[str, str]) -> Iterator[App]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*flags: str) -> Iterator[Browser]:
+    """`flags`: further ones of Chromium's command line."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS.split(), *flags])
         yield started
         started.close()
 

@@ -36,6 +36,7 @@ WRONG = {  # a value that each checked field refuses
     "max_cost": "free",
     "language": "fr",
     "address": "",
+    "allowed_hosts": "https://docs.example.com",
     "port": "70000",
     "max_file_mb": "0",
     "max_pages": "1.5",
