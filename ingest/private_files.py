@@ -11,7 +11,7 @@ from pathlib import Path
 
 _OTHERS = 0o077
 _OURS = re.compile(
-    r"(catalogue|places|replies|vectors)\.sqlite3.*|conversations\.db.*|catalogue\.mark|chroma|chroma\.open|files|incoming"
+    r"(catalogue|places|replies|vectors)\.sqlite3.*|conversations\.db.*|catalogue\.mark|chroma|chroma\.seal|files|incoming"
     r"|(write\.)?lock(\.owner|\.socket(\.new)?)?|vectors\.sock|speeds\.json|prices\.toml"
 )
 _STORED = re.compile(r"[0-9a-f]{64}\.(pdf|json)|incoming-.*\.part")

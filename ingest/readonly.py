@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-_COPIED = ("catalogue.sqlite3", "catalogue.sqlite3-wal", "chroma.open", "chroma")
+_COPIED = ("catalogue.sqlite3", "catalogue.sqlite3-wal", "chroma.seal", "chroma")
 
 
 def is_read_only(folder: Path) -> bool:
@@ -22,7 +22,7 @@ def private_copy(folder: Path) -> Path:
     try:
         for name in _COPIED:
             if (folder / name).is_dir():
-                shutil.copytree(folder / name, place / name, copy_function=shutil.copyfile)
+                shutil.copytree(folder / name, place / name)  # with their times, which the seal of Chroma's names
             elif (folder / name).exists():
                 shutil.copyfile(folder / name, place / name)
     except BaseException:

@@ -14,12 +14,13 @@ from ingest.document import display_name
 from ingest.errors import CatalogueError, ReadError, ReadOnlyLibrary, StorageFailed, WriterBusy
 from ingest.files import StoredFile
 from ingest.folder import failure
+from ingest.index_seal import break_seal
 from ingest.library import CATALOGUE, LOCK, WRITE_LOCK, Library
 from ingest.lock import OwnedLock
 from ingest.pipeline import Progress, Result, Upload, ingest
 from ingest.readonly import is_read_only
 from ingest.sqlite_damage import set_aside
-from ingest.vectors import request_check
+from ingest.vectors import FOLDER as CHROMA
 from ingest.worker import Limits
 
 _LOCK_SECONDS = 2.0  # for a process that is just ending
@@ -52,7 +53,7 @@ def replace_damaged_catalogue(folder: Path) -> CatalogueReplaced | None:
         try:
             writer.take(_LOCK_SECONDS)
             try:
-                request_check(folder)
+                break_seal(folder / CHROMA)
                 return _replace(folder, file) if not _is_whole(file) else None
             finally:
                 writer.release()

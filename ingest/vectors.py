@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ingest import address
 from ingest.errors import ChromaUnreachable, LibraryError, PagewiseError, StorageFailed, WrongEmbedder
+from ingest.index_seal import break_seal, is_sealed, seal
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from chromadb.api.types import Metadata, QueryResult
 
 FOLDER = "chroma"  # of an embedded Chroma in a library's folder
-_OPEN_MARK = ".open"  # beside an embedded Chroma's folder, while it is in use
 _HARMLESS = (None, "legacy", "unknown")  # what Chroma writes where there is no embedding function
 # With Chroma's own 16 neighbours and 100 candidates, 92 of 1,170 look-alike vectors (pages of one form) were not found
 # by themselves, and .87 of the ten nearest of 6,000 random ones; with these none and .998. Building takes a third more.
@@ -52,8 +52,8 @@ class UntrustedVectors(LibraryError):
 class Vectors:
     """One collection of unit vectors in cosine space. Safe for threads; embedded, for one process only.
 
-    An embedded Chroma that failed, or whose process was killed, is checked when it is opened next, by reading all of
-    it; what is damaged is deleted, and whoever opened it makes the vectors anew.
+    An embedded Chroma that failed, whose process was killed, or whose files were changed is checked when it is opened
+    next, by reading all of it; what is damaged is deleted, and whoever opened it makes the vectors anew.
     """
 
     def __init__(
@@ -68,21 +68,20 @@ class Vectors:
         self._url = url
         self._name = collection
         self._collection: Collection | None = None
-        self._open_mark = folder.with_name(folder.name + _OPEN_MARK)
         with self._border():
             if not url:
-                if self._open_mark.exists() and folder.exists() and not _sound(folder):
+                if folder.exists() and not is_sealed(folder) and not _sound(folder):
                     shutil.rmtree(folder)
                     tell_rebuilt()
-                self._open_mark.touch()
+                break_seal(folder)
             self._client: Client = _server(url) if url else _embedded(folder)
             self._batch = int(self._client.get_max_batch_size())
 
     def close(self) -> None:
         with self._border():
             self._client.close()
-        if not self._url and not self._has_failed:
-            self._open_mark.unlink(missing_ok=True)
+            if not self._url and not self._has_failed:
+                seal(self._folder)
 
     def open(self, embedder: str, dimensions: int) -> None:
         """Takes or makes the collection. Raises WrongEmbedder, UntrustedVectors, StorageFailed, ChromaUnreachable."""
@@ -198,9 +197,8 @@ class Vectors:
             raise StorageFailed(folder=self._folder.parent, detail=str(error)[:300]) from error
 
 
-# A kill in the middle of the writing of Chroma's index leaves one that gives wrong vectors, or none, or ends the
-# process by a segmentation fault (chroma issue 7238; each seen here with files cut in half). So after a run that did
-# not close, another process reads every vector, compares it with what its row says of it, and searches for some.
+# A kill in the middle of the writing of Chroma's index leaves a damaged one (chroma issue 7238). Opening it may end the
+# process, so another process reads every vector, compares it with what its row says of it, and searches for some.
 _CHECK = f"""
 import sys, chromadb
 import numpy as np
@@ -222,11 +220,6 @@ for collection in client.list_collections():
         lost += not found or found[0] > 0.001
     assert lost <= len(sample) // 50
 """
-
-
-def request_check(library: Path) -> None:
-    """Has the embedded Chroma in a library's folder checked when it is opened next. Raises OSError."""
-    (library / (FOLDER + _OPEN_MARK)).touch()
 
 
 def _sound(folder: Path) -> bool:

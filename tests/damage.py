@@ -1,8 +1,8 @@
 """Damages a library's stores in every way and counts what that cost: `python -m tests.damage --tries 100`.
 
 Each store's file is removed, emptied, cut off, and overwritten with random bytes. After each damage a person lists,
-searches, adds and removes, every command as a new process would. No stored PDF may be lost or changed, everything that
-went wrong has to be a sentence of ours, and `repair` has to bring every document back.
+searches, looks at the app, adds and removes, each with the library opened anew. No stored PDF may be lost or changed,
+everything that went wrong has to be a sentence of ours, and `repair` has to bring every document back.
 """
 
 import argparse
@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.conversations import Conversations
 from ingest.catalogue_mark import FILE as MARK
 from ingest.errors import PagewiseError
 from ingest.library import CATALOGUE, Library
 from ingest.pipeline import Result, Upload, ingest
 from ingest.repair import replace_damaged_catalogue, take_in_unlisted_files
+from ingest.replies import Kept
 from ingest.worker import Limits
+from tests.entries import entry
 from tests.fakes import HashingEmbedder
 from tests.pdfs import make_pdf
 
@@ -51,6 +54,8 @@ def fill_library(place: Path) -> Shelf:
         assert [result.status for result in results] == ["added"] * 3
         for result in results:
             library.places.keep(result.id)
+            library.replies.put(result.id.encode(), b"scope", Kept("A reply.", False), [result.id])
+        Conversations(folder).put("c", entry())
         library.nearest(EMBEDDER.query("fox"), 1)
         return Shelf(folder, {r.id: library.file(r.id).read_bytes() for r in library.records()}, set(TEXTS))
 
@@ -106,7 +111,14 @@ def use_everything(folder: Path, new_file: Path, told: list[str]) -> None:
             if record.name == new_file.name:
                 library.remove(record.id)
 
-    steps: list[Callable[[Library], object]] = [Library.records, search, add, remove, Library.records]
+    def look_at_screen(library: Library) -> None:
+        conversations = Conversations(folder)
+        conversations.entries("c")
+        library.replies.get(b"unknown")
+        library.places.all()
+        told.extend(str(notice) for notice in conversations.notices.list_all())
+
+    steps: list[Callable[[Library], object]] = [Library.records, search, look_at_screen, add, remove, Library.records]
     for step in steps:
         try:
             with Library(folder, EMBEDDER, listener=lambda notice: told.append(str(notice))) as library:
@@ -128,12 +140,21 @@ def damages(content: bytes, chance: random.Random) -> Iterator[tuple[str, bytes 
         yield f"{size} random bytes at {at}", content[:at] + chance.randbytes(size) + content[at + size :]
 
 
-STORES = (CATALOGUE, "places.sqlite3", "vectors.sqlite3", "chroma/chroma.sqlite3", MARK)
+STORES = (
+    *(CATALOGUE, MARK, "places.sqlite3", "vectors.sqlite3", "replies.sqlite3", "conversations.db"),
+    *("chroma/chroma.sqlite3", "chroma/*/data_level0.bin", "chroma/*/header.bin", "chroma/*/length.bin"),
+)
+
+
+def find_store(folder: Path, store: str) -> Path:
+    """The file of a store; Chroma's are in a folder with a random name."""
+    (file,) = folder.glob(store)
+    return file
 
 
 def survive_damage(shelf: Shelf, store: str, damaged: bytes | None, new_file: Path) -> list[str]:
     """Damages a store, uses the library, repairs it. Returns what the person was told. Raises AssertionError."""
-    file = shelf.folder / store
+    file = find_store(shelf.folder, store)
     if damaged is None:
         file.unlink()
     else:
@@ -160,7 +181,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         shelf = fill_library(Path(place))
         new_file = make_pdf(Path(place) / "late.pdf", ["A late page about otters."])
-        tries = [(s, what, d) for s in STORES for what, d in damages((shelf.folder / s).read_bytes(), chance)]
+        tries = [(s, what, d) for s in STORES for what, d in damages(find_store(shelf.folder, s).read_bytes(), chance)]
         for number in range(args.tries):
             store, what, damaged = tries[number] if number < len(tries) else chance.choice(tries)
             copy = copy_library(shelf, Path(place) / f"try-{number}")

@@ -248,19 +248,21 @@ def test_lost_vectors_are_made_anew(tmp_path: Path, kept: bool) -> None:
         assert_whole(library, books | {late.document.id: late})
 
 
-def test_an_index_cut_off_by_a_kill_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", [True, False], ids=["by a kill", "after it was closed"])
+def test_an_index_that_is_cut_off_is_made_anew(tmp_path: Path, killed: bool) -> None:
     books = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(9))}
     with Library(tmp_path / "library", EMBEDDER) as library:
         for one in books.values():
             one.put(library)
         library.nearest(EMBEDDER.query("x"), 1)
-        mark = library.folder / "chroma.open"
-        assert mark.exists()
-    assert not mark.exists()
+        seal = library.folder / "chroma.seal"
+        assert not seal.exists()
+    assert seal.exists()
     (index,) = (tmp_path / "library" / "chroma").rglob("data_level0.bin")
     with index.open("rb+") as file:
         file.truncate(index.stat().st_size // 2)
-    mark.touch()
+    if killed:
+        seal.unlink()
     with Library(tmp_path / "library", EMBEDDER) as library:
         library.nearest(EMBEDDER.query("x"), 1)
         assert_whole(library, books)
