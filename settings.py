@@ -6,7 +6,6 @@ A value comes from the first of these that has it: the command line, the environ
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from ingest.address import parse_hosts, plain, shown
 from ingest.errors import PagewiseError
+from ingest.text_file import TOML_BYTES, TextFileError, parse_toml, read_text_file
 
 PREFIX = "PAGEWISE_"
 FILE = "pagewise.toml"
@@ -302,10 +302,8 @@ def _has(key: object) -> bool:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsFileBroken(file=path, detail=error.strerror or error) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_toml(read_text_file(path, TOML_BYTES))
+    except TextFileError as error:
         raise SettingsFileBroken(file=path, detail=error) from None
 
 

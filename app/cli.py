@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (getattr(args, "since", None) or 0) > (getattr(args, "until", None) or math.inf):
         top.error(f"--since {args.since} is after --until {args.until}")
     source = getattr(args, "file", None)
-    if source not in (None, "-") and (os.path.isdir(source) or not os.access(source, os.R_OK)):
-        top.error(f"--from {source}: there is no such file, or it cannot be read")
+    if source not in (None, "-") and not (os.path.isfile(source) and os.access(source, os.R_OK)):
+        top.error(f"--from {source}: there is no such file, or it cannot be read; a pipe is read with --from -")
     os.umask(0o077)  # what is written from here on is for this person alone
     # Progress bars and chatter of libraries are no part of our output; traces of questions are sent nowhere.
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
@@ -96,9 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.wiring import library, limits
-    from ingest.__main__ import run
+    from ingest.__main__ import run, run_options
 
-    how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
+    how = run_options(args)
     return run(args.paths, lambda: library(settings, _aside), limits(settings), out=out, err=sys.stderr, **how)
 
 

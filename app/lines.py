@@ -1,12 +1,13 @@
 """The questions of --from: one JSON object per line. A bad line costs that line, never the others."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from ingest.errors import FileUnreadable, PagewiseError
+from ingest.text_file import LINE_BYTES, TextFileError, open_input, parse_json_line
 
 INTERRUPTED = 130  # the exit code of what was stopped with Ctrl-C
 
@@ -28,23 +29,27 @@ class Line:
 def lines(file: str, documents: Sequence[str] | None) -> Iterator[Line]:
     """The lines of a JSONL file as they come, so that a pipe is answered line by line. Blank lines are skipped."""
     try:
-        with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
-            for number, raw in enumerate(source, 1):
+        with open_input(Path(file)) as source:
+            for number, raw in enumerate(_read_lines(source), 1):
                 if raw.strip():
                     yield _line(number, raw, documents)
-    except OSError as error:
-        raise FileUnreadable(detail=f"{file}: {error.strerror or error}") from None
+    except TextFileError as error:
+        raise FileUnreadable(detail=f"{file}: {error}") from None
+
+
+def _read_lines(source: BinaryIO) -> Iterator[bytes]:
+    """The lines as they come. Of one that is too long only as much as shows that it is; the rest is passed over."""
+    while line := source.readline(LINE_BYTES + 1):
+        yield line
+        while len(line) > LINE_BYTES and not line.endswith(b"\n"):
+            line = source.readline(LINE_BYTES + 1)
 
 
 def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        return Line(number, None, error="not UTF-8")
-    except json.JSONDecodeError as error:
-        return Line(number, None, error=f"not JSON ({error.msg}, at character {error.pos + 1})")
-    except (ValueError, RecursionError):
-        return Line(number, None, error="not JSON (NaN, an endless number, or too many brackets)")
+        value = parse_json_line(raw)
+    except TextFileError as error:
+        return Line(number, None, error=str(error))
     if not isinstance(value, dict):
         return Line(number, None, error="not a JSON object")
     name, question = value.get("id"), value.get("question")
@@ -64,10 +69,6 @@ def _line(number: int, raw: bytes, documents: Sequence[str] | None) -> Line:
         return Line(number, name, error=f'"{wrong}" is neither true nor false')
     text = question.encode("utf-8", "replace").decode()
     return Line(number, name, text, None if chosen is None else tuple(chosen), ways)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(name)
 
 
 def each_line(

@@ -7,7 +7,6 @@ import fnmatch
 import json
 import math
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from chains.spending import FREE, Price
 from ingest.errors import StorageFailed
+from ingest.text_file import TOML_BYTES, MissingTextFileError, TextFileError, parse_toml, read_text_file
 from settings import SettingsError
 
 FILE = "prices.toml"
@@ -57,12 +57,10 @@ def place(data: Path) -> Path:
 def read(file: Path) -> tuple[Row, ...]:
     """The table; empty where there is no file. Raises PricesBroken."""
     try:
-        rows = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        rows = parse_toml(read_text_file(file, TOML_BYTES))
+    except MissingTextFileError:
         return ()
-    except OSError as error:
-        raise PricesBroken(file=file, detail=error.strerror or error) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TextFileError as error:
         raise PricesBroken(file=file, detail=error) from None
     listed = rows.pop("price", [])
     if rows or not isinstance(listed, list):

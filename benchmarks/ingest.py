@@ -119,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        files = [upload.path.resolve() for upload in find_pdfs(args.pdfs)]
+        files = [upload.path.resolve() for upload in find_pdfs(args.pdfs, follow_links=True)]
         if not files:
             raise Failed("There are no PDFs.")
         weights = installed()

@@ -4,10 +4,10 @@ A file is TOML (`[[example]]` with question, answer and perhaps note) where its 
 JSON an example.
 """
 
-import json
 import re
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from chains.errors import ExamplesUnreadable, ExampleWrong
 from chains.models.base import Model
 from chains.prompts import Example
 from chains.question import subject_words
+from ingest.text_file import TextFileError, decode_text, parse_json_line, parse_toml, read_bounded, read_text_file
 
 MOST_TOKENS = 1500  # that all examples take together
 SHARE = 10  # and at most this fraction of the window: the sources are what an answer is made of
@@ -25,28 +26,24 @@ MOST_BYTES = 1_000_000  # of a file
 _RULE = 80  # tokens of the sentence that tells the model what they are, about
 _LEAST = 16  # tokens that an example takes
 FIELDS = ("question", "answer", "note")
-_TABLE = re.compile(r"^[ \t]*\[\[[ \t]*example[ \t]*\]\]", re.MULTILINE)
+_TABLE = re.compile(r"[ \t]*\[\[[ \t]*example[ \t]*\]\]")
 
 
 def read(path: Path) -> tuple[Example, ...]:
     """The examples of a file. Raises ExamplesUnreadable, or ExampleWrong, which names the line."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ExamplesUnreadable(file=path, detail=error.strerror or str(error)) from None
-    return parse(data, path.name)
+    with _errors_of(str(path)):
+        text = read_text_file(path, MOST_BYTES)
+    return _examples(text, path.name)
 
 
 def parse(data: bytes, name: str) -> tuple[Example, ...]:
     """The same of a file's bytes; `name` is what it is called."""
-    if len(data) > MOST_BYTES:
-        raise ExamplesUnreadable(file=name, detail=f"it is larger than {MOST_BYTES // 1_000_000} MB")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ExampleWrong(file=name, line=line, detail="not UTF-8") from None
+    with _errors_of(name):
+        text = decode_text(read_bounded(BytesIO(data), MOST_BYTES))
+    return _examples(text, name)
+
+
+def _examples(text: str, name: str) -> tuple[Example, ...]:
     tables = _toml(text, name) if name.lower().endswith(".toml") else _lines(text, name)
     if not tables:
         raise ExamplesUnreadable(file=name, detail="there is no example in it")
@@ -77,28 +74,30 @@ def _lines(text: str, name: str) -> list[tuple[int, Any]]:
     tables = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            try:
-                tables.append((number, json.loads(line)))
-            except json.JSONDecodeError as error:
-                detail = f"not JSON: {error.msg}, at character {error.pos + 1}"
-                raise ExampleWrong(file=name, line=number, detail=detail) from None
-            except (ValueError, RecursionError):
-                raise ExampleWrong(file=name, line=number, detail="not JSON") from None
+            with _errors_of(name, number):
+                tables.append((number, parse_json_line(line)))
     return tables
 
 
 def _toml(text: str, name: str) -> list[tuple[int, Any]]:
-    try:
-        top = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        at = re.search(r"line (\d+)", str(error))
-        line = int(at[1]) if at else text.count("\n") + 1
-        raise ExampleWrong(file=name, line=line, detail=f"not TOML: {error}") from None
+    with _errors_of(name):
+        top = parse_toml(text)
     tables = top.pop("example", [])
     if top or not isinstance(tables, list):
         raise ExampleWrong(file=name, line=1, detail="it holds something else than [[example]] tables")
-    at_lines = [text.count("\n", 0, match.start()) + 1 for match in _TABLE.finditer(text)]
+    at_lines = [number for number, line in enumerate(text.split("\n"), 1) if _TABLE.match(line)]
     return [(at_lines[i] if i < len(at_lines) else 1, table) for i, table in enumerate(tables)]
+
+
+@contextmanager
+def _errors_of(name: str, line: int = 0) -> Iterator[None]:
+    """What is wrong with the text of the file, or with its `line`, as an ExamplesError."""
+    try:
+        yield
+    except TextFileError as error:
+        if at := line or error.line:
+            raise ExampleWrong(file=name, line=at, detail=str(error)) from None
+        raise ExamplesUnreadable(file=name, detail=str(error)) from None
 
 
 def _example(table: Any, line: int, name: str) -> Example:

@@ -27,7 +27,7 @@ def fill(library: Library, documents: Sequence[Document], pdfs: Path | None, lim
     """
     wanted = set(_add(library, documents))
     failed = []
-    for result in ingest(find_pdfs([pdfs]), library, limits) if pdfs else ():
+    for result in ingest(find_pdfs([pdfs], follow_links=True), library, limits) if pdfs else ():
         if isinstance(result, Result):
             print(f"· {result.name}: {result.status}", file=sys.stderr)
             wanted.add(result.id)
@@ -41,7 +41,7 @@ def fill(library: Library, documents: Sequence[Document], pdfs: Path | None, lim
 
 def pages(questions: Sequence[Question], pdfs: Path, limits: Limits) -> dict[tuple[str, int], str]:
     """(document's name, page) → text, of the pages that the questions are about; without those that cannot be read."""
-    files = {upload.path.name: upload.path for upload in find_pdfs([pdfs])}
+    files = {upload.path.name: upload.path for upload in find_pdfs([pdfs], follow_links=True)}
     found = {}
     for name in dict.fromkeys(question.document for question in questions):
         if name in files:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ingest.arguments import add_arguments
 from ingest.embed import open_embedder
-from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError, UnlistedFilesNotice
+from ingest.errors import EmptiedFolder, FileUnreadable, OutsideLinkError, PagewiseError, UnlistedFilesNotice
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
@@ -49,14 +49,22 @@ def run(
     prune: bool = False,
     watch: bool = False,
     password_file: Path | None = None,
+    follow_links: bool = False,
 ) -> int:
     """Takes the files in and tells how it goes; returns the exit code. The library is opened and closed here.
 
     `watch`: goes on with what changes, a batch at a time, each told on `out`, until Ctrl-C.
     """
     batch = Batch()
+    left_out: set[Path] = set()
+
+    def tell_left_out(link: Path) -> None:
+        if link not in left_out:  # once, however often the folders are looked through
+            left_out.add(link)
+            print(f"pagewise: {OutsideLinkError(link=link)}", file=err, flush=True)
+
     try:
-        files = find_pdfs(paths)
+        files = find_pdfs(paths, follow_links, tell_left_out)
         passwords = read_passwords(password_file) if password_file else []
     except PagewiseError as error:
         print(f"pagewise: {error}", file=err)
@@ -75,7 +83,8 @@ def run(
                 for changed in _changes(paths, err):
                     if changed or folder.waiting:
                         try:
-                            _follow(folder.sync(find_pdfs(paths)), batch, err)
+                            files = find_pdfs(paths, follow_links, tell_left_out)
+                            _follow(folder.sync(files), batch, err)
                         except (FileUnreadable, EmptiedFolder) as error:  # it went this moment, or may come back
                             print(f"pagewise: {error}", file=err, flush=True)
                     ended, batch = batch, Batch()
@@ -154,8 +163,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     out = sys.stdout
     with redirect_stdout(sys.stderr):  # what a library prints is no result
-        how = {"as_json": args.json, "prune": args.prune, "watch": args.watch, "password_file": args.password_file}
-        return run(args.paths, open_library, limits, out=out, err=sys.stderr, **how)
+        return run(args.paths, open_library, limits, out=out, err=sys.stderr, **run_options(args))
+
+
+def run_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `run` takes, from the options of `add_arguments`."""
+    return {
+        "as_json": args.json,
+        "prune": args.prune,
+        "watch": args.watch,
+        "password_file": args.password_file,
+        "follow_links": args.follow_links,
+    }
 
 
 def _changes(paths: Sequence[Path], err: TextIO) -> Iterator[bool]:

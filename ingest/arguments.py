@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--password-file",
         type=Path,
         metavar="FILE",
-        help="passwords of locked PDFs: one a line, or a file's name, a tab and its password",
+        help="passwords of locked PDFs: one a line, or a file's name, a tab and its password; - is stdin",
+    )
+    parser.add_argument(
+        "--follow-links", action="store_true", help="also take in what links in these folders lead to outside them"
     )
     parser.add_argument("--watch", action="store_true", help="stay, and take in what is added or changed, until Ctrl-C")

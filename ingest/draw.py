@@ -17,7 +17,7 @@ from ingest.document import Box
 from ingest.errors import Encrypted, NotDrawn
 from ingest.fold import find
 from ingest.order import in_order
-from ingest.readers import open_letters, open_page
+from ingest.readers import open_letters, open_page, open_pdfium
 
 PIXELS = 8_000_000  # of a picture at most, whatever size a page declares
 WIDEST = 4000  # pixels
@@ -42,7 +42,7 @@ def serve(
     its picture. Raises ReadError.
     """
     try:
-        document = pypdfium2.PdfDocument(Path(path), password=password or None)
+        document = open_pdfium(Path(path), password)
     except pypdfium2.PdfiumError as error:
         if error.err_code == pdfium.FPDF_ERR_PASSWORD:
             raise Encrypted() from error

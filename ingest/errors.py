@@ -118,6 +118,11 @@ class FileUnreadable(ReadError):
     remedy = "Check that it exists and that you may read it."
 
 
+class OutsideLinkError(ReadError):
+    text = "{link} is left out: a link leads from there out of the folder."
+    remedy = "Name the file itself, or take in all such links with `pagewise ingest --follow-links`."
+
+
 class LibraryError(PagewiseError):
     """The library as a whole cannot do what was asked; what it holds is untouched."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ingest.errors import FileUnreadable
+from ingest.safe_open import open_document, read_pieces
 
 _FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
 _LOCK = "lock"
@@ -58,24 +59,19 @@ class Files:
             raise ValueError(f"{id[:80]!r} is not the id of a document")
         return self._folder / f"{id}.pdf"
 
-    def put(self, id: str, file: Path, content: str, name: str) -> None:
+    def put(self, id: str, file: Path, content: str, name: str, max_mb: int) -> None:
         """Copies a document's file to its place, whole or not at all. `content`: the SHA-256 that its bytes must have.
 
-        Raises FileUnreadable if it is another one.
+        Raises FileUnreadable if it is another one, TooLarge if it has more than `max_mb`.
         """
         handle, part = tempfile.mkstemp(dir=self._folder, prefix="incoming-", suffix=".part")
         temporary = Path(part)
         try:
             digest = hashlib.sha256()
-            with os.fdopen(handle, "wb") as target:
-                try:
-                    source = file.open("rb")
-                except OSError as error:
-                    raise FileUnreadable(detail=error.strerror or str(error)) from error
-                with source:
-                    while piece := source.read(1 << 20):
-                        digest.update(piece)
-                        target.write(piece)
+            with os.fdopen(handle, "wb") as target, open_document(file, max_mb) as source:
+                for piece in read_pieces(source, max_mb):
+                    digest.update(piece)
+                    target.write(piece)
                 target.flush()
                 os.fsync(target.fileno())
             if digest.hexdigest() != content:

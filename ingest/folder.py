@@ -6,7 +6,6 @@ removed when the new one is whole; a file that is gone takes its document along 
 never a document that came another way, or that lies elsewhere too.
 """
 
-import hashlib
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -16,11 +15,11 @@ from time import time_ns
 from typing import Literal
 
 from ingest.document import Record, display_name
-from ingest.errors import EmptiedFolder, FileUnreadable, PagewiseError, ReadError
+from ingest.errors import EmptiedFolder, PagewiseError, ReadError
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, Upload, ingest
 from ingest.places import Place, Stamp
-from ingest.sandbox import check_file
+from ingest.safe_open import hash_file, open_document
 from ingest.unlock import is_encrypted, passwords_for, unlock
 from ingest.worker import Limits
 
@@ -118,7 +117,7 @@ class Folder:
         for upload in new:
             path = os.path.abspath(upload.path)
             try:
-                id, stamp, steady = _identify(upload.path, self._limits)
+                id, stamp, steady = _identify(upload, self._limits)
             except ReadError:
                 failed = _stamp(path)
                 if failed:
@@ -146,7 +145,8 @@ class Folder:
     def _opened(self, upload: Upload, id: str, place: Path) -> Upload:
         """The file, or where it asks for a password, a copy in `place` that does not. Raises PagewiseError."""
         passwords = passwords_for(upload.name, self._passwords)
-        copy = unlock(upload.path, passwords, self._limits, place) if passwords and is_encrypted(upload.path) else None
+        locked = passwords and is_encrypted(upload.path, self._limits)
+        copy = unlock(upload.path, passwords, self._limits, place) if locked else None
         return Upload(upload.name, copy, id) if copy else upload
 
     def _recognised(self, upload: Upload, path: str, record: Record) -> Result:
@@ -213,16 +213,12 @@ def failure(name: str, id: str, error: PagewiseError) -> Result:
     return Result(display_name(name), id, "failed", 0, (), 0, str(error), error)
 
 
-def _identify(path: Path, limits: Limits) -> tuple[str, Stamp, bool]:
-    """The SHA-256 of a file's bytes, its stamp, and whether that stayed so. Raises as `check_file` does."""
-    check_file(path, limits)
-    try:
-        with path.open("rb") as file:
-            before = Stamp.of(os.fstat(file.fileno()))
-            id = hashlib.file_digest(file, "sha256").hexdigest()
-            return id, before, Stamp.of(os.fstat(file.fileno())) == before
-    except OSError as error:
-        raise FileUnreadable(detail=error.strerror or str(error)) from error
+def _identify(upload: Upload, limits: Limits) -> tuple[str, Stamp, bool]:
+    """The SHA-256 of a file's bytes, its stamp, and whether that stayed so. Raises as `open_document` does."""
+    with open_document(upload.path, limits.file_mb, upload.folder) as file:
+        before = Stamp.of(os.fstat(file.fileno()))
+        id = hash_file(file, limits.file_mb)
+        return id, before, Stamp.of(os.fstat(file.fileno())) == before
 
 
 def _stamp(path: str) -> Stamp | None:

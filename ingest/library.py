@@ -57,6 +57,7 @@ from ingest.replies import Replies
 from ingest.tokens import tokens
 from ingest.vectors import FOLDER as CHROMA
 from ingest.vectors import Vectors
+from ingest.worker import Limits
 
 CATALOGUE, LOCK, WRITE_LOCK = "catalogue.sqlite3", "lock", "write.lock"
 _WAIT_TO_WRITE = 60.0  # seconds; storing one document takes a few at most
@@ -159,13 +160,19 @@ class Library:
     # -- documents come and go
 
     def add(
-        self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32], file: Path, content: str = ""
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        vectors: NDArray[np.float32],
+        file: Path,
+        content: str = "",
+        max_mb: int = Limits.file_mb,
     ) -> Record:
         """Stores a document whole, with a copy of its file; `vectors` is (len(chunks), dimensions).
 
-        `content`: the SHA-256 of the file's bytes, where it is not the id: of a copy without its password.
-        A document that is already there is left as it is. Raises FileUnreadable, StorageFailed, LibraryBusy,
-        ChromaUnreachable; then nothing of it is kept.
+        `content`: the SHA-256 of the file's bytes, where it is not the id: of a copy without its password. `max_mb`:
+        the most that is copied. A document that is already there is left as it is. Raises FileUnreadable, EmptyFile,
+        TooLarge, StorageFailed, LibraryBusy, ChromaUnreachable; then nothing of it is kept.
         """
         with self._writing():
             there = self._catalogue.record(document.id)
@@ -181,7 +188,7 @@ class Library:
             self._catalogue.announce(document)
             try:
                 with self._disk():
-                    self._files.put(document.id, file, content or document.id, document.name)
+                    self._files.put(document.id, file, content or document.id, document.name, max_mb)
                 self._vectors.add([chunk.id for chunk in chunks], document.id, vectors)
                 indexed = (tokens(self.indexed_text(document.title, chunk)) for chunk in chunks)
                 self._catalogue.complete(document, chunks, indexed, vectors)

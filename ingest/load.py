@@ -16,9 +16,19 @@ from typing import Any
 
 from ingest.clean import line, title_of
 from ingest.document import Heading, Page
-from ingest.errors import Broken, Encrypted, NoPages, NotAPdf, TooManyPages, TooMuchText
+from ingest.errors import (
+    Broken,
+    EmptyFile,
+    Encrypted,
+    FileUnreadable,
+    NoPages,
+    NotAPdf,
+    TooManyPages,
+    TooMuchText,
+)
 from ingest.garbled import garbled
 from ingest.readers import OUTLINE_ENTRIES, Found, Pdfium, Pypdf, Reader, Refused, reason
+from ingest.safe_open import open_document
 from ingest.worker import Limits as Limits
 
 HEADING_CHARS, LABEL_CHARS = 300, 40
@@ -128,7 +138,10 @@ def _legible(found: Found) -> Found:
 
 
 def open_pdf(path: Path, password: str, limits: Limits, alone: bool = False) -> Reader:
-    """pdfium's view of the file, or pypdf's where pdfium cannot. Raises NotAPdf, Encrypted, NoPages or Broken."""
+    """pdfium's view of the file, or pypdf's where pdfium cannot.
+
+    Raises NotAPdf, Encrypted, NoPages, FileUnreadable, EmptyFile or Broken.
+    """
     locked, refused = False, ""
     if not alone:
         try:
@@ -141,7 +154,7 @@ def open_pdf(path: Path, password: str, limits: Limits, alone: bool = False) -> 
         raise NotAPdf()
     try:
         return Pypdf(path, password, limits.pages)
-    except (Encrypted, NoPages, MemoryError):
+    except (Encrypted, NoPages, FileUnreadable, EmptyFile, MemoryError):
         raise
     except Exception as error:
         if not headed:
@@ -152,7 +165,7 @@ def open_pdf(path: Path, password: str, limits: Limits, alone: bool = False) -> 
 
 
 def _has_header(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_document(path) as file:
         return b"%PDF" in file.read(HEADER_WITHIN)
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pypdfium2
 from PIL import Image
 
 from ingest.clean import BROKEN
 from ingest.document import Box, Line
 from ingest.draw import render
-from ingest.readers import open_page
+from ingest.readers import open_page, open_pdfium
 
 LONGEST = 2000  # pixels of a page's longer side: 170 dpi of A4, and what the library would shrink more to
 FINEST = 300 / 72  # pixels a point: a small page is not blown up
@@ -36,7 +35,7 @@ class Piece:
 def serve(path: str, pages: Sequence[int], password: str) -> Iterator[dict[str, Any]]:
     """One dict a page: its number, its text, and its lines as [start, left, top, right, bottom]."""
     recognise = _engine()
-    document = pypdfium2.PdfDocument(Path(path), password=password or None)
+    document = open_pdfium(Path(path), password)
     for number in pages:
         with open_page(document, number - 1) as sheet:
             across, down = sheet.get_size()

@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.document import Box
 from ingest.errors import NotDrawn
-from ingest.sandbox import check_file
+from ingest.safe_open import open_document
 from ingest.worker import Casualty, Limits, in_worker
 
 MESSAGE_BYTES = 64_000_000  # a picture of noise in as many pixels as are allowed, in base64
@@ -47,7 +47,7 @@ def picture(
     Quotes that do not stand on the page get no mark. `spans`: for each quote, as far as there are any, the words in it
     that answer. `marks` and `strong`: more of both, on a page that was recognised. Raises ReadError.
     """
-    check_file(path, limits)
+    open_document(path, limits.file_mb).close()  # says what is wrong with the file before a worker starts
     arguments = {
         "path": str(path.absolute()),
         "page": page,

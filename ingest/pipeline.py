@@ -6,7 +6,7 @@ Files are read and embedded ahead by a crew; they are told of, stored and ended 
 import logging
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,6 +19,7 @@ from ingest.document import Page, display_name
 from ingest.errors import BlankPages, Broken, FileUnreadable, NoText, NothingRecognised, PagewiseError
 from ingest.library import Library
 from ingest.readers import BLANK
+from ingest.safe_open import leads_outside
 from ingest.worker import Limits
 
 # How much may wait, read, until the document before it is stored: enough to keep all cores at work.
@@ -35,11 +36,13 @@ class Upload:
     """A file to take in: the name to show, and where its bytes are.
 
     `id`: of the document, where the file is a copy of it without its password; else it is the hash of the bytes.
+    `folder`: what it was found in and must lie in when it is opened; None for a file that somebody named.
     """
 
     name: str
     path: Path
     id: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,26 +108,43 @@ def ingest(files: Iterable[Upload], library: Library, limits: Limits) -> Generat
             yield result
 
 
-def find_pdfs(paths: Iterable[Path]) -> list[Upload]:
+def find_pdfs(
+    paths: Iterable[Path], follow_links: bool = False, on_left_out: Callable[[Path], None] = lambda link: None
+) -> list[Upload]:
     """The files as given, whatever their endings, and every PDF in the folders; sorted by path, none twice.
 
+    `follow_links`: also what links lead to outside the folder; else `on_left_out` hears of each such link, to a file
+    or to a folder. A link that stays inside needs no rule: what it leads to is found anyway.
     Raises FileUnreadable for a path that is not there, or a folder that cannot be listed.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Upload] = {}
     for path in paths:
         if path.is_dir():
-            for folder, _, names in os.walk(path, onerror=_raise_unreadable):
-                found |= {
-                    os.path.abspath(file): file
-                    for name in names
-                    if name.lower().endswith(".pdf")
-                    for file in [Path(folder, name)]
-                }
+            for file in _pdfs_inside(path, follow_links, on_left_out):
+                found[os.path.abspath(file)] = Upload(file.name, file, folder=None if follow_links else path)
         elif os.path.lexists(path):
-            found[os.path.abspath(path)] = path
+            found[os.path.abspath(path)] = Upload(path.name, path)
         else:
             raise FileUnreadable(detail=f"there is no {str(path)!r}")
-    return [Upload(path.name, path) for _, path in sorted(found.items())]
+    return [upload for _, upload in sorted(found.items())]
+
+
+def _pdfs_inside(root: Path, follow_links: bool, on_left_out: Callable[[Path], None]) -> Iterator[Path]:
+    followed: set[str] = set()  # real paths of linked folders: each is walked once, so that no circle is endless
+    for folder, subfolders, names in os.walk(root, onerror=_raise_unreadable, followlinks=True):
+        for link in [Path(folder, name) for name in subfolders if Path(folder, name).is_symlink()]:
+            real, is_outside = os.path.realpath(link), leads_outside(link, root)
+            if follow_links and is_outside and real not in followed:
+                followed.add(real)
+                continue
+            subfolders.remove(link.name)
+            if is_outside and not follow_links:
+                on_left_out(link)
+        for file in [Path(folder, name) for name in names if name.lower().endswith(".pdf")]:
+            if follow_links or not leads_outside(file, root):
+                yield file
+            else:
+                on_left_out(file)
 
 
 def _has_room(waiting: Sequence[_Entry], readers: int) -> bool:
@@ -137,7 +157,7 @@ def _entry(
     """A file with its work begun, where there is any: not for bytes that are there, or that are on their way."""
     entry = _Entry(display_name(upload.name), upload.path, upload.id, copy=bool(upload.id))
     try:
-        entry.id = upload.id or sandbox.fingerprint(upload.path, limits)
+        entry.id = upload.id or sandbox.fingerprint(upload.path, limits, upload.folder)
         if not _known(entry, library, seen) and all(entry.id != other.id for other in waiting):
             entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)
     except PagewiseError as error:
@@ -165,7 +185,7 @@ def _taken_in(
     if not job.chunks:
         return _failed(entry.name, entry.id, _no_text(pages, limits), len(pages), without)
     yield Progress(entry.name, "storing", 0, 1)
-    record = library.add(job.document, job.chunks, job.vectors, entry.path, job.content)
+    record = library.add(job.document, job.chunks, job.vectors, entry.path, job.content, limits.file_mb)
     yield Progress(entry.name, "storing", 1, 1)
     reason = _without_text(pages, limits) if without else ""
     return Result(entry.name, entry.id, record.status, record.pages, record.without_text, record.chunks, reason)

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from ingest.clean import clean, line
 from ingest.document import NO_LETTERS, NOTHING_FOUND, PICTURE_ONLY
 from ingest.errors import Encrypted, NoPages
 from ingest.order import in_order
+from ingest.safe_open import open_document
 
 OUTLINE_ENTRIES, OUTLINE_DEPTH = 5000, 15  # more is no table of contents
 STAMP_PIXELS = 64
@@ -54,11 +55,21 @@ class Refused(Exception):
         self.locked = locked
 
 
+def open_pdfium(path: Path, password: str | None) -> pypdfium2.PdfDocument:
+    """pdfium's document, which closes its file with itself. Raises PdfiumError, FileUnreadable, EmptyFile."""
+    file = open_document(path)
+    try:
+        return pypdfium2.PdfDocument(file, password=password or None, autoclose=True)
+    except BaseException:
+        file.close()
+        raise
+
+
 class Pdfium:
     def __init__(self, path: Path, password: str) -> None:
-        """Raises Refused."""
+        """Raises Refused, FileUnreadable, EmptyFile."""
         try:
-            self.document = pypdfium2.PdfDocument(path, password=password or None)
+            self.document = open_pdfium(path, password)
         except pypdfium2.PdfiumError as error:
             raise Refused(reason(error), error.err_code == pdfium.FPDF_ERR_PASSWORD) from error
         self.count = len(self.document)
@@ -185,7 +196,7 @@ def _kinds(count: int, get: Callable[[int], Any], depth: int) -> Iterator[int]:
 
 class Pypdf:
     def __init__(self, path: Path, password: str, most_pages: int) -> None:
-        """Raises Encrypted, NoPages, and whatever pypdf raises, which is not PyPdfError alone."""
+        """Raises Encrypted, NoPages, FileUnreadable, and whatever pypdf raises, which is not PyPdfError alone."""
         import logging
 
         import pypdf  # takes as long as reading fifty pages; most files never need it
@@ -197,16 +208,20 @@ class Pypdf:
             outline_maximum_entries=OUTLINE_ENTRIES,
             page_tree_maximum_entries=2 * most_pages,
         )
-        self._document = pypdf.PdfReader(path, strict=False)
-        if self._document.is_encrypted and not self._document.decrypt(password):
-            raise Encrypted()
-        self.count = len(self._document.pages)
-        if self.count == 0:
-            raise NoPages()
+        with ExitStack() as stack:
+            file = stack.enter_context(open_document(path))
+            self._document = pypdf.PdfReader(file, strict=False)
+            if self._document.is_encrypted and not self._document.decrypt(password):
+                raise Encrypted()
+            self.count = len(self._document.pages)
+            if self.count == 0:
+                raise NoPages()
+            self._file = stack.pop_all()  # stays open while the document is read
         self._labels: list[str] | None = None
 
     def close(self) -> None:
         self._document.close()
+        self._file.close()
 
     def title(self) -> str:
         metadata = self._document.metadata

@@ -1,6 +1,5 @@
 """Reads one document in a worker: whatever the file does to its reader, what comes is a Document or a ReadError."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 from ingest import recognition
 from ingest.clean import mend
 from ingest.document import Document, Heading, Page, display_name, with_duplicates
-from ingest.errors import EmptyFile, FileUnreadable, ReaderCrashed, TooLarge, TooManyPages, TooMuchText
+from ingest.errors import ReaderCrashed, TooManyPages, TooMuchText
+from ingest.safe_open import hash_file, open_document
 from ingest.worker import Casualty, Limits, in_worker
 
 RESTARTS = 8  # of one document, after pages that crash or hang their reader
@@ -89,28 +89,10 @@ def read(
     return Document(identity, name, head["title"], whole, head["outline"])
 
 
-def fingerprint(path: Path, limits: Limits) -> str:
-    """SHA-256 of the file, in hex. Raises FileUnreadable, EmptyFile or TooLarge; never waits on a pipe or device."""
-    check_file(path, limits)
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileUnreadable(detail=error.strerror or str(error)) from error
-
-
-def check_file(path: Path, limits: Limits) -> None:
-    """Raises FileUnreadable, EmptyFile or TooLarge."""
-    try:
-        size, ordinary = path.stat().st_size, path.is_file()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise FileUnreadable(detail=getattr(error, "strerror", None) or str(error)) from error
-    if not ordinary:
-        raise FileUnreadable(detail="it is not a file")
-    if size == 0:
-        raise EmptyFile()
-    if size > limits.file_mb * 1_000_000:
-        raise TooLarge(megabytes=size / 1_000_000, limit=limits.file_mb)
+def fingerprint(path: Path, limits: Limits, folder: Path | None = None) -> str:
+    """SHA-256 of the file, in hex. Raises as `open_document` does; never waits on a pipe or device."""
+    with open_document(path, limits.file_mb, folder) as file:
+        return hash_file(file, limits.file_mb)
 
 
 def _checked_head(item: Mapping[str, Any], limits: Limits) -> dict[str, Any]:

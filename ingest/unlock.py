@@ -6,7 +6,6 @@ The password goes to a worker (see worker.py) through its stdin and is kept nowh
 import base64
 import binascii
 import io
-import mmap
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,19 +13,25 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import FileUnreadable, ReaderCrashed, StorageFailed, WrongPassword
+from ingest.errors import FileUnreadable, ReaderCrashed, ReadError, StorageFailed, WrongPassword
+from ingest.safe_open import open_document, read_pieces
+from ingest.text_file import PASSWORDS_BYTES, TextFileError, decode_text, open_input, read_bounded
 from ingest.worker import Casualty, Limits, in_worker
 
 _PIECE = 4_000_000  # bytes; in base64 within a worker's longest line
+_ENCRYPT = b"/Encrypt"
 
 
 def read_passwords(file: Path) -> list[tuple[str, str]]:
-    """(name of a file, "" for any; password), from lines "password" or "name<TAB>password". Raises FileUnreadable."""
+    """(name of a file, "" for any; password), from lines "password" or "name<TAB>password". Raises FileUnreadable.
+
+    `file`: "-" is standard input.
+    """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        detail = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise FileUnreadable(detail=f"{file}: {detail}") from error
+        with open_input(file) as opened:
+            lines = decode_text(read_bounded(opened, PASSWORDS_BYTES)).splitlines()
+    except TextFileError as error:
+        raise FileUnreadable(detail=f"{file}: {error}") from error
     parts = [line.partition("\t") for line in lines if line]
     return [(name, password) if tab else ("", name) for name, tab, password in parts]
 
@@ -37,13 +42,18 @@ def passwords_for(name: str, known: Sequence[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(own + [password for given, password in known if not given]))
 
 
-def is_encrypted(path: Path) -> bool:
+def is_encrypted(path: Path, limits: Limits) -> bool:
     """Whether the file says that it is; most that do ask for no password. Cheap, and without reading it as a PDF."""
+    end = b""  # of the piece before: the word may stand across the two
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b"/Encrypt") >= 0
-    except (OSError, ValueError):  # whoever reads it says what is wrong
-        return False
+        with open_document(path, limits.file_mb) as file:
+            for piece in read_pieces(file, limits.file_mb):
+                if _ENCRYPT in end + piece:
+                    return True
+                end = piece[-len(_ENCRYPT) :]
+    except ReadError:  # whoever reads it says what is wrong
+        pass
+    return False
 
 
 def unlock(path: Path, passwords: Sequence[str], limits: Limits, folder: Path) -> Path | None:
@@ -82,9 +92,11 @@ def serve(path: str, passwords: Sequence[str]) -> Iterator[dict[str, Any]]:
     import pypdfium2
     import pypdfium2.raw as pdfium
 
+    from ingest.readers import open_pdfium
+
     for password in (None, *passwords):
         try:
-            document = pypdfium2.PdfDocument(path, password=password)
+            document = open_pdfium(Path(path), password)
         except pypdfium2.PdfiumError as error:
             if error.err_code == pdfium.FPDF_ERR_PASSWORD:
                 continue

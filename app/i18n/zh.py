@@ -331,6 +331,8 @@ ERRORS = {
     "请用 PDF 阅读器打开并另存一份，再添加那一份。",
     "NotDrawn": "第 {page} 页画不出来（{detail}）。请用 PDF 阅读器打开查看。",
     "FileUnreadable": "文件读不出来（{detail}）。请确认它存在，并且您有权读取。",
+    "OutsideLinkError": "{link} 已略过：那里有链接指向文件夹之外。请直接指定该文件，"
+    "或用 `pagewise ingest --follow-links` 收入所有这类链接。",
     "ReadOnlyLibrary": "文库 {folder} 只能检索，不能更改：那里无法写入。"
     "请让文件夹可写，或用 PAGEWISE_DATA 另选一个文件夹。",
     "WriterBusy": "另一个 Pagewise（进程 {owner}）正在写入文库 {folder}，没有及时完成。请等它完成后重试。",
