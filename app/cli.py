@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from app.arguments import OVERRIDES, parser
@@ -29,6 +30,7 @@ from chains.errors import (
     UnknownModel,
 )
 from ingest.errors import PagewiseError
+from ingest.terminal_text import protect_stderr, protect_stream
 from settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -48,6 +50,11 @@ R = TypeVar("R")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    with protect_stderr():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     top = parser()
     args = top.parse_args(argv)
     args.typed = list(sys.argv[1:] if argv is None else argv)
@@ -73,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "run":
             from app.serve import serve
 
-            return serve(settings)
+            with redirect_stdout(protect_stream(sys.stdout)):
+                return serve(settings)
         with only_ours() as out:
             try:
                 return COMMANDS[args.command](args, settings, out)

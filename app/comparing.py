@@ -14,7 +14,6 @@ from app.terminal import (
     step_text,
     unsourced_lines,
 )
-from app.views.safe import visible
 from chains.agreement import Agreement
 from chains.compare import Compared, Comparison
 from chains.events import Answer, Step
@@ -75,14 +74,14 @@ class Board:
                 self._answer(answer)
         if all(answer.refused for answer in comparison.answers):
             self._out.writelines(f"{line}\n" for line in closest_lines(comparison.answers[0]))
-        self._out.writelines(f"{visible(line)}\n" for line in agreement_lines(comparison.agreement))
+        self._out.writelines(f"{line}\n" for line in agreement_lines(comparison.agreement))
         self._out.writelines(f"{line}\n" for line in table(comparison.answers))
         self._out.flush()
         if comparison.stopped:
             self._err.write("Stopped; this is what had come.\n")
 
     def _step(self, text: str) -> None:
-        self._err.write(f"· {visible(text)}\n")
+        self._err.write(f"· {text}\n")
         self._err.flush()
 
     def _answer(self, answer: Answer) -> None:
@@ -91,9 +90,7 @@ class Board:
             self._out.write(f"{answer.chain}\n")
             below = (*notes_lines(answer), *figures_line(answer), *unsourced_lines(answer))
             cited = citation_lines(answer, self._out.isatty())
-            self._out.writelines(
-                f"  {visible(line)}".rstrip() + "\n" for line in (*answer.text.split("\n"), *below, *cited)
-            )
+            self._out.writelines(f"  {line}".rstrip() + "\n" for line in (*answer.text.split("\n"), *below, *cited))
             self._out.write("\n")
             self._out.flush()
         if answer.error:

@@ -13,6 +13,7 @@ from ingest.folder import failure
 from ingest.library import Library
 from ingest.load import Limits
 from ingest.pipeline import Progress, Result, Upload, ingest
+from ingest.safe_open import open_regular_file
 from ingest.unlock import unlock
 
 _NAME = 32  # of a file's hash, in its name here
@@ -90,7 +91,7 @@ def _unlocked(
     """The files, or copies of them without their password beside them; a Result for each that it does not open."""
     opened = []
     for upload in uploads:
-        with upload.path.open("rb") as file:
+        with open_regular_file(upload.path) as file:
             id = hashlib.file_digest(file, "sha256").hexdigest()
         try:
             copy = unlock(upload.path, [password], limits, upload.path.parent)

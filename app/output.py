@@ -1,23 +1,25 @@
 """What the command line prints for scripts: JSON, and a stdout that holds nothing else. terminal.py has the rest."""
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from app.costs import cost_json
-from app.views.safe import UNSEEN
 from chains.events import Answer, Citation, Figure
 from chains.retrieve import Found
 from ingest.document import Page, Passage, Record
 from ingest.library import Receipt
+from ingest.terminal_text import dump_json, protect_stream
 
 
 @contextlib.contextmanager
 def only_ours() -> Iterator[TextIO]:
-    """A stdout for the caller alone: whatever else prints there meanwhile, down to C libraries, lands on stderr."""
+    """A stdout for the caller alone: whatever else prints there meanwhile, down to C libraries, lands on stderr.
+
+    It is protected: no control characters of others come out.
+    """
     visible = sys.stdout
     visible.flush()
     try:
@@ -26,14 +28,14 @@ def only_ours() -> Iterator[TextIO]:
         real = False
     if not real:
         with contextlib.redirect_stdout(sys.stderr):
-            yield visible
+            yield protect_stream(visible)
         return
     kept = os.dup(1)
     os.dup2(2, 1)
     own = os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace")
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            yield own
+            yield protect_stream(own)
     finally:
         with contextlib.suppress(BrokenPipeError):  # whoever read us has gone; the caller was told when it wrote
             own.close()
@@ -42,23 +44,9 @@ def only_ours() -> Iterator[TextIO]:
 
 
 def write_json(out: TextIO, value: object) -> None:
-    """One value on one line, at once: a reader of --from sees each line when it is done.
-
-    What a terminal would obey, or what turns the direction of a line, is written as its number.
-    """
-    text = UNSEEN.sub(lambda found: _escaped(found[0]), json.dumps(value, ensure_ascii=False))
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, from an argument or a file
-        text = json.dumps(value)
-    out.write(text + "\n")
+    """One value on one line, at once: a reader of --from sees each line when it is done."""
+    out.write(dump_json(value))
     out.flush()
-
-
-def _escaped(character: str) -> str:
-    """As JSON has any character: "\\u009b"; two of these for one beyond the first 65,536."""
-    code = character.encode("utf-16-be").hex()
-    return "".join(f"\\u{code[i : i + 4]}" for i in range(0, len(code), 4))
 
 
 def passage_json(passage: Passage) -> dict[str, object]:

@@ -14,10 +14,12 @@ from typing import Any
 
 from chains.spending import FREE, Price
 from ingest.errors import StorageFailed
+from ingest.terminal_text import visible
 from ingest.text_file import TOML_BYTES, MissingTextFileError, TextFileError, parse_toml, read_text_file
 from settings import SettingsError
 
 FILE = "prices.toml"
+NAME_CHARS = 200  # of a model or a currency
 HERE = ("extractive", "local:")  # what runs in this process
 TEMPLATE = """\
 # What models cost, for Pagewise. Copy the prices from your provider's page; none are built in.
@@ -64,16 +66,19 @@ def read(file: Path) -> tuple[Row, ...]:
         raise PricesBroken(file=file, detail=error) from None
     listed = rows.pop("price", [])
     if rows or not isinstance(listed, list):
-        raise PricesBroken(file=file, detail=f"there is only [[price]], not {next(iter(rows), 'price')}")
+        raise PricesBroken(file=file, detail=f"there is only [[price]], not {next(iter(rows), 'price')!r}")
     return tuple(_row(entry, n, file) for n, entry in enumerate(listed, 1))
 
 
 def row(model: str, input: object, output: object, currency: str) -> Row | None:
-    """A line of the table from what was entered; None where that is no price."""
+    """A line of the table from what was entered; None where that is no price, or a name that does not fit a line."""
+    texts = (model.strip(), currency.strip())
     numbers = [n for n in (input, output) if isinstance(n, int | float) and not isinstance(n, bool)]
-    if not model.strip() or len(numbers) < 2 or not all(math.isfinite(n) and n >= 0 for n in numbers):
+    if not texts[0] or len(numbers) < 2 or not all(math.isfinite(n) and n >= 0 for n in numbers):
         return None
-    return Row(model.strip(), Price(float(numbers[0]), float(numbers[1]), currency.strip()))
+    if not all("".join(visible(text).splitlines()) == text and len(text) <= NAME_CHARS for text in texts):
+        return None
+    return Row(texts[0], Price(float(numbers[0]), float(numbers[1]), texts[1]))
 
 
 def write(file: Path, rows: Sequence[Row]) -> None:
@@ -108,7 +113,11 @@ def _row(entry: Any, n: int, file: Path) -> Row:
     currency = entry.get("currency", "")
     found = row(str(entry.get("model", "")), entry.get("input"), entry.get("output"), str(currency))
     if found is None:
-        raise PricesBroken(file=file, detail=f"price {n} needs a model, and numbers from 0 up as input and output")
+        detail = (
+            f"price {n} needs a model, and numbers from 0 up as input and output; a model and a currency have at most "
+            f"{NAME_CHARS} characters, on one line, and none that control a terminal"
+        )
+        raise PricesBroken(file=file, detail=detail)
     return found
 
 

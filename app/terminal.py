@@ -7,7 +7,7 @@ from typing import TextIO
 from unicodedata import east_asian_width
 
 from app.costs import plan_text, took_text
-from app.views.safe import one_line, visible
+from app.views.safe import one_line
 from chains.events import Answer, Event, Step, Token
 from chains.models.thoughts import parted
 from chains.retrieve import Found
@@ -15,9 +15,9 @@ from ingest.document import Page, Passage, Record
 from ingest.fold import find
 from ingest.library import Receipt
 from ingest.plural import some
+from ingest.terminal_text import visible, with_bold
 
 LANGUAGES = {"en": "English", "zh": "Chinese"}
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # as ECMA-48 has it: bold, and neither bold nor faint
 _KEPT = {
     "unchanged": "the next one said the same",
     "refused": "the next one found no answer",
@@ -121,7 +121,7 @@ class Screen:
         if isinstance(event, Step):
             self._offer = event.text if event.name == "cut" else self._offer
             self.end_line()
-            self._err.write(f"· {visible(step_text(event))}\n")
+            self._err.write(f"· {step_text(event)}\n")
             self._err.flush()
         elif isinstance(event, Token) and event.text and self._out is not None:  # "" only says that it is at work
             self._out.write(self._inset(event.text))
@@ -153,7 +153,9 @@ class Screen:
             out.write(self._inset(answer.text))
             self._open_line = True
         self.end_line()
-        out.write("".join(f"{line}\n" for line in _below(answer, out.isatty())))
+        for line in _below(answer, out.isatty()):
+            out.write(line)
+            out.write("\n")
         out.flush()
         self._err.write(f"· {took_text(answer)}\n")
         if answer.error:
@@ -234,10 +236,11 @@ def citation_lines(answer: Answer, terminal: bool = False) -> Iterator[str]:
     for citation in answer.citations:
         where = f"[{citation.n}] {citation.name}, {pages_text(citation.page, citation.page_label, citation.pages[-1])}"
         quote = one_line(citation.quote)
-        if terminal and (found := find(citation.span, quote)):
-            quote = f"{quote[: found[0]]}{_BOLD}{quote[slice(*found)]}{_PLAIN}{quote[found[1] :]}"
         how = {"exact": "", "near": " (not word for word)", "none": "no words of this page were found in the answer"}
-        line = where + (f": “{quote}”" if quote else ": ") + how[citation.match]
+        begin = where + (": “" if quote else ": ")
+        line = begin + (f"{quote}”" if quote else "") + how[citation.match]
+        if terminal and (found := find(citation.span, quote)):
+            line = with_bold(line, len(begin) + found[0], len(begin) + found[1])
         if line not in said:
             said.add(line)
             yield line
@@ -263,7 +266,7 @@ def pages_text(first: int, label: str, last: int) -> str:
 def passage_lines(passage: Passage, n: int | None = None) -> Iterator[str]:
     """A passage for a person: whose it is, then its text on one line, cut at about three lines' length."""
     pages = pages_text(passage.page, passage.page_label, passage.last_page)
-    yield f"{'-' if n is None else f'{n}.'} {visible(passage.name)}, {pages}"
+    yield f"{'-' if n is None else f'{n}.'} {passage.name}, {pages}"
     text = one_line(passage.text)
     yield "   " + (text if len(text) <= 240 else text[:239] + "…")
 

@@ -5,7 +5,6 @@ begun; 130 stopped with Ctrl-C, what had been done is printed and kept.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -23,6 +22,7 @@ from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
 from ingest.plural import some
 from ingest.repair import replace_damaged_catalogue, take_in_unlisted_files
+from ingest.terminal_text import CLEAR_LINE, dump_json, protect_stderr, protect_stream
 from ingest.unlock import read_passwords
 from ingest.watch import CannotWatch, changes
 from ingest.worker import Limits
@@ -133,6 +133,11 @@ def run_repair(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    with protect_stderr():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ingest", description="Add PDFs to the library.")
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
@@ -161,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ocr=settings.ocr == "auto",
         ocr_seconds=settings.ocr_seconds,
     )
-    out = sys.stdout
+    out = protect_stream(sys.stdout)
     with redirect_stdout(sys.stderr):  # what a library prints is no result
         return run(args.paths, open_library, limits, out=out, err=sys.stderr, **run_options(args))
 
@@ -206,17 +211,19 @@ def _follow(events: Iterable[Progress | Result | Removed], batch: Batch, err: Te
         for event in events:
             if isinstance(event, Progress):
                 if live:
-                    print(f"{_CLEAR}{_progress(event)}", end="", file=err, flush=True)
+                    err.write(CLEAR_LINE)
+                    print(_progress(event), end="", file=err, flush=True)
                 continue
             if isinstance(event, Result):
                 batch.results.append(event)
             else:
                 batch.removed.append(event)
-            print(f"{_CLEAR if live else ''}{_line(event)}", file=err, flush=True)
+            if live:
+                err.write(CLEAR_LINE)
+            print(_line(event), file=err, flush=True)
 
 
 _LOOK_SECONDS = 1.0  # between two looks whether a path that went away is back
-_CLEAR = "\r\x1b[K"  # back to the start of the line, and empty it
 
 
 def _progress(event: Progress) -> str:
@@ -240,8 +247,7 @@ def _tell(batch: Batch, as_json: bool, out: TextIO, about: Mapping[str, object] 
         value.update(about or {})
         if batch.removed:
             value["removed"] = [{"document": r.name, "id": r.id, "reason": r.reason} for r in batch.removed]
-        json.dump(value, out, ensure_ascii=False)
-        out.write("\n")
+        out.write(dump_json(value))
     else:
         out.write(_summary(batch, seconds))
     out.flush()

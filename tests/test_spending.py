@@ -17,13 +17,16 @@ from chains.models.base import Usage
 from chains.plan import Plan, Stage
 from chains.speed import Speed, Speeds
 from chains.spending import FREE, Caps, Cost, Price, Spending, money, together
+from ingest.terminal_text import visible
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import harbour_pdfs
 from tests.servers import Scripted, said
 from tests.sources import QUESTION, sources, told, words
 
 PRICES = '[[price]]\nmodel = "openai:m*"\ninput = 2\noutput = 10.0\ncurrency = "USD"\n'
-TEXT = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() == text)
+TEXT = st.text(min_size=1, max_size=20).filter(
+    lambda text: text.strip() == "".join(visible(text).splitlines()) == text  # others are refused
+)
 ROWS = st.lists(st.builds(Row, TEXT, st.builds(Price, st.floats(0, 1e6), st.floats(0, 1e6), TEXT)), max_size=4)
 
 

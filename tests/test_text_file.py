@@ -201,3 +201,10 @@ def test_a_pipe_named_with_from_is_wrong_use_with_the_way_that_works(
     with pytest.raises(SystemExit) as ended:
         main(["search", "--from", str(tmp_path / "pipe")])
     assert ended.value.code == 2 and "--from -" in capsys.readouterr().err
+
+
+def test_a_price_has_a_name_that_fits_a_line(tmp_path: Path) -> None:
+    for model in ("a\\nb", "a\\u001b[2J", "a\\u202e", "x" * 201):
+        (tmp_path / "prices.toml").write_text(f'[[price]]\nmodel = "{model}"\ninput = 1\noutput = 1\n')
+        with pytest.raises(PricesBroken, match="price 1"):
+            pricing.read(tmp_path / "prices.toml")

@@ -15,16 +15,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
 
 from ingest.fold import find
+from ingest.terminal_text import visible
 
 JOINER = "\u2060"
 SIGN = ":gray[○]"  # behind a sentence without a source; ours, never a text's
 _PLACE = "\ue000"  # where one belongs; of the private use area, and no text's, which are changed
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Control characters, those that turn the direction of what follows (a name could pretend to be another), and the tags
-# that spell words which nobody sees.
-UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
-)
 _BREAKS = (
     (re.compile(r":(?=\S)"), ":" + JOINER),  # http://, :emoji:, :red[…], :material/…:
     (re.compile(r"@"), JOINER + "@"),  # an e-mail address
@@ -42,11 +38,6 @@ def _escape(text: str) -> str:
     for pattern, broken in _BREAKS:
         text = pattern.sub(broken, text)
     return _PUNCTUATION.sub(r"\\\1", text)
-
-
-def visible(text: str) -> str:
-    """Without what cannot be seen, also for a terminal, where control characters are links, colours and commands."""
-    return UNSEEN.sub("", text)
 
 
 def clean(text: str) -> str:
