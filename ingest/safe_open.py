@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ class NotRegularFileError(OSError):
     """A folder, a pipe, a socket or a device."""
 
 
-def open_regular_file(path: Path) -> BinaryIO:
+def open_regular_file(path: Path) -> BufferedReader:
     """Open for reading without waiting. Raises OSError, as `open` does, and NotRegularFileError."""
     try:
         _require_regular(os.stat(path))  # opening a device can already set it to work

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from ingest.safe_open import NotRegularFileError, open_regular_file
 
-TOML_BYTES = 250_000  # 0.9 s for the slowest content found, a list of digits; settings and prices take 1 KB
+TOML_BYTES = 250_000  # 0.3 s for the slowest content found, a list of digits; settings and prices take 1 KB
 LINE_BYTES = 1_000_000  # of JSON, a question or an example
 PASSWORDS_BYTES = 1_000_000
 MAX_DEPTH = 32  # brackets within brackets, and parts of a dotted name; a question needs 2, a price table 2
@@ -171,7 +171,7 @@ def _errors_in_words() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise MissingTextFileError(error.strerror) from error
+        raise MissingTextFileError(error.strerror or "no such file") from error
     except OSError as error:
         raise TextFileError(error.strerror or str(error)) from error
 

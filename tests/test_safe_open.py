@@ -178,7 +178,7 @@ def test_no_more_than_the_limit_is_copied_of_a_file_that_grew_before_it_is_store
 ) -> None:
     def grow(progress: Progress) -> None:
         if (progress.stage, progress.done) == ("storing", 0):
-            os.truncate(folder / "a.pdf", 10**12)  # a hole: it takes no room here, and would fill any disk there
+            os.truncate(folder / "a.pdf", (LIMITS.file_mb + 100) * 1_000_000)  # a hole, which takes no room here
 
     result = finish(lambda: sync(library, folder, grow))
     assert isinstance(result.error, TooLarge) and not list((library.folder / "files").iterdir())

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -73,16 +74,14 @@ def test_logs_and_tracebacks_are_cleaned_too(capfd: pytest.CaptureFixture[str]) 
     assert err.count(visible(HOSTILE)) >= 2 and "RuntimeError" in err
 
 
-def test_the_own_stdout_of_a_command_is_protected_whether_it_is_a_file_or_not(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_own_stdout_of_a_command_is_protected_whether_it_is_a_file_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"from app.output import only_ours\nwith only_ours() as out: print({HOSTILE!r}, file=out)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60, check=True)
+    stdout = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stdout)
     with only_ours() as out:
         print(HOSTILE, file=out)
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
-    with only_ours() as out:
-        print(HOSTILE, file=out)
-    assert isinstance(sys.stdout, io.StringIO)
-    assert capfd.readouterr().out == sys.stdout.getvalue() == visible(HOSTILE) + "\n"
+    assert done.stdout == stdout.getvalue() == visible(HOSTILE) + "\n"
 
 
 @pytest.mark.parametrize(

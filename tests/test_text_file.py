@@ -68,14 +68,7 @@ def test_the_largest_toml_that_is_allowed_is_parsed_in_moments(text: str) -> Non
     started = time.process_time()
     with suppress(TextFileError):
         parse_toml(text)
-    assert time.process_time() - started < 5  # 0.9 s at most on two busy cores; a dotted name took minutes
-
-
-def test_where_the_examples_stand_is_counted_once_not_once_for_each() -> None:
-    text = "[[example]]\nquestion='a'\nanswer='b'\n" * (N // 37)
-    started = time.process_time()
-    assert len(examples.parse(text.encode(), "e.toml")) == N // 37
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 5  # 0.3 s at most; a dotted name took minutes
 
 
 @pytest.mark.parametrize("text", ["a = " + "9" * 5000, "a = 0x" + "f" * 5000, "a = [{b = 9223372036854775808}]"])
@@ -97,7 +90,7 @@ def test_ordinary_toml_is_what_tomllib_says() -> None:
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     for parse in (parse_toml, parse_json_line):
         try:
-            parse(text)  # type: ignore[operator]
+            parse(text)
         except TextFileError as error:
             assert str(error)
 
