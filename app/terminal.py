@@ -36,7 +36,7 @@ def why_line(found: Found) -> str:
     parts += [f"document {why.document:.2f} ({', '.join(why.named_by)})"] if why.document else []
     parts += [f"re-ranked {why.reranked:.2f}"] if why.reranked is not None else []
     parts += [f"{why.joined} neighbours joined"] if why.joined > 1 else []
-    parts += [f"the same text {some(why.folded, 'more time')}"] if why.folded else []
+    parts += [f"near-copies left out: {why.folded}"] if why.folded else []
     return "; ".join(parts)
 
 

@@ -7,6 +7,7 @@ from chains import tongue, ways
 from chains.condense import condense
 from chains.events import Step
 from chains.models.base import Model
+from chains.near_copies import split_copies
 from chains.prompts import Language, Turn, Wanted
 from chains.ways import Ways
 from ingest.document import Passage
@@ -64,18 +65,24 @@ def _opened(model: Model) -> int:
 
 
 def in_turn(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
-    """k passages, the best of each in turn, then the second of each, and so on; none that repeats another's text."""
+    """k passages, the best of each in turn, then the second of each, and so on; none that repeats another's text.
+
+    Near-copies without a place come last.
+    """
     kept: list[Passage] = []
     for place in range(max(map(len, found), default=0)):
         for passages in found:
-            if place < len(passages) and len(kept) < k and not _there(passages[place], kept):
+            if place < len(passages) and not _there(passages[place], kept):
                 kept.append(passages[place])
-    return kept
+    first, rest = split_copies(kept, k, named=None)
+    return [*first, *rest][:k]
 
 
 def beside(own: Sequence[Passage], other: Sequence[Passage], k: int, most: int) -> list[Passage]:
     """k passages: the first of `own`, and after them the best of `other` that it does not have, `most` of these."""
-    new = [passage for passage in other if not _there(passage, own)][:most]
+    both = [*own, *(passage for passage in other if not _there(passage, own))]
+    first, _ = split_copies(both, len(both), named=None)
+    new = [passage for passage in first if passage not in own][:most]
     return [*own[: k - len(new)], *new]
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chains.arrange import arrange, joined
+from chains.arrange import Arrangement, arrange, joined
 from chains.naming import Named, Shelf, shelf
+from chains.near_copies import split_copies
 from chains.question import subject_words
 from chains.rerank import Reranker
 from chains.terms import asks_figure, figures, other_names
@@ -20,6 +21,8 @@ from ingest.library import Library
 from ingest.tokens import language, tokens
 
 POOL = 100  # candidates that each side proposes
+# Where near-copies leave fewer than k passages, so many times more are looked at, up to _DEEPEST of each side.
+_DEEPER, _DEEPEST = 16, 25_600
 # Encyclopaedia pages have a recall of .82 / .95 at 1 and 5 with .6 as with .7, of .79 / .91 by words and .67 / .83 by
 # vectors alone. Annual reports want more of meaning: of 47 questions 33 find their page in five with .6, 39 with .75.
 VECTOR_WEIGHT = 0.7
@@ -59,7 +62,7 @@ class Why:
     named_by: tuple[str, ...]  # the question's words that name it
     reranked: float | None = None  # by the second look, 0 to 1; None where there was none
     joined: int = 1  # chunks that the passage is made of
-    folded: int = 0  # other passages with the same text
+    folded: int = 0  # near-copies that are not shown
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,50 @@ def find(
     rest = named.rest if weight and best and tokens(named.rest) else question
     weights = word_weights(question, rest)
     vector = _vector(library, question, rest) if weight else None
+    # Documents that the question names, or that were chosen for it, bring their own passage among near-copies.
+    own = frozenset(best if documents is None or len(documents) > _MOST_NAMED else documents)
+
+    def arranged_of(ranked: Sequence[Passage]) -> Arrangement:
+        spread = documents is None and not best
+        return arrange(ranked, k, lambda a, b: _joined(library, a, b), spread, own)
+
     pool = max(POOL, 4 * k)
     if scope.pages is not None:
         pool = max(pool, min(_WHOLE, sum(record.chunks for record in library.records())))
-    sides = _search(library, weights, vector, pool, within)
-    if best and (within is None or len(best) < len(within)):
-        own = _search(library, weights, vector, pool, best)
-        sides = _Sides({**sides.words, **own.words}, {**sides.near, **own.near})
-    scores = fuse(sides.words, sides.near, weight)
+    while True:
+        sides = _search(library, weights, vector, pool, within)
+        is_cut = max(len(sides.words), len(sides.near)) >= pool
+        if best and (within is None or len(best) < len(within)):
+            named_sides = _search(library, weights, vector, pool, best)
+            sides = _Sides({**sides.words, **named_sides.words}, {**sides.near, **named_sides.near})
+        ranked, whys = _ranked(question, library, sides, weight, pool, named, scope)
+        arrangement = arranged_of(ranked)
+        # Near-copies may be all that was proposed: go on to what comes after them.
+        if arrangement.distinct == k or not is_cut or pool >= _DEEPEST:
+            break
+        pool *= _DEEPER
+    total = {passage.chunk.id: passage.score for passage in ranked}
+    if reranker is not None:
+        # Copies would take the places of what is to be compared.
+        second = _reranked(question, *split_copies(ranked, _RERANKED, own), whys, reranker)
+        if second is not None:
+            whys = second[1]
+            arrangement = arranged_of(second[0])
+    return [
+        Found(
+            one.passage,
+            replace(whys[_first(one.chunks, total)], joined=len(one.chunks), folded=one.folded),
+            tuple(weights),
+        )
+        for one in arrangement.passages
+    ]
+
+
+def _ranked(
+    question: str, library: Library, sides: _Sides, weight: float, pool: int, named: Named, scope: Scope
+) -> tuple[list[Passage], dict[str, Why]]:
+    """All that was proposed, best first, with scores from 0 to 1, and why."""
+    scores = fuse(sides.words, sides.near, weight, pool)
     passages = [passage for passage in library.passages(scores) if _on(passage, scope.pages)]
     top = max(sides.words.values(), default=0.0) or 1.0
     figure_asked = asks_figure(question)
@@ -152,17 +191,7 @@ def find(
         (replace(passage, score=total[passage.chunk.id] / most) for passage in passages),
         key=lambda passage: (-passage.score, passage.chunk.id),
     )
-    if reranker is not None:
-        ranked, whys = _reranked(question, ranked, whys, reranker)
-    arranged = arrange(ranked, k, lambda a, b: _joined(library, a, b), spread=documents is None and not best)
-    return [
-        Found(
-            one.passage,
-            replace(whys[_first(one.chunks, total)], joined=len(one.chunks), folded=one.folded),
-            tuple(weights),
-        )
-        for one in arranged
-    ]
+    return ranked, whys
 
 
 def word_weights(question: str, rest: str) -> dict[str, float]:
@@ -186,14 +215,14 @@ def vector_weight(question: str, languages: frozenset[str] | None) -> float:
     return VECTOR_WEIGHT if languages is None or language(question) in languages else 0.0
 
 
-def fuse(words: Mapping[str, float], near: Mapping[str, float], weight: float) -> dict[str, float]:
-    """Both sides' scores as one, 0 to 1.
+def fuse(words: Mapping[str, float], near: Mapping[str, float], weight: float, pool: int = POOL) -> dict[str, float]:
+    """Both sides' scores as one, 0 to 1. `pool`: how many each side was asked for.
 
     BM25 has no upper end, so it is taken relative to the best; a cosine is what it is. What one side did not propose
     counts there as little as the least that it did propose.
     """
     top = max(words.values(), default=0.0) or 1.0
-    least_word = min(words.values(), default=0.0) / top if len(words) >= POOL else 0.0
+    least_word = min(words.values(), default=0.0) / top if len(words) >= pool else 0.0
     least_near = max(0.0, min(near.values(), default=0.0))
     return {
         id: (1 - weight) * (words[id] / top if id in words else least_word)
@@ -246,13 +275,12 @@ def _first(chunks: Sequence[str], total: Mapping[str, float]) -> str:
 
 
 def _reranked(
-    question: str, ranked: list[Passage], whys: dict[str, Why], reranker: Reranker
-) -> tuple[list[Passage], dict[str, Why]]:
-    """The first candidates in the order of the second look, with its scores; the others after them, as they were."""
-    head, tail = ranked[:_RERANKED], ranked[_RERANKED:]
+    question: str, head: list[Passage], tail: list[Passage], whys: dict[str, Why], reranker: Reranker
+) -> tuple[list[Passage], dict[str, Why]] | None:
+    """`head` in the order of the second look, with its scores; `tail` after it, as it was. None where there is none."""
     scores = reranker.scores(question, [passage.text for passage in head], [passage.score for passage in head])
     if scores is None:
-        return ranked, whys
+        return None
     least = min(scores, default=0.0)
     judged = [replace(passage, score=score) for passage, score in zip(head, scores, strict=True)]
     new = {p.chunk.id: replace(whys[p.chunk.id], reranked=p.score) for p in judged}

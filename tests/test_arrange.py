@@ -31,13 +31,13 @@ def never(first: Chunk, second: Chunk) -> None:
 
 def test_the_same_text_is_there_once_and_counted() -> None:
     one, two, three = passages("a", [WORDS[0]]), passages("b", [WORDS[0].upper()]), passages("c", [WORDS[1]])
-    found = arrange([*one, *two, *three], 5, never, spread=True)
+    found = arrange([*one, *two, *three], 5, never, spread=True).passages
     assert [(f.passage.document, f.folded) for f in found] == [("a", 1), ("c", 0)]
 
 
 def test_forms_that_differ_in_one_figure_are_not_the_same() -> None:
     form = " ".join(f"Row {n} of the form says what every form says." for n in range(30))
-    found = arrange([*passages("a", [form + " 17"]), *passages("b", [form + " 18"])], 5, never, spread=False)
+    found = arrange([*passages("a", [form + " 17"]), *passages("b", [form + " 18"])], 5, never, spread=False).passages
     assert len(found) == 2
 
 
@@ -45,7 +45,7 @@ def test_forms_that_differ_in_one_figure_are_not_the_same() -> None:
 def test_neighbours_of_a_page_are_joined_to_the_page_s_own_text(order: list[int], k: int) -> None:
     page = " ".join(WORDS[:6])
     chunks = passages("a", WORDS[:6])
-    found = arrange([chunks[i] for i in order], k, lambda a, b: joined(a, b, page), spread=False)
+    found = arrange([chunks[i] for i in order], k, lambda a, b: joined(a, b, page), spread=False).passages
     assert len(found) <= k
     for one in found:
         chunk = one.passage.chunk
@@ -70,7 +70,7 @@ def test_what_has_other_text_between_is_not_joined() -> None:
 
 def test_no_document_takes_more_than_its_share_unless_there_is_nothing_else() -> None:
     many, few = passages("a", WORDS[:8]), passages("b", WORDS[8:10])
-    found = arrange([*many, *few], 4, never, spread=True)
+    found = arrange([*many, *few], 4, never, spread=True).passages
     assert [f.passage.document for f in found] == ["a", "a", "b", "b"]
-    assert [f.passage.document for f in arrange([*many, *few], 4, never, spread=False)] == ["a"] * 4
-    assert [f.passage.document for f in arrange(many, 4, never, spread=True)] == ["a"] * 4
+    assert [f.passage.document for f in arrange([*many, *few], 4, never, spread=False).passages] == ["a"] * 4
+    assert [f.passage.document for f in arrange(many, 4, never, spread=True).passages] == ["a"] * 4

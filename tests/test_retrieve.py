@@ -145,7 +145,7 @@ class Backwards:
 
 
 def test_a_reranker_has_the_last_word_on_the_first_candidates(reports: Library) -> None:
-    found = find("What were the net sales of Acme in FY2020?", reports, 12, reranker=Backwards())
+    found = find("What were the net sales of Acme in FY2020?", reports, 6, reranker=Backwards())
     lengths = [len(f.passage.text) for f in found if f.why.joined == 1]
     assert lengths == sorted(lengths, reverse=True)
     assert all(f.why.reranked is not None for f in found)
