@@ -106,6 +106,7 @@ def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.wiring import library, limits
     from ingest.__main__ import run, run_options
 
+    _tell_waiting(settings)
     how = run_options(args)
     return run(args.paths, lambda: library(settings, _aside), limits(settings), out=out, err=sys.stderr, **how)
 
@@ -121,7 +122,18 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         write_json(out, list_json(records))
     else:
         out.writelines(f"{line}\n" for line in list_lines(records))
+    _tell_waiting(settings)
     return 0
+
+
+def _tell_waiting(settings: Settings) -> None:
+    """Say on stderr that uploads of the app were left before they were added."""
+    from ingest.incoming import list_waiting
+    from ingest.plural import some
+
+    if left := list_waiting(settings.data / "incoming"):
+        told = f"{some(len(left), 'uploaded file')}. The app's Library page adds or discards them."
+        print(f"pagewise: not added yet: {told}", file=sys.stderr)
 
 
 def health(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -1,19 +1,20 @@
 """Uploaded files into the library: to disk under names of our own, through ingest, off the disk again. No Streamlit."""
 
 import hashlib
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ingest.document import display_name
 from ingest.errors import Encrypted, PagewiseError, StorageFailed, WrongPassword
 from ingest.folder import failure
+from ingest.incoming import claim_uploads, create_upload, list_waiting, remove_copies, remove_files, write_manifest
 from ingest.library import Library
 from ingest.load import Limits
 from ingest.pipeline import Progress, Result, Upload, ingest
-from ingest.safe_open import open_regular_file
+from ingest.sandbox import fingerprint
 from ingest.unlock import unlock
 
 _NAME = 32  # of a file's hash, in its name here
@@ -30,38 +31,64 @@ class File(Protocol):
 
 
 def receive(files: Sequence[File], folder: Path) -> list[Upload]:
-    """The files on disk, in a new folder of their own inside `folder`, each named by the hash of its content."""
+    """The files on disk, in a new folder of their own inside `folder`, each named by the hash of its content.
+
+    Raises StorageFailed; then nothing is kept.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="upload-", dir=folder))
-        uploads = []
-        for number, file in enumerate(files):
-            content = file.getbuffer()
-            path = place / f"{number}-{hashlib.sha256(content).hexdigest()[:_NAME]}.pdf"
-            path.write_bytes(content)
-            uploads.append(Upload(file.name, path))
-        return uploads
+        with create_upload(folder) as place:
+            uploads = []
+            for number, file in enumerate(files):
+                content = file.getbuffer()
+                path = place / f"{number}-{hashlib.sha256(content).hexdigest()[:_NAME]}.pdf"
+                path.write_bytes(content)
+                uploads.append(Upload(file.name, path))
+            write_manifest(place, {upload.path.name: display_name(upload.name) for upload in uploads})
+            return uploads
     except OSError as error:
         raise StorageFailed(folder=folder, detail=error.strerror or str(error)) from None
+
+
+def waiting(folder: Path) -> list[Upload]:
+    """Received files on which nobody works: their app was killed, or they want a password that nobody gave."""
+    return [Upload(name, path) for path, name in list_waiting(folder).items()]
 
 
 def take_in(
     uploads: Sequence[Upload], library: Library, limits: Limits, temporary: bool, password: str = ""
 ) -> Iterator[Progress | Result]:
-    """Ingest's events. `temporary`: the files are removed however it ends, but for those that want a password."""
+    """Ingest's events. `temporary`: a file is removed when its result is there, all are when the work is stopped.
+
+    What wants a password stays, and so does what a fault of the whole run left undone. Raises UploadBusy.
+    """
+    folders = {upload.path.parent for upload in uploads} if temporary else set[Path]()
     wanting: set[str] = set()
-    try:
-        opened = (yield from _unlocked(uploads, password, limits, wanting)) if password else uploads
-        with closing(ingest(opened, library, limits)) as events:
-            for event in events:
-                if isinstance(event, Result) and event.status != "failed":
-                    library.places.keep(event.id)  # whoever uploads a document wants it, whatever becomes of a file
-                if isinstance(event, Result) and wants_password(event):
-                    wanting.add(event.id)
-                yield event
-    finally:
-        if temporary:
-            discard([upload for upload in uploads if not _is_one_of(upload, wanting)])
+    has_failed = False
+    with claim_uploads(folders):
+        try:
+            opened = (
+                (yield from _unlocked(uploads, password, limits, wanting)) if password else [(u, u) for u in uploads]
+            )
+            originals = iter([original for original, _ in opened])
+            with closing(ingest([copy for _, copy in opened], library, limits)) as events:
+                for event in events:
+                    if isinstance(event, Result):
+                        original = next(originals)
+                        if event.status != "failed":
+                            library.places.keep(event.id)  # whoever uploads it wants it, whatever becomes of a file
+                        if wants_password(event):
+                            wanting.add(event.id)
+                        elif temporary:
+                            original.path.unlink(missing_ok=True)
+                    yield event
+        except Exception:
+            has_failed = True
+            raise
+        finally:
+            for folder in folders:
+                remove_copies(folder)
+            if temporary and not has_failed:
+                discard([upload for upload in uploads if not _is_one_of(upload, wanting)])
 
 
 def wants_password(result: Result) -> bool:
@@ -76,26 +103,26 @@ def locked(events: Sequence[Progress | Result], uploads: Sequence[Upload]) -> li
 
 def discard(uploads: Sequence[Upload]) -> None:
     """Removes received files, with the copies made of them and the folders that are empty then."""
-    for upload in uploads:
-        upload.path.unlink(missing_ok=True)
-    for folder in {upload.path.parent for upload in uploads}:
-        for copy in folder.glob("unlocked-*"):
-            copy.unlink(missing_ok=True)
-        with suppress(OSError):  # another one still waits there
-            folder.rmdir()
+    remove_files([upload.path for upload in uploads])
+
+
+def discard_waiting(uploads: Sequence[Upload]) -> None:
+    """The same of files on which nobody works. Raises UploadBusy; then they stay."""
+    with claim_uploads({upload.path.parent for upload in uploads}):
+        discard(uploads)
 
 
 def _unlocked(
     uploads: Sequence[Upload], password: str, limits: Limits, wanting: set[str]
-) -> Generator[Result, None, list[Upload]]:
-    """The files, or copies of them without their password beside them; a Result for each that it does not open."""
+) -> Generator[Result, None, list[tuple[Upload, Upload]]]:
+    """Each file with itself, or with a copy without its password beside it; a Result for each that it does not open."""
     opened = []
     for upload in uploads:
-        with open_regular_file(upload.path) as file:
-            id = hashlib.file_digest(file, "sha256").hexdigest()
+        id = ""
         try:
+            id = fingerprint(upload.path, limits)
             copy = unlock(upload.path, [password], limits, upload.path.parent)
-            opened.append(Upload(upload.name, copy, id) if copy else upload)
+            opened.append((upload, Upload(upload.name, copy, id) if copy else upload))
         except PagewiseError as error:
             result = failure(upload.name, id, error)
             if wants_password(result):

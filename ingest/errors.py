@@ -182,6 +182,11 @@ class StorageFailed(LibraryError):
     remedy = "Check the disk's free space and the folder's permissions, then try again."
 
 
+class UploadBusy(LibraryError):
+    text = "These files are being added in another window."
+    remedy = "Wait until that is done, then look at the library again."
+
+
 class CatalogueError(LibraryError):
     """The catalogue does not list what is stored. Nothing is deleted while that is so."""
 

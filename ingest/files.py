@@ -9,20 +9,15 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ingest.errors import FileUnreadable
+from ingest.incoming import Workplace, sweep_incoming
 from ingest.safe_open import open_document, read_pieces
 
-_FORGOTTEN = 86_400.0  # seconds; what lies among the incoming files longer than that was left by a kill
-_LOCK = "lock"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HALF_COPY = re.compile(r"incoming-.*\.part")
 _LABEL_BYTES = 10_000  # a name of 150 characters and a hash take less than 1,000
@@ -117,7 +112,7 @@ class Files:
         finally:
             Path(part).unlink(missing_ok=True)
 
-    def workplace(self) -> "Workplace":
+    def workplace(self) -> Workplace:
         """A new folder for copies on their way in, as a context manager."""
         self._incoming.mkdir(0o700, exist_ok=True)
         return Workplace(self._incoming)
@@ -125,16 +120,14 @@ class Files:
     def sweep(self) -> None:
         """Removes half copies and labels without a file, and nothing that was not named by us. Never a stored file.
 
-        And what a killed run left of its work: copies without their password, uploads that nobody can be waiting for.
+        And what a killed run left of its work: copies without their password, half-written uploads.
         """
         stored = self.list_ids()
         for file in self._folder.iterdir():
             is_lone_label = file.suffix == ".json" and _HASH.fullmatch(file.stem) and file.stem not in stored
             if is_lone_label or _HALF_COPY.fullmatch(file.name):
                 file.unlink(missing_ok=True)
-        for left in self._incoming.iterdir() if self._incoming.is_dir() else ():
-            if _is_left(left):
-                shutil.rmtree(left, ignore_errors=True)
+        sweep_incoming(self._incoming)
 
     def _sync(self) -> None:
         """Makes the new name as lasting as the bytes."""
@@ -144,30 +137,3 @@ class Files:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-
-
-class Workplace:
-    """A folder that is there while it is used. A lock of the operating system in it tells others that it is."""
-
-    def __init__(self, parent: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="work-", dir=parent))
-        self._lock = FileLock(self.folder / _LOCK, thread_local=False)
-        self._lock.acquire()
-
-    def __enter__(self) -> Path:
-        return self.folder
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _is_left(place: Path) -> bool:
-    """Whether a folder among what is on its way in belongs to a run that has ended without clearing it."""
-    try:
-        if not (place / _LOCK).exists():  # an upload, or a workplace in the moment in which it is made
-            return time.time() - place.stat().st_mtime > _FORGOTTEN
-        with FileLock(place / _LOCK, timeout=0):
-            return True
-    except (Timeout, OSError):
-        return False

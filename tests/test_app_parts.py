@@ -8,6 +8,7 @@ import pytest
 from app import choices, intake
 from app.views import upload
 from app.webconfig import options
+from ingest.incoming import LOCK, MANIFEST
 from ingest.pipeline import Progress, Result
 from settings import Settings
 
@@ -70,7 +71,8 @@ def test_a_name_is_never_a_path(name: str, tmp_path: Path) -> None:
     uploads = intake.receive([Sent(name, b"%PDF-1"), Sent(name, b"%PDF-1")], tmp_path / "in")
     assert [upload.name for upload in uploads] == [name, name]
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert sorted(written) == sorted(upload.path for upload in uploads)
+    beside = [path for path in written if path.name in (LOCK, MANIFEST)]
+    assert sorted(written) == sorted([*beside, *(upload.path for upload in uploads)]) and len(beside) == 2
     assert all(path.parent.parent == tmp_path / "in" for path in written)
 
 

@@ -227,6 +227,10 @@ TEXTS = {
     "ingest.unlock": "Open",
     "ingest.dismiss": "Clear this list",
     "ingest.ask": "Ask about it",
+    "waiting.about.one": "{n} uploaded file was not added yet: {names}",
+    "waiting.about.other": "{n} uploaded files were not added yet: {names}",
+    "waiting.add": "Add them",
+    "waiting.discard": "Discard",
     # long summaries, what they take, and prices
     "ask.resume": "Go on",
     "ask.resume.help": "Goes on from here; what was finished is not asked again.",

@@ -214,6 +214,10 @@ TEXTS = {
     "ingest.unlock": "打开",
     "ingest.dismiss": "清除这个列表",
     "ingest.ask": "去提问",
+    "waiting.about.one": "有 {n} 个上传的文件还没有添加：{names}",
+    "waiting.about.other": "有 {n} 个上传的文件还没有添加：{names}",
+    "waiting.add": "继续添加",
+    "waiting.discard": "丢弃",
     "ask.resume": "继续",
     "ask.resume.help": "从这里继续；已经完成的部分不会再问模型。",
     "chain.recursive": "recursive 逐层归纳",
@@ -350,6 +354,7 @@ ERRORS = {
     "AmbiguousDocument": "有 {count} 份文档都叫 {name!r}。请改用编号：{ids}。",
     "UnknownPage": "{name!r} 没有第 {page} 页，它共有 {pages} 页。",
     "StorageFailed": "文库 {folder} 无法读写（{detail}）。已保存的内容没有丢失。请检查磁盘空间和文件夹权限后重试。",
+    "UploadBusy": "这些文件正在另一个窗口中添加。请等添加完成后再查看文库。",
     "NewerLibrary": "文库 {folder} 由更新版本的 Pagewise 写成（格式 {found}，本版本最多读到 {known}）。"
     "请安装那个版本，或用 PAGEWISE_DATA 另选一个文件夹。",
     "UntrustedVectors": "Chroma 集合 {collection!r} 会让本程序载入模型（{found}）。Pagewise 从不写入这样的内容。"

@@ -61,6 +61,7 @@ def _welcome(desk: Desk) -> None:
         st.title("Pagewise", anchor=False)
         st.markdown(words("app.purpose"))
         upload.drop(desk, words("first.drop"))
+        upload.waiting(desk)
         if upload.running() is None and SAMPLE.is_file():
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.button(

@@ -23,6 +23,7 @@ def draw(desk: Desk, ask: Page) -> None:
             st.header(words("library.title"), anchor=False)
             upload.drop(desk, words("library.drop"))
             st.caption(words("library.limit", mb=desk.settings.max_file_mb))
+            upload.waiting(desk)
             results = st.container()
             table = st.container()
         if opened is not None:

@@ -11,6 +11,8 @@ from ingest.errors import PagewiseError
 from ingest.pipeline import Progress, Result, Upload
 from ingest.repair import take_in_unlisted_files
 
+_NAMED = 5  # files that wait, by name
+
 
 def drop(desk: Desk, label: str) -> None:
     """The drop zone. What is dropped goes to work at once; the zone is then empty again, so no redraw adds it twice."""
@@ -26,10 +28,12 @@ def drop(desk: Desk, label: str) -> None:
     if files and running() is None:
         st.session_state["drop_turn"] = turn + 1
         try:
-            _begin(desk, intake.receive(files, desk.settings.data / "incoming"), temporary=True)
+            uploads = intake.receive(files, desk.settings.data / "incoming")
         except PagewiseError as error:
             st.error(safe.block(desk.words.error(error)))
             return
+        st.session_state["locked"] = locked()
+        _begin(desk, uploads, temporary=True)
         st.rerun()
 
 
@@ -108,10 +112,42 @@ def _results(desk: Desk, job: Job[Progress | Result]) -> None:
             st.button(words("ingest.dismiss"), key="intake-clear", type="tertiary", on_click=_forget)
 
 
+def waiting(desk: Desk) -> None:
+    """Name the uploads that were not added, because their app was killed or a password is missing; add or discard."""
+    if running() is not None:
+        return
+    own = {upload.path for upload in locked()}  # those have a field for their password
+    left = [upload for upload in intake.waiting(desk.settings.data / "incoming") if upload.path not in own]
+    if not left:
+        return
+    words = desk.words
+    names = ", ".join(safe.inline(upload.name, 60) for upload in left[:_NAMED]) + ("…" if len(left) > _NAMED else "")
+    with st.container(key="waiting"):
+        st.warning(words.count("waiting.about", len(left), names=names), icon=":material/pending_actions:")
+        with st.container(horizontal=True, gap="small"):
+            st.button(words("waiting.add"), key="waiting-add", type="primary", on_click=_add_waiting, args=(desk, left))
+            st.button(words("waiting.discard"), key="waiting-discard", on_click=_discard_waiting, args=(desk, left))
+
+
+def _add_waiting(desk: Desk, left: list[Upload]) -> None:
+    st.session_state["locked"] = locked()
+    _begin(desk, left, temporary=True)
+
+
+def _discard_waiting(desk: Desk, left: list[Upload]) -> None:
+    try:
+        intake.discard_waiting(left)
+    except PagewiseError as error:
+        st.toast(safe.block(desk.words.error(error)), icon=":material/error:")
+
+
 def locked() -> list[Upload]:
     """The files that wait for their passwords, of this drop and of earlier ones."""
+    earlier: list[Upload] = st.session_state.get("locked", [])
+    if "intake" not in st.session_state:
+        return list(earlier)
     job, uploads = st.session_state["intake"]
-    return [*st.session_state.get("locked", []), *intake.locked(job.events, uploads)]
+    return [*earlier, *intake.locked(job.events, uploads)]
 
 
 def _ask_password(desk: Desk, upload: Upload) -> None:
