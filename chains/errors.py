@@ -135,6 +135,20 @@ class MemoryTooSmall(ModelError):
     remedy = "Close other programs, take a smaller model, or hold it in fewer bits: PAGEWISE_LOCAL_BITS=4."
 
 
+class UnsafeModelError(ModelError):
+    """Its folder would make a loader read something else than safetensors. Nothing of it was loaded."""
+
+    text = "The model {model!r} is not loaded: {detail}."
+    remedy = "Take a copy of the model whose weights are all safetensors."
+
+
+class ChatTemplateError(ModelError):
+    """The template that a model brings, a small program, broke a limit. Nothing was sent to the model."""
+
+    text = "The chat template of the model {model!r} cannot be used ({detail})."
+    remedy = "Correct its chat_template.jinja (or tokenizer_config.json), or choose another model."
+
+
 class AdapterUnfit(ModelError):
     text = "The adapter in {folder} cannot be used ({detail})."
     remedy = "Set PAGEWISE_LORA to the folder of a LoRA adapter for this very model, or leave it empty."

