@@ -138,7 +138,7 @@ class _Lines:
 
     def __init__(self, process: "subprocess.Popen[bytes]", limits: Limits, until: float, message_bytes: int) -> None:
         assert process.stdout
-        self.pipe, self.waiting, self.memory = process.stdout.fileno(), bytearray(), _Memory(process.pid)
+        self.pipe, self.waiting, self.memory = process.stdout.fileno(), bytearray(), ProcessMemory(process.pid)
         self.limits, self.until, self.message_bytes = limits, until, message_bytes
         self.patience = START_SECONDS  # for the first line, which says that it is ready
 
@@ -164,7 +164,7 @@ class _Lines:
         return line
 
 
-class _Memory:
+class ProcessMemory:
     """How much memory of the machine a process holds now."""
 
     def __init__(self, pid: int) -> None:

@@ -6,9 +6,10 @@ from time import monotonic
 from typing import Any
 
 from chains import prompts
-from chains.errors import ContextTooSmall, ModelFailed, OnlyThoughts
+from chains.errors import ChatTemplateError, ContextTooSmall, ModelFailed, OnlyThoughts
 from chains.models.base import Piece
 from chains.models.batches import Batches
+from chains.models.chat_template import TemplateLimitError, TemplateRefusedError, render_chat_template
 from chains.models.estimate import bound
 from chains.models.hardware import free_memory, out_of_memory
 from chains.models.loading import Loader
@@ -104,23 +105,25 @@ class Local:
         return list(tokens), text.rstrip().endswith("<think>")
 
     def _templated(self, system: str, user: str) -> str | None:
-        """By the model's chat template; None where it has none."""
+        """By the model's chat template; None where it has none. Raises ChatTemplateError, ModelFailed."""
         if not self._tokenizer.chat_template:
             return None
-        from jinja2.exceptions import TemplateError
-
+        try:
+            template = str(self._tokenizer.get_chat_template())
+        except ValueError as error:  # it has several, and none for every use
+            raise ChatTemplateError(model=self.name, detail=one_line(str(error))) from error
+        variables = {**self._tokenizer.special_tokens_map, "enable_thinking": False}
         apart = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         joined = [{"role": "user", "content": f"{system}\n\n{user}"}]
+        refusal = ""
         for messages in (apart, joined):  # some templates refuse a system's words
             try:
-                return str(
-                    self._tokenizer.apply_chat_template(
-                        messages, add_generation_prompt=True, tokenize=False, enable_thinking=False
-                    )
-                )
-            except TemplateError as error:
-                said = error
-        raise ModelFailed(model=self.name, detail=one_line(f"its chat template refuses the prompt: {said}"))
+                return render_chat_template(template, messages, variables)
+            except TemplateRefusedError as error:
+                refusal = str(error)
+            except TemplateLimitError as error:
+                raise ChatTemplateError(model=self.name, detail=one_line(str(error))) from error
+        raise ModelFailed(model=self.name, detail=one_line(f"its chat template refuses the prompt: {refusal}"))
 
     def _harmless(self, text: str) -> str:
         """`text` without the marks that structure a chat: a page that says "<|im_end|>" must not end our words."""
