@@ -2,6 +2,10 @@
 # make test   set up if need be, then run the whole suite
 # make lint   ruff and mypy --strict
 # make setup  install only          make clean  take the installation away
+# make exact  install only, with test tools: every file must have the hash that requirements.lock has for it
+#             (TORCH=cpu: the CPU build of torch)
+# make audit  compare requirements.lock with the known vulnerabilities (.ci/audit.py)
+# make lock   write requirements.lock anew, after a change of pyproject.toml or constraints.txt
 #
 # PYTHON=python3.12 make run   chooses the Python; it must be 3.11 or newer.
 
@@ -13,7 +17,7 @@ PIP := $(VENV)/bin/python -m pip
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test lint setup clean
+.PHONY: run test lint setup exact audit lock clean
 .DEFAULT_GOAL := run
 
 run: $(RUNTIME)
@@ -27,6 +31,30 @@ lint: $(DEV)
 	$(VENV)/bin/mypy
 
 setup: $(RUNTIME)
+
+# Only wheels: to build one from source, pip would fetch build tools without looking at hashes. `pip check` shows that
+# the locks, installed without looking for dependencies, leave none out. TORCH=cpu asks for torch's CPU build by name,
+# because pip prefers a file whose index tells its hash.
+HASHED := install --quiet --no-deps --only-binary :all: --require-hashes
+CPU_TORCH := /^torch==/,/[^\\]$$/{s/^torch==[^ ]*/&+cpu/;p;}
+NEEDS_CUDA := from importlib.metadata import requires; print(*[r for r in requires("torch") if r.startswith("nvidia-")])
+exact: | $(VENV)/bin/python
+ifeq ($(TORCH),cpu)
+	@sed -n '$(CPU_TORCH)' requirements.lock > $(VENV)/torch-cpu.lock
+	$(PIP) $(HASHED) -r $(VENV)/torch-cpu.lock
+endif
+	$(PIP) $(HASHED) -r requirements.lock
+	@if [ -n "$$($(VENV)/bin/python -c '$(NEEDS_CUDA)')" ]; then set -x; $(PIP) $(HASHED) -r requirements-cuda.lock; fi
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) check
+	@touch $(RUNTIME) $(DEV)
+
+audit: | $(VENV)/bin/python
+	$(VENV)/bin/python .ci/audit.py
+
+lock: | $(VENV)/bin/python
+	$(PIP) install --quiet uv==0.13.9
+	PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python .ci/lock.py
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -164,7 +164,8 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    reasons = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
+    pages = [ROOT / "DECISIONS.md", *ROOT.glob("docs/decisions/*.md")]
+    reasons = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
     wanted += project["optional-dependencies"]["ocr"] + project["optional-dependencies"]["local"]
