@@ -85,12 +85,12 @@ class CopyGroups:
     def has_room(self, group: CopyGroup, passage: Passage, text: Fingerprint) -> bool:
         """Whether a near-copy gets a place of its own beside the group's places."""
         owners = [place.document for place in group.places]
-        if self._is_named(passage.document):
-            said = any(map(self._is_named, owners)) and text.marks <= group.named_marks
-            return not said and passage.document not in owners and len(owners) < self._most
-        if len(owners) >= _PLACES or any(map(text.is_same, group.texts)):
+        is_same = any(map(text.is_same, group.texts))
+        if len(owners) < _PLACES and not is_same and not text.marks <= group.marks:
+            return True
+        if not self._is_named(passage.document) or passage.document in owners or len(owners) >= self._most:
             return False
-        return not text.marks <= group.marks
+        return not any(map(self._is_named, owners)) or not text.marks <= group.named_marks
 
     def add_place(self, group: CopyGroup | None, passage: Passage, text: Fingerprint) -> CopyGroup:
         """Gives `passage` a place in `group`; in a new one where it is no near-copy."""

@@ -122,6 +122,12 @@ def test_each_document_that_the_question_names_brings_its_own_near_copy() -> Non
     assert arranged(ranked, named=["report2", "report4"])[:4] == ["report0", "report1", "report2", "report4"]
 
 
+def test_a_named_document_has_no_fewer_places_than_another() -> None:
+    years = [(FORM.format(year=2018 + n, staff=900 + n), "report") for n in range(3)]
+    ranked = [*years, ("Something else.", "other")]
+    assert arranged(ranked, named=["report"]) == arranged(ranked) == ["report", "report", "other", "report"]
+
+
 def test_named_documents_with_the_same_figures_bring_one_near_copy_and_all_of_them_half_the_places() -> None:
     same = [(f"{TEXT} {'again ' * n}", f"copy{n}") for n in range(6)]
     other = [(f"{word} {word}s {word}ed.", word) for word in ["one", "two", "three", "four", "five", "six"]]
