@@ -307,7 +307,7 @@ def test_a_model_reasons_first_and_what_it_reasons_is_folded_away_and_fetches_no
     folded.locator("summary").click()
     expect(folded.get_by_text("![x](")).to_be_visible()
     assert folded.locator("img, .katex, a").count() == 0
-    assert "Twelve metres." in str(model.requests[-1].body)
+    assert "Twelve metres." in str(model.chats[-1].body)
     tab.reload()
     expect(tab.locator("[class*=st-key-reasoning-]")).to_be_visible()
     asked_for = {request.path for request in model.requests}
