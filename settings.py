@@ -1,12 +1,16 @@
 """Every knob in one frozen, closed class. Read only at the doors (app/, the command line), handed down as values.
 
 A value comes from the first of these that has it: the command line, the environment (PAGEWISE_<NAME>),
-`pagewise.toml` in the current folder, the default. A name that is none of these fields is an error at start.
+`pagewise.toml` in the current folder, the user's own `pagewise.toml`, the default. A name that is none of these fields
+is an error at start. So is a key that would go to an address from a lower place, and a file of the current folder that
+sets more than HARMLESS and was not agreed to.
 """
 
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -15,13 +19,23 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from ingest.address import parse_hosts, plain, shown
-from ingest.errors import PagewiseError
-from ingest.text_file import TOML_BYTES, TextFileError, parse_toml, read_text_file
+from ingest.blocked_addresses import check_written
+from ingest.errors import BlockedAddressError, PagewiseError
+from ingest.text_file import TextFileError
+from settings_files import FILE, SettingsFile, agree_to, is_agreed, read_settings_file, user_file
 
 PREFIX = "PAGEWISE_"
-FILE = "pagewise.toml"
 KEY_FALLBACK = "OPENAI_API_KEY"
 ADDRESSES = ("api_base", "chroma_url")  # which may hold a user and a password
+# What a file of the current folder may set by itself: how an answer is made, never where text goes, what reads it, who
+# may listen, or how far a PDF may go. Whatever is not here is guarded, so a new setting is.
+HARMLESS = frozenset(
+    {
+        *("api_seconds", "context", "parallel", "local_bits", "passages", "language", "ocr"),
+        *("chain", "rerank", "step_back", "think", "split"),
+        *("max_calls", "max_tokens", "max_seconds", "max_cost"),
+    }
+)
 MODEL = r"^\s*(extractive|[a-z][a-z0-9_]*:\s*\S.*)$"
 
 
@@ -42,6 +56,66 @@ class WrongSetting(SettingsError):
 class SettingsFileBroken(SettingsError):
     text = "The settings file {file} could not be read ({detail})."
     remedy = "Correct it or take it away; it holds lines such as: model = 'extractive'."
+
+
+class KeyAboveAddressError(SettingsError):
+    text = "The key of {key} ({key_where}) is not sent to {address}, which stands in another place ({address_where})."
+    remedy = (
+        "Set both in the same place: PAGEWISE_API_BASE beside the key. `pagewise settings` shows where each is from."
+    )
+
+
+class ProviderKeyError(SettingsError):
+    text = (
+        "{model!r} takes its key from the environment by itself; it is not sent to {address}, which stands in another "
+        "place ({address_where})."
+    )
+    remedy = "Set PAGEWISE_API_BASE in the environment too, or leave it empty for the provider's own address."
+
+
+class FileNotAgreedError(SettingsError):
+    text = "{file} wants to set {names}, and you have not agreed to it. Nothing was begun."
+    remedy = (
+        "See what it sets with `pagewise settings`, and agree with `pagewise settings --trust`, or take the file away."
+    )
+
+
+class AgreementNotKeptError(SettingsError):
+    text = "The agreement could not be written to {folder} ({detail})."
+    remedy = "Make that folder yours to write in, or set what the file sets in the environment."
+
+
+class SettingSource(IntEnum):
+    """Where a value can come from; a higher one takes precedence."""
+
+    DEFAULT = 0
+    USER_FILE = 1
+    FOLDER_FILE = 2
+    ENVIRONMENT = 3
+    COMMAND_LINE = 4
+
+
+_WHERE = {
+    SettingSource.DEFAULT: "the default",
+    SettingSource.ENVIRONMENT: "in the environment",
+    SettingSource.COMMAND_LINE: "on the command line",
+}
+
+
+@dataclass(frozen=True)
+class SettingOrigin:
+    """Where the value of a setting comes from."""
+
+    source: SettingSource = SettingSource.DEFAULT
+    name: str = ""  # as the person wrote it: PAGEWISE_API_BASE in the environment, api_base in a file
+    file: Path | None = None
+
+    @property
+    def where(self) -> str:
+        """For a sentence: "in the environment"."""
+        if self.file is not None:
+            return f"in {self.file}"
+        return _WHERE[self.source]
 
 
 def _default_data() -> Path:
@@ -102,6 +176,11 @@ class Settings(BaseModel):
         pattern=r"^(https?://\S+)?$",
         repr=False,  # it may hold a password
         description="The address of a `chroma run` server that several processes share; empty: embedded, one process.",
+    )
+    allow_link_local: Literal["off", "on"] = Field(
+        "off",
+        description="Also dial link-local addresses and those of clouds' metadata services, which are refused in every "
+        "notation.",
     )
     chain: Literal["stuff", "map_reduce", "refine", "map_rerank"] = Field(
         "stuff", description="How a question is answered from the passages."
@@ -245,47 +324,151 @@ def allowed(field: str) -> str:
     return words + (f", at most {schema['maximum']:g}" if "maximum" in schema else "")
 
 
-def load_settings(
-    overrides: Mapping[str, object] | None = None,
-    environ: Mapping[str, str] | None = None,
-    file: Path | None = None,
-) -> Settings:
+@dataclass(frozen=True)
+class LoadedSettings:
+    """The settings in force and where each is from.
+
+    `pending`: the files whose guarded settings are not in force, because the person has not agreed to them.
+    `problem`: why nothing may be begun with these settings; None where it may.
+    """
+
+    settings: Settings
+    origins: Mapping[str, SettingOrigin]  # by field, for every field
+    pending: tuple[SettingsFile, ...] = ()
+    problem: SettingsError | None = None
+
+
+def guarded_names(file: SettingsFile) -> list[str]:
+    """The settings of a file that need the person's agreement, in its own order."""
+    return [name for name in file.values if name not in HARMLESS]
+
+
+def load_settings(overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings.
 
     `overrides`: what the command line says; None counts as not said. `environ`: None is the process's own.
-    `file`: None is `pagewise.toml` in the current folder, where there is one; a file that is named must be there.
     Raises SettingsError.
+    """
+    loaded = inspect_settings(overrides, environ)
+    if loaded.problem is not None:
+        raise loaded.problem
+    return loaded.settings
+
+
+def inspect_settings(
+    overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> LoadedSettings:
+    """Read the settings with their origins, and keep what forbids their use as `problem`, so that it can be shown.
+
+    Raises SettingsError for a name that does not exist, a value that cannot be used and a file that cannot be read.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, object] = {}
-    origin: dict[str, tuple[str, str]] = {}  # field → (the name as the person wrote it, where)
+    origins: dict[str, SettingOrigin] = {}
+    pending: list[SettingsFile] = []
 
-    path = file if file is not None else Path(FILE)
-    if file is not None or path.is_file():
-        for name, value in _read(path).items():
-            values[_known(name, name, f"in {path}")] = value
-            origin[name] = (name, f"in {path}")
+    def put(field: str, value: object, origin: SettingOrigin) -> None:
+        values[field] = value
+        origins[field] = origin
+
+    for source, file in _files():
+        for name in file.values:
+            _known(name, name, f"in {file.path}")
+        agreed = file.private or not guarded_names(file) or is_agreed(file)
+        if not agreed:
+            pending.append(file)
+        for name, value in file.values.items():
+            if agreed or name in HARMLESS:
+                put(name, value, SettingOrigin(source, name, file.path))
     for written in sorted(name for name in environ if name.startswith(PREFIX)):
         field = _known(written.removeprefix(PREFIX).lower(), written, "in the environment")
-        values[field] = environ[written]
-        origin[field] = (written, "in the environment")
+        put(field, environ[written], SettingOrigin(SettingSource.ENVIRONMENT, written))
     for name, value in (overrides or {}).items():
         _known(name, name, "on the command line")
         if value is not None:
-            values[name] = value
-            origin[name] = (name, "on the command line")
+            put(name, value, SettingOrigin(SettingSource.COMMAND_LINE, name))
     if not _has(values.get("api_key")) and environ.get(KEY_FALLBACK) and _openai_s(values.get("api_base")):
-        values["api_key"] = environ[KEY_FALLBACK]
-        origin["api_key"] = (KEY_FALLBACK, "in the environment")
+        put("api_key", environ[KEY_FALLBACK], SettingOrigin(SettingSource.ENVIRONMENT, KEY_FALLBACK))
 
+    settings = _validated(values, origins)
+    all_origins = {field: origins.get(field, SettingOrigin()) for field in Settings.model_fields}
+    problem = _not_agreed(pending) or _misplaced_key(settings, all_origins)
+    return LoadedSettings(settings, all_origins, tuple(pending), problem)
+
+
+def agree_to_files(loaded: LoadedSettings) -> None:
+    """Remember that the person agreed to the pending files, as they were read. Raises AgreementNotKeptError."""
+    for file in loaded.pending:
+        try:
+            agree_to(file)
+        except OSError as error:
+            raise AgreementNotKeptError(folder=user_file().parent, detail=error.strerror or error) from None
+
+
+def check_provider_key(model: str, api_base: str, origin: SettingOrigin) -> None:
+    """Check that a provider's package may be given this address. Raises ProviderKeyError.
+
+    Each package looks in the environment for a key of its own (ANTHROPIC_API_KEY, OLLAMA_API_KEY), whose name is known
+    to nobody else, and sends it to whatever address it is given. So that address must stand in the environment too, or
+    above it.
+    """
+    provider, colon, _ = model.strip().partition(":")
+    if api_base and colon and provider not in ("openai", "local") and origin.source < SettingSource.ENVIRONMENT:
+        raise ProviderKeyError(model=model, address=shown(api_base), address_where=origin.where)
+
+
+def _files() -> list[tuple[SettingSource, SettingsFile]]:
+    """The user's own file and that of the current folder, where they are there, lowest first."""
+    own, here = user_file(), Path(FILE)
+    found = []
+    if own.is_file():
+        found.append((SettingSource.USER_FILE, open_settings_file(own)))
+    if here.is_file() and here.absolute().parent.resolve() != own.parent.resolve():
+        found.append((SettingSource.FOLDER_FILE, open_settings_file(here)))
+    return found
+
+
+def _validated(values: Mapping[str, object], origins: Mapping[str, SettingOrigin]) -> Settings:
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = str(first["loc"][0])
-        name, where = origin[field]
-        value = "…" if field == "api_key" else shown(str(values[field])) if field in ADDRESSES else values[field]
-        raise WrongSetting(name=name, value=value, where=where, allowed=allowed(field)) from None
+        raise _wrong(str(first["loc"][0]), values, origins, "") from None
+    for field in ADDRESSES:
+        try:
+            check_written(getattr(settings, field), allow_link_local=settings.allow_link_local == "on")
+        except BlockedAddressError:
+            also = f"; none that is link-local or a cloud's metadata, unless {variable('allow_link_local')}=on"
+            raise _wrong(field, values, origins, also) from None
+    return settings
+
+
+def _wrong(field: str, values: Mapping[str, object], origins: Mapping[str, SettingOrigin], also: str) -> WrongSetting:
+    origin = origins[field]
+    value = "…" if field == "api_key" else shown(str(values[field])) if field in ADDRESSES else values[field]
+    return WrongSetting(name=origin.name, value=value, where=origin.where, allowed=allowed(field) + also)
+
+
+def _not_agreed(pending: list[SettingsFile]) -> FileNotAgreedError | None:
+    if not pending:
+        return None
+    return FileNotAgreedError(file=pending[0].path, names=", ".join(guarded_names(pending[0])))
+
+
+def _misplaced_key(settings: Settings, origins: Mapping[str, SettingOrigin]) -> SettingsError | None:
+    """A key goes only to the address that was set in the same place as the key, or above it."""
+    key, base = origins["api_key"], origins["api_base"]
+    if not settings.api_base:  # the provider's own
+        return None
+    if _has(settings.api_key) and base.source < key.source:
+        return KeyAboveAddressError(
+            key=key.name, key_where=key.where, address=shown(settings.api_base), address_where=base.where
+        )
+    try:
+        check_provider_key(settings.model, settings.api_base, base)
+    except ProviderKeyError as error:
+        return error
+    return None
 
 
 def _openai_s(base: object) -> bool:
@@ -300,9 +483,10 @@ def _has(key: object) -> bool:
     return bool(key.get_secret_value() if isinstance(key, SecretStr) else key)
 
 
-def _read(path: Path) -> dict[str, object]:
+def open_settings_file(path: Path) -> SettingsFile:
+    """Read a file of settings, within the limits of text files. Raises SettingsFileBroken."""
     try:
-        return parse_toml(read_text_file(path, TOML_BYTES))
+        return read_settings_file(path)
     except TextFileError as error:
         raise SettingsFileBroken(file=path, detail=error) from None
 

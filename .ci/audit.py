@@ -4,8 +4,8 @@
                      1: a vulnerability that .ci/accepted-risks.toml does not accept, or accepts no longer
                      2: the list of accepted risks, a lock or the reply of the database makes no sense
 
-AUDIT_DATABASE says whom to ask, such as https://api.osv.dev; without it nobody is asked, which is what a machine without
-a network needs. Only names and versions are sent. Plain Python, so that the audit itself adds nothing to audit.
+AUDIT_DATABASE says whom to ask, such as https://api.osv.dev; without it nobody is asked, which is what a machine
+without a network needs. Only names and versions are sent. Plain Python, so that the audit itself adds nothing to audit.
 """
 
 import argparse

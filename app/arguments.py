@@ -96,6 +96,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--plan", action="store_true", help="only say what it takes at most; nothing is asked")
     one = command("prices", "what the models cost, and where the table is", "json")
     one.add_argument("--init", action="store_true", help="write the file with its format explained, if there is none")
+    one = command("settings", "show every setting, its value in force and where it is from", "json")
+    one.add_argument(
+        "--trust", action="store_true", help="agree to the pagewise.toml of this folder, as long as it stays as it is"
+    )
     return top
 
 

@@ -29,9 +29,9 @@ from chains.errors import (
     PriceUnknown,
     UnknownModel,
 )
-from ingest.errors import PagewiseError
+from ingest.errors import BlockedAddressError, PagewiseError
 from ingest.terminal_text import protect_stderr, protect_stream
-from settings import Settings, SettingsError, load_settings
+from settings import LoadedSettings, Settings, SettingsError, agree_to_files, inspect_settings
 
 if TYPE_CHECKING:
     from chains.events import Answer, Event
@@ -40,7 +40,17 @@ if TYPE_CHECKING:
 
 # What cannot be begun with, as a setting or an option has it. Of what was begun they are an answer's `error`.
 WRONG_USE = (
-    *(AdapterUnfit, ExamplesError, ExtraMissing, KeyMissing, KeyRefused, PackageMissing, PriceUnknown, UnknownModel),
+    *(
+        AdapterUnfit,
+        BlockedAddressError,
+        ExamplesError,
+        ExtraMissing,
+        KeyMissing,
+        KeyRefused,
+        PackageMissing,
+        PriceUnknown,
+        UnknownModel,
+    ),
     SettingsError,
 )
 
@@ -69,11 +79,19 @@ def _run(argv: Sequence[str] | None) -> int:
     # Progress bars and chatter of libraries are no part of our output; traces of questions are sent nowhere.
     os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", LANGSMITH_TRACING="false")
     warnings.filterwarnings("ignore", module=r"pydantic")  # of a server's odd usage: what it means is told by us
+    overrides = {name: getattr(args, name, None) for name in OVERRIDES}
     try:
-        settings = load_settings({name: getattr(args, name, None) for name in OVERRIDES})
+        loaded = inspect_settings(overrides)
+        if args.command == "settings":
+            return show_settings(args, loaded, overrides, sys.stdout)
+        if loaded.problem is not None:
+            raise loaded.problem
     except SettingsError as error:
-        print(f"pagewise: {error}", file=sys.stderr)
+        from app.settings_table import problem_line
+
+        print(f"pagewise: {problem_line(error)}", file=sys.stderr)
         return 2
+    settings = loaded.settings
     from app.output import only_ours, write_json
 
     try:
@@ -100,6 +118,27 @@ def _run(argv: Sequence[str] | None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         return 1
+
+
+def show_settings(
+    args: argparse.Namespace, loaded: LoadedSettings, overrides: Mapping[str, object], out: TextIO
+) -> int:
+    """Show the settings, also those that nothing may be begun with. Raises SettingsError."""
+    from app.output import write_json
+    from app.settings_table import agreed_lines, problem_line, settings_json, settings_lines
+
+    if args.trust:
+        agree_to_files(loaded)
+        for line in agreed_lines(loaded):
+            print(f"· {line}", file=sys.stderr)
+        loaded = inspect_settings(overrides)
+    if args.json:
+        write_json(out, settings_json(loaded))
+    else:
+        out.writelines(f"{line}\n" for line in settings_lines(loaded))
+    if loaded.problem is not None:
+        print(f"pagewise: {problem_line(loaded.problem)}", file=sys.stderr)
+    return 0
 
 
 def ingest(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

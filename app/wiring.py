@@ -38,17 +38,31 @@ def limits(settings: Settings) -> Limits:
 
 
 def embedder(settings: Settings) -> Embedder:
-    """Raises EmbedderError."""
-    return open_embedder(settings.embedder, api_base=settings.api_base, api_key=settings.api_key.get_secret_value())
+    """Raises EmbedderError, BlockedAddressError."""
+    return open_embedder(
+        settings.embedder,
+        api_base=settings.api_base,
+        api_key=settings.api_key.get_secret_value(),
+        allow_link_local=settings.allow_link_local == "on",
+    )
 
 
 def library(settings: Settings, listener: Callable[[Notice], None] | None = None) -> Library:
-    """To be closed by the caller. `listener` hears of each notice as it comes. Raises LibraryError, EmbedderError."""
-    return Library(settings.data, embedder(settings), settings.chroma_url, listener)
+    """To be closed by the caller. `listener` hears of each notice as it comes.
+
+    Raises LibraryError, EmbedderError, BlockedAddressError.
+    """
+    return Library(
+        settings.data,
+        embedder(settings),
+        settings.chroma_url,
+        listener,
+        allow_link_local=settings.allow_link_local == "on",
+    )
 
 
 def model(settings: Settings, embedder: Embedder) -> Model:
-    """The model that the settings choose. Raises ModelError."""
+    """The model that the settings choose. Raises ModelError, BlockedAddressError."""
     return open_model(
         settings.model,
         api_base=settings.api_base,
@@ -60,6 +74,7 @@ def model(settings: Settings, embedder: Embedder) -> Model:
         bits=settings.local_bits,
         lora=settings.lora,
         reader=reader(settings),
+        allow_link_local=settings.allow_link_local == "on",
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from ingest.arguments import add_arguments
 from ingest.embed import open_embedder
-from ingest.errors import EmptiedFolder, FileUnreadable, OutsideLinkError, PagewiseError, UnlistedFilesNotice
+from ingest.errors import EmptiedFolder, FileUnreadable, Notice, OutsideLinkError, PagewiseError, UnlistedFilesNotice
 from ingest.folder import Folder, Removed
 from ingest.library import Library
 from ingest.pipeline import Progress, Result, find_pdfs
@@ -153,8 +153,13 @@ def _main(argv: Sequence[str] | None) -> int:
 
     def open_library() -> Library:
         key = settings.api_key.get_secret_value()
-        embedder = open_embedder(settings.embedder, api_base=settings.api_base, api_key=key)
-        return Library(settings.data, embedder, settings.chroma_url, lambda notice: print(f"pagewise: {notice}"))
+        allow = settings.allow_link_local == "on"
+        embedder = open_embedder(settings.embedder, api_base=settings.api_base, api_key=key, allow_link_local=allow)
+
+        def tell(notice: Notice) -> None:
+            print(f"pagewise: {notice}")
+
+        return Library(settings.data, embedder, settings.chroma_url, tell, allow_link_local=allow)
 
     limits = Limits(
         file_mb=settings.max_file_mb,

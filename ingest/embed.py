@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import address, reference
+from ingest.blocked_addresses import check_written
 from ingest.compiled import Compiled, compiled
-from ingest.errors import EmbedderError, ModelFolderError, PagewiseError
+from ingest.errors import BlockedAddressError, EmbedderError, ModelFolderError, PagewiseError
 from ingest.weights import DEFAULT, checked, fetched, installed
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _LONGEST_WINDOW = 512
 _API_BASE = "https://api.openai.com/v1"
 _API_BATCH = 64
+_API_SECONDS = 60.0
 _API_WINDOW = 1500  # UTF-8 bytes: about 375 tokens of English, 500 of Chinese; inside the window of every served model
 
 
@@ -59,17 +61,18 @@ class Embedder(Protocol):
         """(dimensions,), of length 1. Raises EmbedderError."""
 
 
-def open_embedder(spec: str, *, api_base: str = "", api_key: str = "") -> Embedder:
+def open_embedder(spec: str, *, api_base: str = "", api_key: str = "", allow_link_local: bool = False) -> Embedder:
     """The embedder that `spec` names: the default's name, a local folder, a hub id, or "openai:<model>".
 
-    Raises EmbedderError for a spec that cannot be one; everything else is found out at the first use.
+    Raises EmbedderError for a spec that cannot be one, BlockedAddressError for such an `api_base`; everything else is
+    found out at the first use.
     """
     spec = spec.strip()
     if spec in ("", DEFAULT):
         return _default()
     provider, colon, model = spec.partition(":")
     if colon and provider == "openai" and model:
-        return ApiEmbedder(model, api_base, api_key)
+        return ApiEmbedder(model, api_base, api_key, allow_link_local)
     if Path(spec).is_dir():
         folder = Path(spec).resolve()  # the name must open it from any folder
         return LocalEmbedder(str(folder), lambda: checked(folder))
@@ -186,10 +189,13 @@ class ApiEmbedder:
     languages: frozenset[str] | None = None
     window = _API_WINDOW
 
-    def __init__(self, model: str, api_base: str, api_key: str) -> None:
+    def __init__(self, model: str, api_base: str, api_key: str, allow_link_local: bool = False) -> None:
+        """Raises BlockedAddressError."""
+        check_written(api_base, allow_link_local=allow_link_local)
         self.name = f"openai:{model}"
         self._model = model
         self._base = api_base or _API_BASE
+        self._allow_link_local = allow_link_local
         self._key = api_key
         self._lock = threading.Lock()
         self._client: OpenAIEmbeddings | None = None
@@ -219,7 +225,8 @@ class ApiEmbedder:
         try:
             rows = self._opened().embed_documents(list(texts))
         except Exception as error:  # every kind of failure of the client, the server and the network
-            detail = one_line(error)
+            blocked = _blocked(error)
+            detail = str(blocked) if blocked else one_line(error)
             detail = detail.replace(self._key, "…") if self._key else detail  # servers repeat the key that they refuse
             detail = address.unsigned(detail, self._base)
             raise EmbedderError(name=self.name, detail=detail) from None
@@ -233,7 +240,8 @@ class ApiEmbedder:
                 from langchain_openai import OpenAIEmbeddings
                 from pydantic import SecretStr
 
-                signed = address.basic(self._base)
+                from ingest.http_client import open_client
+
                 self._client = OpenAIEmbeddings(
                     model=self._model,
                     # Both passed, so that no variable of the environment reroutes them.
@@ -242,11 +250,25 @@ class ApiEmbedder:
                         self._key or "none"
                     ),  # servers of one's own want none, the client wants a word
                     check_embedding_ctx_length=False,  # counting would download a vocabulary
-                    default_headers={"Authorization": signed} if signed else None,
+                    http_client=open_client(
+                        self._base,
+                        _API_SECONDS,
+                        hosted=address.place(self._base) == address.place(_API_BASE),
+                        allow_link_local=self._allow_link_local,
+                    ),
+                    openai_proxy="",  # the client has its own
                     max_retries=3,
-                    request_timeout=60,
+                    request_timeout=_API_SECONDS,
                 )
             return self._client
+
+
+def _blocked(error: BaseException) -> BlockedAddressError | None:
+    """What the HTTP client refused to dial, under the errors that were made of it."""
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, BlockedAddressError):
+        link = link.__cause__
+    return link
 
 
 def unit_rows(rows: object, shape: tuple[int, int], name: str) -> NDArray[np.float32]:

@@ -220,6 +220,13 @@ class DamagedWeights(EmbedderError):
     remedy = "Install again: `make clean setup`."
 
 
+class BlockedAddressError(PagewiseError):
+    """A configured or typed address leads to a link-local or metadata address; nothing was sent there."""
+
+    text = "{host} is {address}, a link-local or cloud metadata address, which is not dialled."
+    remedy = "Correct the address, or set PAGEWISE_ALLOW_LINK_LOCAL=on if the server there is yours."
+
+
 class ModelFolderError(PagewiseError):
     """A folder of a model would make a loader read something else than safetensors. Nothing of it was loaded."""
 

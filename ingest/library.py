@@ -85,16 +85,18 @@ class Library:
         embedder: Embedder,
         chroma_url: str = "",
         listener: Callable[[Notice], None] | None = None,
+        *,
+        allow_link_local: bool = False,
     ) -> None:
         """Opens the library in `folder`, or makes one there. `listener` hears of each notice as it comes.
 
         Raises LibraryBusy, WrongEmbedder, StorageFailed, NewerLibrary, CatalogueError; with `chroma_url`
-        ChromaUnreachable too.
+        ChromaUnreachable and, unless `allow_link_local`, BlockedAddressError too.
         """
         self.folder = folder
         self.notices = Notices(listener)
         self.embedder = embedder
-        self._url = chroma_url
+        self._url, self._allow_link_local = chroma_url, allow_link_local
         self._writer = threading.RLock()  # among the threads of this process, what the write lock is among processes
         self._compared = (0, -1)  # times the vectors were opened, and the catalogue's version, at the last comparison
         self._closed = False
@@ -410,7 +412,8 @@ class Library:
         def tell_rebuilt() -> None:
             self.notices.add(VectorsRebuiltNotice(folder=folder))
 
-        return Vectors(folder, self._url, f"pagewise-{self._catalogue.meta('library')}", tell_rebuilt)
+        collection = f"pagewise-{self._catalogue.meta('library')}"
+        return Vectors(folder, self._url, collection, tell_rebuilt, allow_link_local=self._allow_link_local)
 
     def _open_vectors(self) -> Vectors:
         """Chroma, opened at the first need: listing documents does not wait for it."""

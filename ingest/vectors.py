@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import address
+from ingest.blocked_addresses import check_resolved
 from ingest.errors import ChromaUnreachable, LibraryError, PagewiseError, StorageFailed, WrongEmbedder
 from ingest.index_seal import break_seal, is_sealed, seal
 
@@ -57,11 +58,17 @@ class Vectors:
     """
 
     def __init__(
-        self, folder: Path, url: str, collection: str, tell_rebuilt: Callable[[], None] = lambda: None
+        self,
+        folder: Path,
+        url: str,
+        collection: str,
+        tell_rebuilt: Callable[[], None] = lambda: None,
+        *,
+        allow_link_local: bool = False,
     ) -> None:
         """`folder`: of an embedded Chroma; `url`: of a server instead. `tell_rebuilt`: called for a deleted folder.
 
-        Raises StorageFailed, ChromaUnreachable.
+        Raises StorageFailed, ChromaUnreachable, BlockedAddressError.
         """
         self._folder = folder
         self._has_failed = False
@@ -69,7 +76,9 @@ class Vectors:
         self._name = collection
         self._collection: Collection | None = None
         with self._border():
-            if not url:
+            if url:  # Chroma's client dials by itself; a redirect it does not follow
+                check_resolved(url, allow_link_local=allow_link_local)
+            else:
                 if folder.exists() and not is_sealed(folder) and not _sound(folder):
                     shutil.rmtree(folder)
                     tell_rebuilt()

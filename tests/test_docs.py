@@ -98,7 +98,10 @@ def test_there_are_commands_to_try() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize", "models", "prices"],
+    [
+        *("run", "ingest", "list", "health", "remove", "search", "ask", "compare", "summarize", "models", "prices"),
+        "settings",
+    ],
 )
 def test_the_readme_tells_every_option_that_help_tells(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -123,7 +126,7 @@ def shapes() -> dict[str, Any]:
 
 def test_every_command_with_json_has_its_shape() -> None:
     commands = {"search", "ask", "compare", "summarize", "models", "prices", "list", "health", "ingest", "remove"}
-    assert set(shapes()) == commands | {"repair", "plan"}  # plan: that of summarize --plan
+    assert set(shapes()) == commands | {"repair", "settings", "plan"}  # plan: that of summarize --plan
 
 
 def _as_json(shape: str) -> str:

@@ -31,7 +31,7 @@ from ingest.text_file import (
     read_text_file,
 )
 from ingest.unlock import read_passwords
-from settings import SettingsFileBroken, load_settings
+from settings import SettingsFileBroken, open_settings_file
 
 N = TOML_BYTES - 10
 DEEP = {
@@ -124,7 +124,7 @@ def test_a_line_that_is_too_long_costs_that_line(tmp_path: Path) -> None:
 
 
 def read_settings(file: Path) -> object:
-    return load_settings({}, {}, file)
+    return open_settings_file(file)
 
 
 READERS: dict[str, tuple[Callable[[Path], object], type[PagewiseError]]] = {

@@ -285,6 +285,20 @@ TEXTS = {
     "options.window": "{tokens} 个词元",
     "options.choose": "选用",
     "options.about": "关于",
+    "sources.title": "当前生效的设置",
+    "sources.about": "每一项取自下列来源中第一个设有它的：命令行、环境变量、当前文件夹中的 pagewise.toml、"
+    "您自己的 pagewise.toml、默认值。",
+    "sources.setting": "设置",
+    "sources.value": "值",
+    "sources.source": "来源",
+    "sources.where": "位置",
+    "sources.key.set": "已设置",
+    "sources.key.not_set": "未设置",
+    "sources.default": "默认值",
+    "sources.user_file": "您自己的文件",
+    "sources.folder_file": "当前文件夹中的文件",
+    "sources.environment": "环境变量",
+    "sources.command_line": "命令行",
     "options.data": "文库位于 {folder}。",
     "options.embedder": "段落由 {embedder} 查找。",
     "error.retry": "重试",
@@ -414,6 +428,18 @@ ERRORS = {
     "UnknownChain": "这项任务没有名为 {name!r} 的回答方式。可用的有：{names}。",
     "UnknownSetting": "没有 {name!r} 这个设置（{where}）。{hint}",
     "WrongSetting": "{name}={value!r}（{where}）不能使用。允许的是：{allowed}。",
+    "KeyAboveAddressError": "{key}（{key_where}）中的密钥不会发送到 {address}，"
+    "因为这个地址是在别处设置的（{address_where}）。请在同一处设置两者：把 PAGEWISE_API_BASE 放在密钥旁边。"
+    "`pagewise settings` 会显示每项设置来自哪里。",
+    "ProviderKeyError": "{model!r} 会自行从环境变量中取用密钥；它不会发送到 {address}，"
+    "因为这个地址是在别处设置的（{address_where}）。请同样用环境变量设置 PAGEWISE_API_BASE，"
+    "或把它留空，使用提供商自己的地址。",
+    "FileNotAgreedError": "{file} 要设置 {names}，而您还没有同意。什么都没有开始。"
+    "请用 `pagewise settings` 查看它要设置的内容，用 `pagewise settings --trust` 表示同意，或移走这个文件。",
+    "AgreementNotKeptError": "无法把您的同意写入 {folder}（{detail}）。"
+    "请让自己对该文件夹有写入权限，或改用环境变量设置。",
+    "BlockedAddressError": "{host} 就是 {address}，这是链路本地地址或云平台的元数据地址，不会连接。"
+    "请改正地址；如果那里确实是您自己的服务，请设置 PAGEWISE_ALLOW_LINK_LOCAL=on。",
     "SettingsFileBroken": "设置文件 {file} 读不出来（{detail}）。请改正或移走它；其中的行应像这样："
     "model = 'extractive'。",
 }

@@ -8,10 +8,12 @@ import streamlit as st
 
 from app.choices import Own, choice, entered, place
 from app.session import Desk
-from app.views import prices, safe, sidebar
+from app.views import prices, safe, setting_sources, sidebar
 from app.views.answer import model_name
 from ingest.address import shown
-from settings import MODEL
+from ingest.blocked_addresses import check_written
+from ingest.errors import PagewiseError
+from settings import MODEL, check_provider_key, inspect_settings
 
 
 def draw(desk: Desk) -> None:
@@ -50,6 +52,7 @@ def draw(desk: Desk) -> None:
         sidebar.privacy(desk)
         _here(desk)
         prices.draw(desk)
+        setting_sources.draw(words)
         st.subheader(words("options.about"), anchor=False)
         st.markdown(f"Pagewise {importlib.metadata.version('pagewise')}")
         st.caption(words("options.data", folder=safe.inline(str(desk.settings.data))))
@@ -105,6 +108,13 @@ def _use(desk: Desk, spec: str, base: str, key: str) -> None:
         return
     before = desk.own
     base = entered(base, desk.settings, before)
+    try:
+        check_written(base, allow_link_local=desk.settings.allow_link_local == "on")
+        if base == desk.settings.api_base:  # shown in the field, not typed
+            check_provider_key(spec, base, inspect_settings().origins["api_base"])
+    except PagewiseError as error:
+        st.error(safe.block(words.error(error)))
+        return
     if not key and before is not None and before.api_base == base:
         key = before.api_key  # the field is shown empty; the same address keeps the key that was entered for it
     st.session_state["own"] = Own(spec, base, key)

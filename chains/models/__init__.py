@@ -23,6 +23,7 @@ def open_model(
     bits: Bits = "auto",
     lora: str = "",
     reader: Reader | None = None,
+    allow_link_local: bool = False,
 ) -> Model:
     """The model that `spec` names.
 
@@ -33,7 +34,8 @@ def open_model(
 
     `context` tokens and `parallel` calls at once: 0 to find out. `seconds`: the longest silence of a server.
     `bits` of a local model's weights, and `lora`, the folder of an adapter for it.
-    Nothing is loaded or sent yet. Raises KeyMissing, PackageMissing, UnknownModel, AdapterUnfit.
+    `allow_link_local`: `api_base` may lead to a link-local or metadata address.
+    Nothing is loaded or sent yet. Raises KeyMissing, PackageMissing, UnknownModel, AdapterUnfit, BlockedAddressError.
     """
     kind, colon, name = spec.strip().partition(":")
     if kind == "extractive" and not colon:
@@ -52,7 +54,7 @@ def open_model(
         api_key = ""  # the settings fall back to OpenAI's key; it is not another provider's to see
     from chains.models.chat import Chat
 
-    return Chat(f"{kind}:{name}", api_base, api_key, context, parallel, seconds)
+    return Chat(f"{kind}:{name}", api_base, api_key, context, parallel, seconds, allow_link_local)
 
 
 def prepare(spec: str) -> None:

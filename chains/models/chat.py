@@ -32,6 +32,7 @@ from chains.models.server import Server, Window
 from chains.models.wire import Call, calling, client
 from chains.prompts import Prompt, Rendered, Schema
 from ingest import address
+from ingest.blocked_addresses import check_resolved, check_written
 
 OPENAI = "https://api.openai.com/v1"
 WINDOW = 8192  # tokens, where neither the setting nor the server nor the package says: small enough to be true
@@ -55,17 +56,29 @@ class Chat:
 
     `base`: where the server is, "" for the provider's own. `key` goes there and nowhere else. `context`, `parallel`:
     0 to find out. `seconds`: the longest silence before a call is given up.
-    Raises KeyMissing, KeyRefused (it cannot be one), PackageMissing, UnknownModel (no such provider).
+    Raises KeyMissing, KeyRefused (it cannot be one), PackageMissing, UnknownModel (no such provider),
+    BlockedAddressError.
     """
 
-    def __init__(self, spec: str, base: str, key: str, context: int, parallel: int, seconds: float) -> None:
+    def __init__(
+        self,
+        spec: str,
+        base: str,
+        key: str,
+        context: int,
+        parallel: int,
+        seconds: float,
+        allow_link_local: bool = False,
+    ) -> None:
         self.name = spec
         self.parallel = parallel or PARALLEL
         provider, _, self._model = spec.partition(":")
         base, key = address.full(base.strip()), key.strip()
         if not (key.isascii() and key.isprintable()):  # no header can hold it
             raise KeyRefused(url=address.shown(base) or provider)
+        check_written(base, allow_link_local=allow_link_local)
         self._key, self._base = SecretStr(key), SecretStr(base)
+        self._allow_link_local = allow_link_local
         self._seconds, self._setting = seconds, context
         self._found: Window | None = None  # once somebody answered
         self._beyond = 0  # tokens that the server turned out to count beyond the estimate
@@ -79,7 +92,7 @@ class Chat:
                 raise KeyMissing(model=spec)
             url = address.plain(base or OPENAI).rstrip("/")
             self._url, self._hosted = address.shown(url), urlsplit(url).hostname == urlsplit(OPENAI).hostname
-            http = client(base or OPENAI, seconds, key, ours=not self._hosted)
+            http = client(base or OPENAI, seconds, key, hosted=self._hosted, allow_link_local=allow_link_local)
             self._listing = Server(http, url, self._model)
             self._server = None if self._hosted else self._listing
             opened = providers.open_openai(self._model, url, key, seconds, http, self._hosted)
@@ -233,6 +246,8 @@ class Chat:
     ) -> None:
         from langsmith import tracing_context
 
+        if not self._openai and (base := self._base.get_secret_value()):  # its package dials by itself
+            check_resolved(base, allow_link_local=self._allow_link_local)
         messages = _messages(prompts.render(prompt, structured=schema is not None))
         # LANGSMITH_TRACING in somebody's environment must not send what is in their documents anywhere.
         with tracing_context(enabled=False):
