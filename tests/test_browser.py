@@ -196,6 +196,20 @@ def test_a_mark_that_is_pressed_before_its_button_is_there_or_enabled_is_not_los
     assert "#" not in tab.url
 
 
+def test_a_mark_that_is_pressed_before_its_script_is_there_is_not_lost(app: App, tab: Page) -> None:
+    tab.add_init_script("""addEventListener("DOMContentLoaded", () => {
+        document.body.insertAdjacentHTML("beforeend", '<div class="st-key-cite-early-0"><button>[1]</button></div>');
+        document.querySelector(".st-key-cite-early-0 button").addEventListener("click", () => {
+            document.body.setAttribute("data-pressed", (document.body.getAttribute("data-pressed") || "") + "once ");
+        });
+        document.body.insertAdjacentHTML("beforeend", '<a id="early" href="#cite-early-0">1</a>');
+        document.getElementById("early").click();
+    })""")
+    tab.goto(app.url)
+    expect(tab.locator("body")).to_have_attribute("data-pressed", "once ")
+    assert "#" not in tab.url
+
+
 def shades(tab: Page) -> int:
     """How many pixels of the page's picture have a colour: the sheet is black on white, marks are not."""
     source = tab.locator(".st-key-source img").get_attribute("src")

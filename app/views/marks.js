@@ -12,6 +12,11 @@ if (!window.pagewiseMarks) {
     event.preventDefault();
     press(mark.getAttribute("href").slice(1), 50);
   }, true);
+  // A mark that was pressed before this script was there has only put its name into the address.
+  if (location.hash.startsWith("#cite-")) {
+    press(location.hash.slice(1), 50);
+    history.replaceState(history.state, "", location.pathname + location.search);
+  }
   // A question that was just asked comes into view, once.
   let last = "";
   new MutationObserver(function () {
