@@ -28,6 +28,7 @@ from ingest.errors import BlockedAddressError, EmbedderError
 from ingest.http_client import PinnedTransport, open_client
 from ingest.vectors import Vectors
 from tests.asking import KEY, PROMPT, read
+from tests.pages import small
 from tests.servers import Reply, said, serving
 
 METADATA = "169.254.169.254"
@@ -382,7 +383,13 @@ def settings_screen() -> None:
     options.draw(Desk(settings, Words("en"), resources.library(settings), store, resources.jobs()))
 
 
-def test_one_that_is_typed_in_the_app_is_refused_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The app with caches of its own, which are closed afterwards."""
+    yield from small(monkeypatch)
+
+
+def test_one_that_is_typed_in_the_app_is_refused_there(small_app: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from app import resources
 
     monkeypatch.setattr(resources, "search", lambda settings, seconds: [])

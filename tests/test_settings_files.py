@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from settings_files import SettingsFile, config_folder, read_settings_file, user
 from tests.asking import KEY
 from tests.commands import value
 from tests.fakes import HashingEmbedder
+from tests.pages import small
 from tests.servers import said, serving
 from tests.test_docs import shapes
 
@@ -407,7 +409,15 @@ def settings_screen() -> None:
     options.draw(Desk(settings, Words("en"), resources.library(settings), store, resources.jobs()))
 
 
-def test_the_address_that_the_app_shows_in_its_field_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The app with caches of its own, which are closed afterwards."""
+    yield from small(monkeypatch)
+
+
+def test_the_address_that_the_app_shows_in_its_field_is_not_typed(
+    small_app: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A provider's key of the environment does not go to a file's address because the form was sent off with it."""
     from app import resources
 
