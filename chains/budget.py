@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chains import prompts
 from chains.errors import ContextTooSmall
 from chains.models.base import Model
-from chains.prompts import Prompt, Source, Written
+from chains.prompts import Prompt, Source, Written, bare
+from chains.render import material
 from ingest.document import Span
 from ingest.sentences import sentences
 
@@ -33,34 +33,32 @@ def reply_tokens(wanted: int, model: Model) -> int:
 
 def fits(prompt: Prompt, model: Model, reserve: int = 0) -> bool:
     """Whether the prompt and its reply fit, with `reserve` tokens to spare."""
-    return fitting(prompt, model, reserve) == len(prompts.material(prompt))
+    return fitting(prompt, model, reserve) == len(material(prompt))
 
 
 def total(prompt: Prompt, model: Model) -> int:
     """Tokens of the prompt, at most."""
-    pieces = prompts.material(prompt)
-    return model.count(prompts.bare(prompt)) + sum(_size(piece, model) + SEAM for piece in pieces)
+    pieces = material(prompt)
+    return model.count(bare(prompt)) + sum(_size(piece, model) + SEAM for piece in pieces)
 
 
 def together(several: Sequence[Prompt], model: Model) -> int:
     """Tokens of all these prompts, at most: what there is to read in them is counted at once."""
-    instructions = sum(model.count(prompts.bare(prompt)) for prompt in several)
-    pieces = [piece for prompt in several for piece in prompts.material(prompt)]
+    instructions = sum(model.count(bare(prompt)) for prompt in several)
+    pieces = [piece for prompt in several for piece in material(prompt)]
     return instructions + (model.size(*pieces) if pieces else 0) + SEAM * len(pieces)
 
 
 def longest(several: Sequence[Prompt], model: Model) -> int:
     """Tokens of the longest of these prompts, at most. Nothing that there is to read is counted for that."""
-    sizes = [sum(model.at_most(piece) + SEAM for piece in prompts.material(prompt)) for prompt in several]
-    return max(
-        (model.count(prompts.bare(prompt)) + size for prompt, size in zip(several, sizes, strict=True)), default=0
-    )
+    sizes = [sum(model.at_most(piece) + SEAM for piece in material(prompt)) for prompt in several]
+    return max((model.count(bare(prompt)) + size for prompt, size in zip(several, sizes, strict=True)), default=0)
 
 
 def within(prompt: Prompt, most: int, model: Model) -> bool:
     """Whether the prompt has at most so many tokens. Nothing is counted where its bytes prove it."""
-    pieces = prompts.material(prompt)
-    return _first(pieces, most - model.count(prompts.bare(prompt)), model) == len(pieces)
+    pieces = material(prompt)
+    return _first(pieces, most - model.count(bare(prompt)), model) == len(pieces)
 
 
 def room(prompt: Prompt, model: Model, reserve: int = 0) -> int:
@@ -78,7 +76,7 @@ def size(source: Source, model: Model) -> int:
 
 def fitting(prompt: Prompt, model: Model, reserve: int = 0) -> int:
     """With how many of its sources or notes, from the first on, the prompt and its reply fit."""
-    return _first(prompts.material(prompt), _free(prompt, model, reserve), model)
+    return _first(material(prompt), _free(prompt, model, reserve), model)
 
 
 def _first(pieces: Sequence[str], free: int, model: Model) -> int:
@@ -173,11 +171,11 @@ def with_text(source: Source, text: str) -> Source:
 
 def _free(prompt: Prompt, model: Model, reserve: int) -> int:
     """Tokens for what there is to read; below 0 where there are none."""
-    return model.context - prompt.max_tokens - reserve - model.count(prompts.bare(prompt))
+    return model.context - prompt.max_tokens - reserve - model.count(bare(prompt))
 
 
 def _piece(source: Source) -> str:
-    return prompts.material(Prompt("answer", "question", "", "en", 1, sources=(source,)))[0]
+    return material(Prompt("answer", "question", "", "en", 1, sources=(source,)))[0]
 
 
 def _shortened(

@@ -11,13 +11,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from chains import prompts
 from chains.budget import SEAM
 from chains.citations import plain
 from chains.errors import ExamplesUnreadable, ExampleWrong
 from chains.models.base import Model
 from chains.prompts import Example
 from chains.question import subject_words
+from chains.render import shown
 from ingest.text_file import TextFileError, decode_text, parse_json_line, parse_toml, read_bounded, read_text_file
 
 MOST_TOKENS = 1500  # that all examples take together
@@ -57,7 +57,7 @@ def chosen(examples: Sequence[Example], question: str, model: Model) -> tuple[Ex
     for example in best(examples, question):
         if left < _LEAST:
             break
-        taken = model.size(prompts.shown(example)) + SEAM
+        taken = model.size(shown(example)) + SEAM
         if taken <= left:
             kept.append(example)
             left -= taken

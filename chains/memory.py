@@ -6,7 +6,8 @@ A reply is known again by its work (chain, task, model, documents) and by all th
 import hashlib
 from collections.abc import Collection
 
-from chains.prompts import Prompt, render
+from chains.prompts import Prompt
+from chains.render import render
 from chains.tasks import Task
 from ingest.replies import Kept, Replies
 

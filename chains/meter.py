@@ -4,14 +4,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
-from chains import budget, prompts
+from chains import budget
 from chains.calls import closed
 from chains.citations import plain
 from chains.errors import CapReached, ModelFailed, ModelUnreachable
 from chains.memory import Memory
 from chains.models.base import Finish, Model, Piece, Thought, Usage
 from chains.plan import Stage, total
-from chains.prompts import Prompt
+from chains.prompts import Prompt, bare
+from chains.render import material
 from chains.speed import Speeds
 from chains.spending import Ledger
 from ingest.replies import Kept
@@ -133,8 +134,8 @@ class Meter:
 
         One of which nothing came was refused, and is not billed.
         """
-        pieces = prompts.material(prompt)
-        read = self._counts.get(prompts.bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)
+        pieces = material(prompt)
+        read = self._counts.get(bare(prompt), 0) + sum(self._sizes.get(p) or len(p) // 4 for p in pieces)
         return Usage(read, -(-len(came) // 4))
 
     def _begin(self, prompt: Prompt) -> Usage:

@@ -1,6 +1,6 @@
 """What is said to a model, as data until a model renders it, so the extractive model and the tests read it as data.
 
-The words themselves are in wording.py.
+The words themselves are in wording.py, and render.py puts them together.
 """
 
 from dataclasses import dataclass, replace
@@ -107,25 +107,3 @@ class Rendered:
 def bare(prompt: Prompt) -> Prompt:
     """The prompt without what there is to read."""
     return replace(prompt, sources=(), notes=(), draft="")
-
-
-def material(prompt: Prompt) -> list[str]:
-    """What there is to read, as it stands in the rendered prompt: the sources, the notes, the draft, each by itself."""
-    from chains import wording
-
-    return wording.material(prompt)
-
-
-def shown(example: Example) -> str:
-    """An example as it stands in the rendered prompt."""
-    from chains import wording
-
-    return wording.shown(example)
-
-
-def render(prompt: Prompt, structured: bool = False) -> Rendered:
-    """The prompt in the words of its language. `structured`: the reply will be made to fit the prompt's schema."""
-    # Here and not above: the wording takes its rules from modules that read replies, and those know these types.
-    from chains import wording
-
-    return wording.render(prompt, structured)

@@ -7,7 +7,7 @@ row add nothing, the rest is left unread, and that is said; a summary's are a do
 
 from collections.abc import Iterator, Sequence
 
-from chains import budget, calls, prompts
+from chains import budget, calls
 from chains.citations import plain
 from chains.errors import CapReached, ModelError
 from chains.events import Step, Token, Trial
@@ -16,6 +16,7 @@ from chains.notes import marks, own
 from chains.plan import Plan, Stage
 from chains.prompts import Prompt, Role, Source
 from chains.refusal import is_refusal, is_unchanged
+from chains.render import material
 from chains.tasks import Task
 
 HEARD = 240  # characters after which a reply without a mark can no longer be a refusal; those are short
@@ -120,7 +121,7 @@ def _prompt(task: Task, batch: Sequence[Source], draft: str, model: Model) -> Pr
 def _beside(task: Task, model: Model) -> int:
     """Tokens of a draft as long as a reply may be, with its tags."""
     reply = budget.reply_tokens(task.max_tokens, model)
-    return reply + model.size(prompts.material(_build("refine", task, (), " ", model))[0]) + 2 * budget.SEAM
+    return reply + model.size(material(_build("refine", task, (), " ", model))[0]) + 2 * budget.SEAM
 
 
 def _worse(reply: str, draft: str, given: set[int]) -> str:

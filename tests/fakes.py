@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from chains.errors import ModelError
 from chains.models.base import Finish, Piece, Usage
-from chains.prompts import Prompt, render
+from chains.prompts import Prompt
 from chains.question import subject_words
 from chains.reader.base import Reading, Span
+from chains.render import render
 from ingest.sentences import sentences
 from ingest.tokens import tokens
 

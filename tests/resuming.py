@@ -25,7 +25,8 @@ from chains.calls import closed
 from chains.events import Answer, Step
 from chains.models import open_model
 from chains.models.base import Finish, Model, Piece
-from chains.prompts import Prompt, render
+from chains.prompts import Prompt
+from chains.render import render
 from chains.speed import Speeds
 from chains.spending import FREE, Spending
 from ingest.library import Library

@@ -9,7 +9,8 @@ from app.terminal import notes_lines
 from chains.answer import ask, summarize
 from chains.compare import NAMES as CHAINS
 from chains.events import Answer
-from chains.prompts import Language, render
+from chains.prompts import Language
+from chains.render import render
 from ingest.library import Library
 from tests.fakes import ScriptedModel
 from tests.sources import NOVEL, filled, told

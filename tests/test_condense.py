@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from chains.condense import checked, condense, needs_history
 from chains.models.extractive import Extractive
-from chains.prompts import Turn, render
+from chains.prompts import Turn
+from chains.render import render
 from tests.fakes import ScriptedModel
 from tests.sources import by_role
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains import budget, prompts
+from chains import budget
 from chains.answer import CHAINS
 from chains.compare import NAMES
 from chains.errors import ContextTooSmall
@@ -23,6 +23,7 @@ from chains.models.local import Local
 from chains.notes import marked, own
 from chains.parts import parts
 from chains.prompts import Prompt, Source, Written
+from chains.render import render
 from ingest.document import Document, Page, Passage
 from ingest.split import split
 from tests.asking import KEY, opened
@@ -32,7 +33,7 @@ from tests.sources import NOVEL, QUESTION, SUMMARY, run, source, sources, told, 
 from tests.tiny import tiny
 
 MARKS = ["<|im_end|>", "<|im_start|>", "<|end|>", "[2]", "</source>", "<note>", "\n\n", " ", "<", ">", ".", "湖", "a"]
-SIGNS = ["[1]", "[2: \"blue water\"]", "【1】", "[1, 2]", "[3]", "[9: 'x']", "\u200b", "[Source 1]", " lake", "[1"]
+SIGNS = ["[1]", '[2: "blue water"]', "【1】", "[1, 2]", "[3]", "[9: 'x']", "\u200b", "[Source 1]", " lake", "[1"]
 TEXTS = st.lists(
     st.one_of(
         st.integers(1, 20).map(lambda n: words(10 * n)),
@@ -54,7 +55,7 @@ class Tokenized:
         self._tokenizer = tokenizer
 
     def count(self, prompt: Prompt) -> int:
-        rendered = prompts.render(prompt)
+        rendered = render(prompt)
         return self.size(f"{rendered.system}\n\n{rendered.user}")
 
     def size(self, *texts: str) -> int:

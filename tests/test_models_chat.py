@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import prompts
 from chains.errors import ModelFailed, OnlyThoughts
 from chains.meter import Meter
 from chains.models import chat, providers, wire
@@ -22,6 +21,7 @@ from chains.models.base import Finish, Usage
 from chains.models.reply import MARGIN, OVERLONG
 from chains.models.rows import Row
 from chains.models.thoughts import Thoughts, parted
+from chains.render import render
 from chains.spending import Caps, Ledger
 from tests.asking import KEY, PROMPT, broken, opened, read, thought
 from tests.servers import Reply, Request, chunk, refused, said, serving, usage
@@ -72,7 +72,7 @@ def test_asks_for_what_the_prompt_says() -> None:
     with serving([said("yes")]) as server:
         read(opened(server))
         (asked,) = server.chats
-    rendered = prompts.render(PROMPT)
+    rendered = render(PROMPT)
     assert asked.body["messages"] == [
         {"role": "system", "content": rendered.system},
         {"role": "user", "content": rendered.user},

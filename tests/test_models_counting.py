@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import prompts
 from chains.errors import ContextTooSmall
 from chains.models import chat, open_model
 from chains.models.base import Finish, Usage
 from chains.models.estimate import bound, bound_messages
 from chains.prompts import Prompt
+from chains.render import render
 from tests.asking import KEY, PROMPT, opened, read
 from tests.servers import Reply, Request, llama_cpp, ollama, said, serving
 
@@ -108,7 +108,7 @@ def test_a_gguf_behind_llama_cpp_from_the_first_question_to_the_last_token() -> 
     with serving([said("The bridge ", "opened in 1884 [1].", bill=(321, 9))], llama_cpp("qwen.gguf", 3000)) as server:
         model = open_model("openai:qwen.gguf", api_base=server.url)
         assert model.context == 3000
-        rendered = prompts.render(PROMPT)
+        rendered = render(PROMPT)
         plain = len(rendered.system) + len(rendered.user)
         assert plain // 4 <= model.count(PROMPT) <= plain // 4 + 30
         assert read(model) == ("The bridge opened in 1884 [1].", Finish("stop", Usage(321, 9), 9))

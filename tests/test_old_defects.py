@@ -9,8 +9,9 @@ import pytest
 from chains import citations, refine
 from chains.answer import CHAINS, Asked, answer_from, ask
 from chains.events import Answer, Step, Token, Trial
-from chains.prompts import Prompt, render
+from chains.prompts import Prompt
 from chains.refusal import NOT_FOUND
+from chains.render import render
 from chains.tasks import Task
 from ingest.library import Library
 from tests.books import make_book

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains import citations, refusal, scores
-from chains.prompts import Example, Language, Prompt, Role, Turn, Wanted, render
+from chains.prompts import Example, Language, Prompt, Role, Turn, Wanted
+from chains.render import render
 from tests.sources import source
 
 LANGUAGES: list[Language] = ["en", "zh"]

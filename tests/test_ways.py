@@ -18,7 +18,8 @@ from chains.errors import StreamCut
 from chains.events import Answer, Event, Step
 from chains.look import beside, in_turn
 from chains.models.extractive import Extractive
-from chains.prompts import Prompt, Turn, render
+from chains.prompts import Prompt, Turn
+from chains.render import render
 from chains.retrieve import retrieve
 from chains.stopped import cut_short
 from chains.ways import PLAIN, Ways

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from chains import budget, prompts, scores
+from chains import budget, scores
 from chains.errors import (
     ContextTooSmall,
     KeyMissing,
@@ -31,6 +31,7 @@ from chains.models.reply import Reply
 from chains.models.server import Server, Window
 from chains.models.wire import Call, calling, client
 from chains.prompts import Prompt, Rendered, Schema
+from chains.render import render
 from ingest import address
 from ingest.blocked_addresses import check_resolved, check_written
 
@@ -137,7 +138,7 @@ class Chat:
     def count(self, prompt: Prompt) -> int:
         """Exact where the server counts, else by `estimate`, never too few."""
         schema = self._schema(prompt, self._without)
-        return self._count(prompts.render(prompt, structured=schema is not None)) + _length(schema)
+        return self._count(render(prompt, structured=schema is not None)) + _length(schema)
 
     def size(self, *texts: str) -> int:
         if len(texts) == 1:
@@ -150,7 +151,7 @@ class Chat:
     def stream(self, prompt: Prompt) -> Iterator[Piece]:
         """See Model.stream. While the model is silent, empty pieces come, so that it can be closed at any time."""
         schema = self._schema(prompt, self._without)
-        rendered = prompts.render(prompt, structured=schema is not None)
+        rendered = render(prompt, structured=schema is not None)
         context = self.context
         room = context - prompt.max_tokens
         needed = self._bound(rendered) + _length(schema)
@@ -248,7 +249,7 @@ class Chat:
 
         if not self._openai and (base := self._base.get_secret_value()):  # its package dials by itself
             check_resolved(base, allow_link_local=self._allow_link_local)
-        messages = _messages(prompts.render(prompt, structured=schema is not None))
+        messages = _messages(render(prompt, structured=schema is not None))
         # LANGSMITH_TRACING in somebody's environment must not send what is in their documents anywhere.
         with tracing_context(enabled=False):
             parameters = self._parameters(prompt.max_tokens, schema, without)

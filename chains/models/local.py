@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
-from chains import prompts
 from chains.errors import ChatTemplateError, ContextTooSmall, ModelFailed, OnlyThoughts
 from chains.models.base import Piece
 from chains.models.batches import Batches
@@ -18,6 +17,7 @@ from chains.models.pump import Put, pump
 from chains.models.rows import Row, alone, together
 from chains.models.trouble import one_line
 from chains.prompts import Prompt
+from chains.render import render
 
 TOGETHER = 8  # prompts in one batch, where their memory allows; DECISIONS.md has the measurement
 _SANE = 10_000_000  # tokens; a tokenizer without a limit says 10^30
@@ -29,9 +29,7 @@ _LARGE = 2_000_000  # bytes a token, where a model does not say: those of 70 bil
 class Local:
     """The model in a folder or, by its id, from the hub (its cache first). Loaded once, when first needed."""
 
-    def __init__(
-        self, place: str, context: int = 0, parallel: int = 0, bits: Bits = "auto", lora: str = ""
-    ) -> None:
+    def __init__(self, place: str, context: int = 0, parallel: int = 0, bits: Bits = "auto", lora: str = "") -> None:
         """`context`: tokens, 0 for the model's own. `parallel`: prompts in one batch, 0 for TOGETHER.
 
         `bits` of a weight; `lora`: an adapter's folder, "" for none. Raises UnknownModel where `place` is no folder
@@ -96,7 +94,7 @@ class Local:
     def _tokens(self, prompt: Prompt) -> tuple[list[int], bool]:
         """What the model gets, and whether its template makes it begin in the middle of a thought."""
         self._open()
-        rendered = prompts.render(prompt)
+        rendered = render(prompt)
         system, user = self._harmless(rendered.system), self._harmless(rendered.user)
         text = self._templated(system, user)
         plain = text is None
