@@ -7,11 +7,12 @@ all fits, nothing is counted; and nothing that a model wrote, where it said itse
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from chains.errors import ContextTooSmall
 from chains.models.base import Model
+from chains.plan import Stage
 from chains.prompts import Prompt, Source, Written, bare
 from chains.render import material
 from ingest.document import Span
@@ -47,6 +48,13 @@ def together(several: Sequence[Prompt], model: Model) -> int:
     instructions = sum(model.count(bare(prompt)) for prompt in several)
     pieces = [piece for prompt in several for piece in material(prompt)]
     return instructions + (model.size(*pieces) if pieces else 0) + SEAM * len(pieces)
+
+
+def plan_stage(prompts: Iterable[Prompt], model: Model) -> Stage:
+    """The stage that these prompts make. They are counted here; a Meter counts no text twice."""
+    chosen = list(prompts)
+    room = sum(max(0, model.context - p.max_tokens) for p in chosen)  # each is made to fit
+    return Stage(len(chosen), min(together(chosen, model), room), sum(p.max_tokens for p in chosen))
 
 
 def longest(several: Sequence[Prompt], model: Model) -> int:

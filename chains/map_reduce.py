@@ -39,7 +39,7 @@ def map_reduce(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
     """One call a source, what joining their notes may take, and the answer."""
     prompts = joining.maps(task, sources, _round(task, model).note, model)
-    return Plan((Stage.of(prompts, model), *closing(task, len(sources), model)))
+    return Plan((budget.plan_stage(prompts, model), *closing(task, len(sources), model)))
 
 
 def closing(task: Task, read: int, model: Model) -> tuple[Stage, ...]:

@@ -62,7 +62,7 @@ def map_rerank(task: Task, sources: Sequence[Source], model: Model) -> Iterator[
 
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
     prompts = _prompts(task, sources, model)
-    weighing = Stage.of(prompts, model)
+    weighing = budget.plan_stage(prompts, model)
     if task.rerank == "answer":
         return Plan((weighing,))
     answer = _answer(task, model)

@@ -1,11 +1,9 @@
 """What a chain takes at most, told before it starts. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chains import budget
-from chains.models.base import Model, Usage
-from chains.prompts import Prompt
+from chains.models.base import Usage
 from chains.spending import Cost
 
 
@@ -16,13 +14,6 @@ class Stage:
     calls: int
     input_tokens: int  # of all its calls together, at most
     output_tokens: int
-
-    @classmethod
-    def of(cls, prompts: Iterable[Prompt], model: Model) -> "Stage":
-        """These calls. They are counted here; a Meter counts no text twice."""
-        chosen = list(prompts)
-        room = sum(max(0, model.context - p.max_tokens) for p in chosen)  # each is made to fit
-        return cls(len(chosen), min(budget.together(chosen, model), room), sum(p.max_tokens for p in chosen))
 
 
 @dataclass(frozen=True)

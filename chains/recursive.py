@@ -53,7 +53,7 @@ def recursive(task: Task, sources: Sequence[Source], model: Model) -> Iterator[S
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
     """One call a part, one a group of each level, and the last."""
     prompts = joining.maps(task, sources, _rounds(task, model)[0].note, model)
-    return Plan((Stage.of(prompts, model), *closing(task, len(sources), model)))
+    return Plan((budget.plan_stage(prompts, model), *closing(task, len(sources), model)))
 
 
 def closing(task: Task, read: int, model: Model) -> tuple[Stage, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from chains import budget, calls
 from chains.events import Step, Token
 from chains.models.base import Model
-from chains.plan import Plan, Stage
+from chains.plan import Plan
 from chains.prompts import Prompt, Source
 from chains.tasks import Task
 
@@ -22,7 +22,7 @@ def stuff(task: Task, sources: Sequence[Source], model: Model) -> Iterator[Step 
 
 
 def at_most(task: Task, sources: Sequence[Source], model: Model) -> Plan:
-    return Plan((Stage.of([_prompt(task, sources, model)], model),))
+    return Plan((budget.plan_stage([_prompt(task, sources, model)], model),))
 
 
 def _prompt(task: Task, sources: Sequence[Source], model: Model) -> Prompt:
