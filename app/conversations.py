@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from chains.cost import Cost
 from chains.events import Answer, Citation, Figure, Step
 from chains.models.base import Usage
 from chains.plan import Plan, Stage
 from chains.prompts import Example, Source
 from chains.retrieve import ALL, Scope
-from chains.spending import NO_CAPS, Caps, Cost
+from chains.spending import NO_CAPS, Caps
 from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import ConversationsSetAsideNotice, EntryUnreadableNotice, PagewiseError, StorageFailed

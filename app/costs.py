@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.pricing import Row
+from chains.cost import Cost
 from chains.events import Answer
 from chains.plan import Plan
-from chains.spending import Cost
 from ingest.plural import some
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.i18n import Words
+from chains.cost import Cost, Price
 from chains.models.base import Usage
 from chains.plan import Plan
-from chains.spending import Cost, Price
 from ingest.errors import PagewiseError
 
 

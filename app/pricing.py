@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chains.spending import FREE, Price
+from chains.cost import FREE, Price
 from ingest.errors import StorageFailed
 from ingest.terminal_text import visible
 from ingest.text_file import TOML_BYTES, MissingTextFileError, TextFileError, parse_toml, read_text_file

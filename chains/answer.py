@@ -9,6 +9,7 @@ from chains import citations, map_reduce, map_rerank, recursive, refine, refusal
 from chains.announce import announced
 from chains.called import heard
 from chains.calls import closed
+from chains.cost import Cost
 from chains.errors import CapReached, NoReply, NothingCame, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
@@ -23,7 +24,7 @@ from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn, Wanted
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
-from chains.spending import FREELY, Cost, Ledger, Spending
+from chains.spending import FREELY, Ledger, Spending
 from chains.stopped import behind
 from chains.tasks import RERANK, Rerank, Task
 from chains.unsourced import unsourced

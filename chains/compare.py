@@ -10,6 +10,7 @@ from chains import answer, stopped
 from chains.agreement import Agreement, agreement
 from chains.answer import CHAINS, Asked, answer_from
 from chains.calls import closed, side_by_side
+from chains.cost import Cost, Price, together
 from chains.events import Answer, Event, Step
 from chains.look import CALLS, Looked, bound, look
 from chains.meter import Meter
@@ -17,7 +18,7 @@ from chains.models.base import Model, Piece, Usage
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
-from chains.spending import FREELY, Cost, Ledger, Price, Spending, together
+from chains.spending import FREELY, Ledger, Spending
 from chains.tasks import RERANK, Rerank
 from chains.ways import PLAIN, Ways
 from ingest.library import Library

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chains.cost import Cost
 from chains.models.base import Usage
 from chains.plan import Plan
 from chains.prompts import Language, Source
-from chains.spending import Cost
 from ingest.errors import PagewiseError
 
 StepName = Literal[

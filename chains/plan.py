@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chains.cost import Cost
 from chains.models.base import Usage
-from chains.spending import Cost
 
 
 @dataclass(frozen=True)

@@ -1,52 +1,14 @@
-"""What an answer may take and what it costs: prices, caps, and the ledger that keeps to them."""
+"""What an answer may take: caps, and the ledger that keeps to them."""
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
 
+from chains.cost import Price, money
 from chains.errors import CallsSpent, CapReached, MoneySpent, PriceUnknown, SecondsSpent, TokensSpent
 from chains.models.base import Usage
-
-if TYPE_CHECKING:
-    from chains.speed import Speeds
-    from ingest.replies import Replies
-
-_MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class Cost:
-    amount: float
-    currency: str  # "" for what costs nothing
-
-    def __str__(self) -> str:
-        return money(self.amount, self.currency)
-
-
-@dataclass(frozen=True)
-class Price:
-    """Of a million tokens."""
-
-    input: float
-    output: float
-    currency: str = ""
-
-    def cost(self, usage: Usage) -> Cost:
-        amount = (usage.input_tokens * self.input + usage.output_tokens * self.output) / _MILLION
-        return Cost(amount, self.currency)
-
-
-FREE = Price(0.0, 0.0)
-
-
-def money(amount: float, currency: str) -> str:
-    """1.25 USD; 0.0042 USD: two digits that say something."""
-    if not amount:
-        return f"0 {currency}".strip()
-    digits = 2 if amount >= 0.1 else 4 if amount >= 0.001 else 6
-    return f"{amount:.{digits}f} {currency}".strip()
+from chains.speed import Speeds
+from ingest.replies import Replies
 
 
 @dataclass(frozen=True)
@@ -71,8 +33,8 @@ class Spending:
 
     caps: Caps = NO_CAPS
     price: Price | None = None  # None: not known
-    speeds: "Speeds | None" = None
-    replies: "Replies | None" = None  # where finished replies are kept; None: nowhere
+    speeds: Speeds | None = None
+    replies: Replies | None = None  # where finished replies are kept; None: nowhere
     again: bool = False  # whether what is kept is dropped first, so that the model is really asked
     variant: str = ""  # what makes the model another one under the same name: its server; its bits, its adapter
 
@@ -182,12 +144,3 @@ class Share(Ledger):
 def _limit(share: object, whole: object) -> object:
     """3/12: three of the twelve that several share."""
     return whole if str(share) == str(whole) else f"{share}/{whole}"
-
-
-def together(costs: Sequence[Cost | None]) -> Cost | None:
-    """The sum; None where one is not known, or where the currencies differ."""
-    known = [cost for cost in costs if cost is not None]
-    currencies = {cost.currency for cost in known if cost.currency}
-    if len(known) < len(costs) or len(currencies) > 1:
-        return None
-    return Cost(sum(cost.amount for cost in known), next(iter(currencies), ""))

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from chains import citations
+from chains.cost import Cost, together
 from chains.events import Answer, Event, Step, Token, Trial
 from chains.figures import figures
 from chains.look import CALLS
 from chains.models.base import Usage
 from chains.models.thoughts import parted
 from chains.prompts import Source
-from chains.spending import Cost, together
 from chains.unsourced import unsourced
 
 NOTING = ("map_reduce", "recursive")  # those that make a call for each source they have read

@@ -22,13 +22,14 @@ from typing import Any
 
 from chains.answer import summarize
 from chains.calls import closed
+from chains.cost import FREE
 from chains.events import Answer, Step
 from chains.models import open_model
 from chains.models.base import Finish, Model, Piece
 from chains.prompts import Prompt
 from chains.render import render
 from chains.speed import Speeds
-from chains.spending import FREE, Spending
+from chains.spending import Spending
 from ingest.library import Library
 from ingest.load import Limits
 from ingest.pipeline import Upload, ingest

@@ -10,11 +10,12 @@ from app.output import how_json
 from app.terminal import notes_lines
 from chains.answer import ask, plans, summarize
 from chains.compare import NAMES as CHAINS
+from chains.cost import Price
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
-from chains.spending import Price, Spending
+from chains.spending import Spending
 from chains.stopped import cut_short
 from chains.tasks import Rerank
 from chains.ways import PLAIN, Ways

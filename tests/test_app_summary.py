@@ -13,12 +13,13 @@ from app import estimates, resources, wiring
 from app.conversations import Entry, Problem, from_json, new_id, to_json
 from app.i18n import Words
 from chains.answer import summarize
+from chains.cost import Cost
 from chains.errors import CallsSpent
 from chains.events import Answer, Step
 from chains.models.base import Usage
 from chains.plan import Plan, Stage
 from chains.prompts import Prompt
-from chains.spending import Caps, Cost
+from chains.spending import Caps
 from ingest.document import Record
 from ingest.load import Limits
 from ingest.pipeline import Upload, ingest

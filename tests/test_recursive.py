@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains.answer import CHAINS, ask, plans, summarize
+from chains.cost import Price
 from chains.errors import (
     CallsSpent,
     CapReached,
@@ -29,7 +30,7 @@ from chains.models.base import Usage
 from chains.plan import Plan
 from chains.prompts import Prompt
 from chains.refusal import NOTHING
-from chains.spending import Caps, Price, Spending
+from chains.spending import Caps, Spending
 from chains.ways import PLAIN, Ways
 from ingest.document import Document, Page
 from ingest.library import Library

@@ -11,12 +11,13 @@ from app import cli, pricing
 from app.costs import plan_text, seconds_text
 from app.pricing import PricesBroken, Row
 from chains.answer import Asked, answer_from
+from chains.cost import FREE, Cost, Price, money, together
 from chains.errors import CallsSpent, CapReached, NothingCame, RateLimited, StreamCut
 from chains.events import Answer, Step
 from chains.models.base import Usage
 from chains.plan import Plan, Stage
 from chains.speed import Speed, Speeds
-from chains.spending import FREE, Caps, Cost, Price, Spending, money, together
+from chains.spending import Caps, Spending
 from ingest.terminal_text import visible
 from tests.fakes import HashingEmbedder, ScriptedModel
 from tests.harbour import harbour_pdfs
