@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from app.i18n import Words
 from chains.examples import best
 from chains.models.nearby import Offer
+from chains.options import Ways
 from chains.prompts import Example
 from chains.retrieve import Scope
-from chains.ways import Ways
 from ingest.address import plain, shown
 from settings import Settings
 

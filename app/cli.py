@@ -265,9 +265,9 @@ def ask(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from app.wiring import library, model, reranker, speeds, spending, ways
     from chains import answer as chains
     from chains.events import Answer
+    from chains.options import Ways
     from chains.retrieve import Scope
     from chains.stopped import cut_short
-    from chains.ways import Ways
 
     chain, second, plain = args.chain or settings.chain, reranker(settings), ways(settings)
     with library(settings, _aside) as lib:

@@ -17,11 +17,11 @@ from typing import Any, Literal
 from chains.cost import Cost
 from chains.events import Answer, Citation, Figure, Step
 from chains.models.base import Usage
+from chains.options import PLAIN, Ways
 from chains.plan import Plan, Stage
 from chains.prompts import Example, Source
 from chains.retrieve import ALL, Scope
 from chains.spending import NO_CAPS, Caps
-from chains.ways import PLAIN, Ways
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import ConversationsSetAsideNotice, EntryUnreadableNotice, PagewiseError, StorageFailed
 from ingest.notices import Notices

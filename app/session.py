@@ -17,10 +17,10 @@ from app.jobs import Job, Jobs
 from app.offers import Offers
 from chains.answer import ask, plans, summarize
 from chains.compare import compare
+from chains.options import Ways
 from chains.prompts import Example, Language
 from chains.retrieve import Scope
 from chains.spending import Caps
-from chains.ways import Ways
 from ingest.document import Record
 from ingest.errors import Notice, PagewiseError
 from ingest.library import Library

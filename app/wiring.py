@@ -7,6 +7,7 @@ from app import pricing
 from chains import examples
 from chains.models import open_model
 from chains.models.base import Model
+from chains.options import Ways
 from chains.prompts import Example
 from chains.reader.base import Reader
 from chains.reader.network import open_reader
@@ -15,7 +16,6 @@ from chains.rerank import Reranker, open_reranker
 from chains.speed import FILE as SPEEDS
 from chains.speed import Speeds
 from chains.spending import Caps, Spending
-from chains.ways import Ways
 from ingest.address import place
 from ingest.embed import Embedder, open_embedder
 from ingest.errors import Notice, PagewiseError

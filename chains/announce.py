@@ -13,11 +13,11 @@ from chains.events import Step, Token, Trial
 from chains.guided import Guided
 from chains.memory import Memory
 from chains.models.base import Finish, Model, Usage
+from chains.options import Ways
 from chains.plan import Plan, Stage
 from chains.prompts import Prompt, Source
 from chains.spending import Spending
 from chains.tasks import Task
-from chains.ways import Ways
 from ingest.errors import PagewiseError
 from ingest.replies import Kept
 

@@ -20,6 +20,7 @@ from chains.memory import scope as work
 from chains.meter import Meter
 from chains.models.base import QUOTES, Model, Usage
 from chains.models.thoughts import parted
+from chains.options import PLAIN, Ways
 from chains.plan import Plan, Stage
 from chains.prompts import Language, Source, Turn, Wanted
 from chains.rerank import Reranker
@@ -28,7 +29,6 @@ from chains.spending import FREELY, Ledger, Spending
 from chains.stopped import behind
 from chains.tasks import RERANK, Rerank, Task
 from chains.unsourced import unsourced
-from chains.ways import PLAIN, Ways
 from chains.whole import documents as documents_of
 from chains.whole import whole
 from chains.window import fitted

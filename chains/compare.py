@@ -15,12 +15,12 @@ from chains.events import Answer, Event, Step
 from chains.look import CALLS, Looked, bound, look
 from chains.meter import Meter
 from chains.models.base import Model, Piece, Usage
+from chains.options import PLAIN, Ways
 from chains.prompts import Language, Prompt, Turn
 from chains.rerank import Reranker
 from chains.retrieve import ALL, Scope, retrieve
 from chains.spending import FREELY, Ledger, Spending
 from chains.tasks import RERANK, Rerank
-from chains.ways import PLAIN, Ways
 from ingest.library import Library
 
 NAMES = tuple(name for name, chain in CHAINS.items() if "question" in chain.tasks)

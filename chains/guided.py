@@ -15,9 +15,9 @@ from chains.calls import closed
 from chains.events import Step
 from chains.models.base import Finish, Model, Thought, Usage
 from chains.models.thoughts import Thoughts
+from chains.options import Ways
 from chains.plan import Plan, Stage
 from chains.prompts import Prompt
-from chains.ways import Ways
 
 ROLES = frozenset({"answer", "reduce", "refine", "rerank"})
 REASONING_TOKENS = 400

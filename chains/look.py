@@ -8,8 +8,8 @@ from chains.condense import condense
 from chains.events import Step
 from chains.models.base import Model
 from chains.near_copies import split_copies
+from chains.options import Ways
 from chains.prompts import Language, Turn, Wanted
-from chains.ways import Ways
 from ingest.document import Passage
 
 Find = Callable[[str], Sequence[Passage]]

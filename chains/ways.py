@@ -5,35 +5,17 @@ Each costs one call and is checked like any rewrite; what is not fit for use is 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chains import budget, calls, rewrite, tongue
 from chains.errors import ModelError
 from chains.models.base import Model
-from chains.prompts import Example, Prompt, Role, Turn
+from chains.prompts import Prompt, Role, Turn
 from ingest.tokens import language
 
 MOST_PARTS = 4
 _REPLY_TOKENS = {"broaden": 120, "split": 320}
 _ITEM = re.compile(r"^\s*(?:[-*•·–]|\(?\d{1,2}[.)、．:：]|[（(]?[一二三四][）)、.]|part \d+\s*[:.])\s*", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Ways:
-    """How a question is asked, beside its chain. All are off unless wanted; a summary knows none of them."""
-
-    step_back: bool = False  # search for the more general question behind it too
-    think: bool = False  # let the model reason before it answers
-    parts: bool = False  # search for the parts of the question apart
-    examples: tuple[Example, ...] = ()  # questions with the answers that somebody would like
-
-    @property
-    def calls(self) -> int:
-        """Model calls at most, before the chain's own."""
-        return self.step_back + self.parts
-
-
-PLAIN = Ways()
 
 
 def broader(question: str, model: Model) -> str:

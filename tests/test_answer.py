@@ -13,12 +13,12 @@ from chains.compare import NAMES as CHAINS
 from chains.cost import Price
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
+from chains.options import PLAIN, Ways
 from chains.prompts import Prompt, Turn
 from chains.refusal import NOT_FOUND
 from chains.spending import Spending
 from chains.stopped import cut_short
 from chains.tasks import Rerank
-from chains.ways import PLAIN, Ways
 from ingest.document import Document
 from ingest.errors import UnknownDocument
 from ingest.library import Library

@@ -13,9 +13,9 @@ from app.conversations import Conversations, Entry
 from app.i18n import TEXTS, Words
 from app.views import safe
 from chains.errors import ModelTimeout
+from chains.options import Ways
 from chains.prompts import Prompt
 from chains.retrieve import Scope
-from chains.ways import Ways
 from ingest.library import Library
 from ingest.load import Limits
 from ingest.pipeline import Upload, ingest

@@ -16,8 +16,8 @@ from app import choices
 from app.conversations import Conversations, Problem, from_json, new_id, to_json
 from chains.compare import NAMES
 from chains.events import Figure, Step
+from chains.options import PLAIN, Ways
 from chains.prompts import Example
-from chains.ways import PLAIN, Ways
 from ingest.errors import StorageFailed
 from tests.entries import answer, entry
 

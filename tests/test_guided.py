@@ -15,11 +15,11 @@ from chains.events import Answer, Event, Step, Token
 from chains.guided import LEAST_TOKENS, ROLES, Guided
 from chains.models.base import Finish, Piece, Thought
 from chains.models.thoughts import Thoughts
+from chains.options import PLAIN, Ways
 from chains.prompts import Example, Prompt
 from chains.refusal import NOT_FOUND
 from chains.render import render
 from chains.stopped import cut_short
-from chains.ways import PLAIN, Ways
 from tests.fakes import ScriptedModel
 from tests.sources import QUESTION, source, steps, text, told
 

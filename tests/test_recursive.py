@@ -27,11 +27,11 @@ from chains.errors import (
 )
 from chains.events import Answer, Event, Step
 from chains.models.base import Usage
+from chains.options import PLAIN, Ways
 from chains.plan import Plan
 from chains.prompts import Prompt
 from chains.refusal import NOTHING
 from chains.spending import Caps, Spending
-from chains.ways import PLAIN, Ways
 from ingest.document import Document, Page
 from ingest.library import Library
 from ingest.split import split

@@ -18,11 +18,11 @@ from chains.errors import StreamCut
 from chains.events import Answer, Event, Step
 from chains.look import beside, in_turn
 from chains.models.extractive import Extractive
+from chains.options import PLAIN, Ways
 from chains.prompts import Prompt, Turn
 from chains.render import render
 from chains.retrieve import retrieve
 from chains.stopped import cut_short
-from chains.ways import PLAIN, Ways
 from ingest.document import Passage
 from ingest.errors import EmbedderError
 from ingest.library import Library
