@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from ingest.address import parse_hosts, plain, shown
 from ingest.blocked_addresses import check_written
 from ingest.errors import BlockedAddressError, PagewiseError
+from ingest.server_url import parse_hosts, plain, shown
 from ingest.text_file import TextFileError
 from settings_files import FILE, SettingsFile, agree_to, is_agreed, read_settings_file, user_file
 

@@ -16,16 +16,16 @@ from typing import Any, Literal
 
 from chains.cost import Cost
 from chains.events import Answer, Citation, Figure, Step
-from chains.models.base import Usage
+from chains.execution.limits import NO_CAPS, Caps
+from chains.model import Usage
 from chains.options import PLAIN, Ways
 from chains.plan import Plan, Stage
-from chains.prompts import Example, Source
-from chains.retrieve import ALL, Scope
-from chains.spending import NO_CAPS, Caps
+from chains.prompt import Example, Source
+from chains.retrieval.hybrid import ALL, Scope
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import ConversationsSetAsideNotice, EntryUnreadableNotice, PagewiseError, StorageFailed
 from ingest.notices import Notices
-from ingest.sqlite_damage import is_damage, set_aside
+from ingest.store.sqlite_damage import is_damage, set_aside
 
 FILE = "conversations.db"
 _TITLE = 80  # characters

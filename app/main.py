@@ -4,11 +4,12 @@ from functools import partial
 
 import streamlit as st
 
-from app import resources, session
+from app import cached_resources, safe_text, session
 from app.i18n import Words
-from app.screens import ask, library, options
+from app.screens import ask, library
+from app.screens import settings as settings_screen
 from app.session import Desk
-from app.views import notices, safe, sidebar, style, upload
+from app.views import notices, sidebar, style, upload
 from ingest.errors import CatalogueError, PagewiseError
 from ingest.repair import replace_damaged_catalogue
 from settings import Settings, load_settings
@@ -21,7 +22,9 @@ def main() -> None:
     settings = None
     try:
         settings = load_settings()
-        resources.offers(settings.api_base, settings).look()  # begins a search, which is over when the library is open
+        cached_resources.offers(
+            settings.api_base, settings
+        ).look()  # begins a search, which is over when the library is open
         desk = _desk(settings, words)
     except PagewiseError as error:
         sidebar.bottom(words)
@@ -29,7 +32,7 @@ def main() -> None:
         return
     if st.session_state.pop("repairing", False):  # the catalogue is new; its documents are read again
         upload.begin_repair(desk)
-    resources.prepared(settings.model)
+    cached_resources.prepared(settings.model)
     if "chosen" in st.session_state:
         st.session_state["model"] = st.session_state.pop("chosen")
     asking = st.Page(
@@ -42,7 +45,7 @@ def main() -> None:
         url_path="library",
     )
     knobs = st.Page(
-        partial(options.draw, desk), title=words("nav.options"), icon=":material/settings:", url_path="settings"
+        partial(settings_screen.draw, desk), title=words("nav.options"), icon=":material/settings:", url_path="settings"
     )
     page = st.navigation([asking, shelf, knobs], position="hidden")
     _closed_on_the_way(page.url_path)
@@ -59,8 +62,8 @@ def main() -> None:
 
 def _desk(settings: Settings, words: Words) -> Desk:
     with st.spinner(words("ask.starting")):
-        opened = resources.library(settings)
-    return Desk(settings, words, opened, resources.conversations(str(settings.data)), resources.jobs())
+        opened = cached_resources.library(settings)
+    return Desk(settings, words, opened, cached_resources.conversations(str(settings.data)), cached_resources.jobs())
 
 
 def _closed_on_the_way(page: str) -> None:
@@ -86,14 +89,14 @@ def _offer_repair(words: Words, settings: Settings) -> None:
         try:
             replace_damaged_catalogue(settings.data)
         except PagewiseError as error:
-            st.error(safe.block(words.error(error)), icon=":material/error:")
+            st.error(safe_text.block(words.error(error)), icon=":material/error:")
             return
         st.session_state["repairing"] = True
         st.rerun()
 
 
 def _error(words: Words, error: PagewiseError) -> None:
-    st.error(safe.block(words.error(error)), icon=":material/error:")
+    st.error(safe_text.block(words.error(error)), icon=":material/error:")
     st.button(words("error.retry"), key="retry", icon=":material/refresh:")
 
 

@@ -7,23 +7,23 @@ from functools import partial
 
 import streamlit as st
 
-from app import asking, resources, wiring
-from app.asking import Told
-from app.choices import EXTRACTIVE, Connection, Own, connection, scope, suited
+from app import cached_resources, composition, question_job
+from app.background_jobs import Job, Jobs
 from app.conversations import Conversations, Entry, new_entry_id, new_id
-from app.estimates import Estimates
+from app.cost_text import Estimates
 from app.i18n import NAMES, Words, preferred
-from app.jobs import Job, Jobs
-from app.offers import Offers
+from app.model_choice import EXTRACTIVE, Connection, Own, connection, scope, suited
+from app.model_discovery import Offers
+from app.question_job import Told
 from chains.answer import ask, plans, summarize
 from chains.compare import compare
+from chains.execution.limits import Caps
 from chains.options import Ways
-from chains.prompts import Example, Language
-from chains.retrieve import Scope
-from chains.spending import Caps
+from chains.prompt import Example, Language
+from chains.retrieval.hybrid import Scope
 from ingest.document import Record
 from ingest.errors import Notice, PagewiseError
-from ingest.library import Library
+from ingest.store.library import Library
 from settings import Settings
 
 SCOPE = ("first_page", "last_page", "since", "until")  # where what was entered is kept
@@ -102,7 +102,7 @@ class Desk:
             tuple(chosen) if chosen else None,
             self.scope,
             replace(self.ways, examples=suited(self.examples()[0], question)),
-            caps=wiring.caps(self.settings),
+            caps=composition.caps(self.settings),
         )
         self._begin(entry)
 
@@ -117,12 +117,17 @@ class Desk:
 
     def planning(self, record: Record) -> Job[Estimates]:
         """What a summary of this document would take, being counted; its only event."""
-        where, opened, settings, library = self._where(self.model), resources.models(), self.settings, self.library
-        known, language = resources.speeds(str(settings.data)), _language(settings)
+        where, opened, settings, library = (
+            self._where(self.model),
+            cached_resources.models(),
+            self.settings,
+            self.library,
+        )
+        known, language = cached_resources.speeds(str(settings.data)), _language(settings)
 
         def run() -> Iterator[Estimates]:
             model = opened.open(settings, where, library.embedder)
-            terms = wiring.spending(settings, library, model.name, known, api_base=where.api_base)
+            terms = composition.spending(settings, library, model.name, known, api_base=where.api_base)
             yield Estimates(plans(record.id, library, model, language=language, spending=terms), terms.price)
 
         return Job(run)
@@ -153,14 +158,18 @@ class Desk:
         st.session_state["conversation"] = conversation
         st.query_params["c"] = conversation
         st.session_state.pop("opened", None)
-        earlier = asking.history(self.store.entries(conversation))
-        opened, settings, library = resources.models(), self.settings, self.library
-        reranker = resources.reranker(settings.reranker, settings.reader, settings)
-        where, known, language = self._where(entry.model), resources.speeds(str(settings.data)), _language(settings)
+        earlier = question_job.history(self.store.entries(conversation))
+        opened, settings, library = cached_resources.models(), self.settings, self.library
+        reranker = cached_resources.reranker(settings.reranker, settings.reader, settings)
+        where, known, language = (
+            self._where(entry.model),
+            cached_resources.speeds(str(settings.data)),
+            _language(settings),
+        )
 
         def run() -> Iterator[Told]:
             model = opened.open(settings, where, library.embedder)
-            terms = wiring.spending(settings, library, model.name, known, again, where.api_base)
+            terms = composition.spending(settings, library, model.name, known, again, where.api_base)
             spending = replace(terms, caps=entry.caps)
             if entry.kind == "summary":
                 return summarize(
@@ -187,7 +196,7 @@ class Desk:
                 spending=spending,
             )
 
-        asking.start(self.jobs, self.store, conversation, entry, run)
+        question_job.start(self.jobs, self.store, conversation, entry, run)
 
     def _where(self, model: str) -> Connection:
         return connection(model, self.settings, self.own)
@@ -201,7 +210,7 @@ class Desk:
     @property
     def offers(self) -> Offers:
         """The models that are found on this machine."""
-        return resources.offers(self.settings.api_base, self.settings)
+        return cached_resources.offers(self.settings.api_base, self.settings)
 
     @property
     def model(self) -> str:
@@ -239,7 +248,7 @@ class Desk:
         if own is not None:
             return own, None
         try:
-            return wiring.read_examples(self.settings), None
+            return composition.read_examples(self.settings), None
         except PagewiseError as error:
             return (), error
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.views.safe import one_line
-from ingest.address import shown
+from app.safe_text import one_line
+from ingest.server_url import shown
 from settings import ADDRESSES, LoadedSettings, SettingsError, SettingSource, guarded_names
 from settings_files import SettingsFile
 

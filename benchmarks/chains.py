@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.askers import PACKAGES
+from benchmarks.chain_stacks import PACKAGES
 from benchmarks.plot import Line, plot
-from benchmarks.synthetic import Synthetic
+from benchmarks.synthetic_library import Synthetic
 from chains.answer import CHAINS
 from chains.compare import NAMES
 
@@ -42,7 +42,7 @@ class Process:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         if path:
             environment["PYTHONPATH"] = str(_ROOT)
-        self._name = argument if script == "askers" else script
+        self._name = argument if script == "chain_stacks" else script
         self._process = subprocess.Popen(
             [python, "-P", str(_ROOT / "benchmarks" / f"{script}.py"), argument],
             stdin=subprocess.PIPE,
@@ -122,10 +122,10 @@ def _stacks(args: argparse.Namespace, texts: Sequence[str]) -> Iterator[tuple[ht
             stack.callback(process.end)
             return process
 
-        url = started(sys.executable, "loopback", json.dumps(settings), True).tell()["url"]
-        stacks = {name: started(sys.executable, "askers", name, True) for name in ("ours", "bare")}
+        url = started(sys.executable, "fake_llm_server", json.dumps(settings), True).tell()["url"]
+        stacks = {name: started(sys.executable, "chain_stacks", name, True) for name in ("ours", "bare")}
         if args.against:
-            stacks[args.against] = started(args.peer_python, "askers", args.against, False)
+            stacks[args.against] = started(args.peer_python, "chain_stacks", args.against, False)
         for process in stacks.values():
             process.tell({"url": url, "texts": texts, "room": args.room})
             process.tell(_job("map_reduce", 1))  # what is imported or opened with the first question

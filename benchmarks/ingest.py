@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ingest_stacks import PACKAGES
 from benchmarks.plot import Line, plot
-from benchmarks.stacks import PACKAGES
+from ingest.embedding.model_files import installed
 from ingest.errors import PagewiseError
 from ingest.pipeline import find_pdfs
-from ingest.weights import installed
 
 _LOOK_SECONDS = 0.1
 _ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +82,7 @@ def run_stack(stack: str, python: str, weights: Path | str, files: list[Path]) -
             environment["PYTHONPATH"] = str(_ROOT)
         else:
             environment.pop("PYTHONPATH", None)
-        script = str(_ROOT / "benchmarks" / "stacks.py")
+        script = str(_ROOT / "benchmarks" / "ingest_stacks.py")
         command = [python, "-P", script, stack, str(weights), str(Path(folder, "store")), *map(str, files)]
         with open(Path(folder, "errors"), "w+") as errors:
             process = subprocess.Popen(

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from chains.models.loading import Loader
-from chains.models.precision import Bits
-from chains.models.rows import Row, together
+from chains.models.local.generate import Row, together
+from chains.models.local.loader import Loader
+from chains.models.local.quantization import Bits
 
 _SHAPE = {
     "vocab_size": 151_936,

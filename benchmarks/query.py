@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.synthetic import DIMENSIONS, Synthetic
+from benchmarks.synthetic_library import DIMENSIONS, Synthetic
 from chains.answer import ask
-from chains.models.extractive import Extractive
-from chains.reader.base import Reader, Reading
-from chains.reader.network import BUILT_IN, open_reader
-from chains.rerank import ReadAgain
-from chains.retrieve import POOL, retrieve
-from ingest.catalogue import Catalogue
-from ingest.embed import Embedder, open_embedder
-from ingest.library import Library
-from ingest.tokens import tokens
-from ingest.vectors import Vectors
+from chains.models.extractive.model import Extractive
+from chains.reader.neural import BUILT_IN, open_reader
+from chains.reader.protocol import Reader, Reading
+from chains.retrieval.hybrid import POOL, retrieve
+from chains.retrieval.rerank import ReadAgain
+from ingest.embedding.embedder import Embedder, open_embedder
+from ingest.store.catalogue import Catalogue
+from ingest.store.chroma import Vectors
+from ingest.store.library import Library
+from ingest.text.search_tokens import tokens
 
 _MEGABYTE = 1024 * 1024
 _K = 8  # passages asked for

@@ -5,37 +5,38 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
-from chains import citations, map_reduce, map_rerank, recursive, refine, refusal, stuff, tongue
-from chains.announce import announced
-from chains.called import heard
-from chains.calls import closed
 from chains.cost import Cost
 from chains.errors import CapReached, NoReply, NothingCame, UnknownChain
 from chains.events import Answer, Event, Step, Token, Trial
-from chains.figures import figures
-from chains.guided import Guided
-from chains.look import Looked, bound, look
-from chains.memory import Memory
-from chains.memory import scope as work
-from chains.meter import Meter
-from chains.models.base import QUOTES, Model, Usage
-from chains.models.thoughts import parted
+from chains.execution.context_budget import fitted
+from chains.execution.estimate import announced
+from chains.execution.limits import FREELY, Ledger, Spending
+from chains.execution.llm_calls import closed
+from chains.execution.metered_model import Meter
+from chains.execution.reasoning import Guided
+from chains.execution.resume import Memory
+from chains.execution.resume import scope as work
+from chains.grounding import citations, refusal
+from chains.grounding.number_check import figures
+from chains.grounding.uncited import unsourced
+from chains.language import detect
+from chains.language.names import heard
+from chains.model import QUOTES, Model, Usage
 from chains.options import PLAIN, Ways
+from chains.partial_answer import behind
 from chains.plan import Plan, Stage
-from chains.prompts import Language, Source, Turn, Wanted
-from chains.rerank import Reranker
-from chains.retrieve import ALL, Scope, retrieve
-from chains.spending import FREELY, Ledger, Spending
-from chains.stopped import behind
-from chains.tasks import RERANK, Rerank, Task
-from chains.unsourced import unsourced
-from chains.whole import documents as documents_of
-from chains.whole import whole
-from chains.window import fitted
+from chains.prompt import RERANK, Language, Rerank, Source, Task, Turn, Wanted
+from chains.question.gather import Looked, bound, look
+from chains.retrieval.hybrid import ALL, Scope, retrieve
+from chains.retrieval.rerank import Reranker
+from chains.strategies import map_reduce, map_rerank, recursive, refine, stuff
+from chains.strategies.whole_document import documents as documents_of
+from chains.strategies.whole_document import whole
+from chains.thinking import parted
 from ingest.document import Passage
 from ingest.errors import PagewiseError
-from ingest.library import Library
-from ingest.tokens import language as language_of
+from ingest.store.library import Library
+from ingest.text.search_tokens import language as language_of
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,10 @@ def ask(
 ) -> Iterator[Event]:
     """Events, and one Answer last. Closing it stops the model's work.
 
-    `documents`, `scope`, `reranker`: as in chains/retrieve.py. `language` None answers in the question's; a question
-    that asks for a language itself ("… Answer in Chinese.") is answered in that. `rerank`: how map_rerank weighs its
-    sources. Raises UnknownChain and PriceUnknown at once, a library's error before the first event; what goes wrong
-    later is the Answer's `error`, beside the text that had come.
+    `documents`, `scope`, `reranker`: as in chains/retrieval/hybrid.py. `language` None answers in the question's; a
+    question that asks for a language itself ("… Answer in Chinese.") is answered in that. `rerank`: how map_rerank
+    weighs its sources. Raises UnknownChain and PriceUnknown at once, a library's error before the first event; what
+    goes wrong later is the Answer's `error`, beside the text that had come.
     """
     found = partial(retrieve, library=library, k=k, documents=documents, scope=scope, reranker=reranker)
     chosen, ledger = _chain(chain, "question"), Ledger(model.name, spending.caps, spending.price)
@@ -127,7 +128,7 @@ def asked(
 ) -> Asked:
     """`wanted`: the question as it was searched for; `language` None answers in the question's."""
     sources = tuple(Source(n, passage) for n, passage in enumerate(passages, 1))
-    task = Task("question", wanted, language or tongue.of(question), rerank=rerank)
+    task = Task("question", wanted, language or detect.of(question), rerank=rerank)
     return Asked(question, task, sources, ways)
 
 
@@ -302,7 +303,7 @@ def _run(
         held = figures(reader.text, answer.question, found, sources)
         alone = unsourced(reader.text, sources, whole=error is None)
         answer = replace(answer, text=reader.text, citations=found, figures=held, unsourced=alone, error=error)
-        said = tongue.written_in(citations.plain(reader.text))
+        said = detect.written_in(citations.plain(reader.text))
         answer = replace(answer, cut=meter.was_cut(reader.text))
         if meter.name != QUOTES:
             answer = replace(answer, foreign=said if said != task.words else None)

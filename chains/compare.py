@@ -6,22 +6,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from time import monotonic
 
-from chains import answer, stopped
-from chains.agreement import Agreement, agreement
+from chains import answer, partial_answer
 from chains.answer import CHAINS, Asked, answer_from
-from chains.calls import closed, side_by_side
 from chains.cost import Cost, Price, together
 from chains.events import Answer, Event, Step
-from chains.look import CALLS, Looked, bound, look
-from chains.meter import Meter
-from chains.models.base import Model, Piece, Usage
+from chains.execution.limits import FREELY, Ledger, Spending
+from chains.execution.llm_calls import closed, side_by_side
+from chains.execution.metered_model import Meter
+from chains.grounding.agreement import Agreement, agreement
+from chains.model import Model, Piece, Usage
 from chains.options import PLAIN, Ways
-from chains.prompts import Language, Prompt, Turn
-from chains.rerank import Reranker
-from chains.retrieve import ALL, Scope, retrieve
-from chains.spending import FREELY, Ledger, Spending
-from chains.tasks import RERANK, Rerank
-from ingest.library import Library
+from chains.prompt import RERANK, Language, Prompt, Rerank, Turn
+from chains.question.gather import CALLS, Looked, bound, look
+from chains.retrieval.hybrid import ALL, Scope, retrieve
+from chains.retrieval.rerank import Reranker
+from ingest.store.library import Library
 
 NAMES = tuple(name for name, chain in CHAINS.items() if "question" in chain.tasks)
 _PATIENCE = 0.1  # seconds until a chain that waits for its turn says that it still does
@@ -109,7 +108,7 @@ def cut_short(events: Sequence[Compared], question: str, model: str, seconds: fl
             answers.append(last)
             continue
         came = [sources, *(one.event for one in told)]
-        cut = stopped.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
+        cut = partial_answer.cut_short(came, question, name, model, told[-1].seconds if told else 0.0)
         answers.append(replace(cut, searched=searched))
     return _whole(question, searched, answers, before, Usage(), seconds, None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chains.models.base import Usage
+from chains.model import Usage
 
 _MILLION = 1_000_000
 

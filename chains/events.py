@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chains.cost import Cost
-from chains.models.base import Usage
+from chains.model import Usage
 from chains.plan import Plan
-from chains.prompts import Language, Source
+from chains.prompt import Language, Source
 from ingest.errors import PagewiseError
 
 StepName = Literal[
@@ -105,7 +105,8 @@ class Citation:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that an answer claims, and what the cited pages say to it; chains/figures.py has the rules."""
+    """A number that an answer claims, and what the cited pages say to it; chains/grounding/number_check.py has the
+    rules."""
 
     text: str  # as the answer writes it
     start: int  # where it stands in the answer's text: [start, end)

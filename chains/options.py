@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chains.prompts import Example
+from chains.prompt import Example
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chains.cost import Cost
-from chains.models.base import Usage
+from chains.model import Usage
 
 
 @dataclass(frozen=True)

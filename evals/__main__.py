@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.arguments import CHAINS
+from app.cli.arguments import CHAINS
 from ingest.errors import PagewiseError
 from settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from evals.questions import Question
+    from evals.datasets import Question
     from ingest.document import Document
-    from ingest.library import Library
-    from ingest.worker import Limits
+    from ingest.pdf.sandbox import Limits
+    from ingest.store.library import Library
 
 MODES = {"all": False, "one": True}
 
@@ -51,11 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"evals: {error}", file=sys.stderr)
         return 2
-    from app.output import only_ours, write_json
-    from app.wiring import library as open_library
-    from app.wiring import limits
-    from evals.questions import NoQuestions, read, sample
-    from evals.shelf import fill
+    from app.cli.json_output import only_ours, write_json
+    from app.composition import library as open_library
+    from app.composition import limits
+    from evals.datasets import NoQuestions, read, sample
+    from evals.eval_library import fill
 
     try:
         with only_ours() as out, contextlib.ExitStack() as stack:
@@ -111,7 +111,7 @@ Measure = Callable[[Sequence["Question"]], Measured]
 
 
 def retrieval(args: argparse.Namespace, settings: Settings, library: "Library") -> Measure:
-    from app.wiring import reranker
+    from app.composition import reranker
     from evals import retrieval
 
     second = reranker(settings)
@@ -124,7 +124,7 @@ def retrieval(args: argparse.Namespace, settings: Settings, library: "Library") 
 
 
 def answers(args: argparse.Namespace, settings: Settings, library: "Library") -> Measure:
-    from app.wiring import model, reranker
+    from app.composition import model, reranker
     from evals import answers
 
     language = None if settings.language == "auto" else settings.language
@@ -142,7 +142,7 @@ def answers(args: argparse.Namespace, settings: Settings, library: "Library") ->
 
 
 def reader(settings: Settings, questions: "Sequence[Question]", documents: "Sequence[Document]") -> Measured:
-    from app.wiring import readers
+    from app.composition import readers
     from evals import reader
 
     known = sum(question.answerable for question in questions)
@@ -155,11 +155,13 @@ def spans(
     questions: "Sequence[Question]", documents: "Sequence[Document]", pdfs: Path | None, limits: "Limits"
 ) -> Measured:
     """Without a library: each question with the passage, or the pages, that it is about."""
-    from evals import spans
-    from evals.shelf import pages
+    from evals import span_eval
+    from evals.eval_library import pages
 
-    figures = spans.cells(questions, pages(questions, pdfs, limits)) if pdfs else spans.words(questions, documents)
-    return Measured({"questions": len(questions)}, spans.as_json(figures), spans.table(figures))
+    figures = (
+        span_eval.cells(questions, pages(questions, pdfs, limits)) if pdfs else span_eval.words(questions, documents)
+    )
+    return Measured({"questions": len(questions)}, span_eval.as_json(figures), span_eval.table(figures))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from chains.answer import ask
 from chains.errors import KeyMissing, KeyRefused, ModelUnreachable, PackageMissing, UnknownModel
 from chains.events import Answer
-from chains.models.base import Model
-from chains.prompts import Language
-from chains.rerank import Reranker
-from chains.tasks import RERANK, Rerank
-from evals.judge import Figures, Verdict, figures, judge
-from evals.questions import Question
-from ingest.library import Library
+from chains.model import Model
+from chains.prompt import RERANK, Language, Rerank
+from chains.retrieval.rerank import Reranker
+from evals.datasets import Question
+from evals.scoring import Figures, Verdict, figures, judge
+from ingest.store.library import Library
 
 _HOPELESS = (KeyMissing, KeyRefused, ModelUnreachable, PackageMissing, UnknownModel)
 _TELL = 10  # questions between two lines of progress; a language model takes seconds for each

@@ -1,8 +1,8 @@
 """What the reader finds when it is given the right passage: the words, and whether they are there at all.
 
 As SQuAD measures (Rajpurkar et al., 2016; 2018): exact match and F1 over words, for Chinese over characters
-(overlap.py). With unanswerable questions the same again with what is refused, where a refusal is right for these and
-wrong for the others, and the area under the ROC curve of the probability that the passage answers.
+(text_overlap.py). With unanswerable questions the same again with what is refused, where a refusal is right for these
+and wrong for the others, and the area under the ROC curve of the probability that the passage answers.
 """
 
 import sys
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from chains.prompts import Language
-from chains.reader.base import Reader
-from evals.overlap import overlap
-from evals.questions import Question
+from chains.prompt import Language
+from chains.reader.protocol import Reader
+from evals.datasets import Question
+from evals.text_overlap import overlap
 from ingest.document import Document
-from ingest.tokens import language
+from ingest.text.search_tokens import language
 
 _TELL = 1000  # questions between two lines of progress
 

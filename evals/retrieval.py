@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chains.rerank import Reranker
-from chains.retrieve import retrieve
+from chains.retrieval.hybrid import retrieve
+from chains.retrieval.rerank import Reranker
+from evals.datasets import Question
 from evals.metrics import DEPTHS, Scores, middle_and_slow, rank, scores
-from evals.questions import Question
-from ingest.library import Library
+from ingest.store.library import Library
 
 PASSAGES = 20  # found for each question, as `pagewise search -k 20` does
 _TELL = 100  # questions between two lines of progress

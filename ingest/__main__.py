@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from ingest.arguments import add_arguments
-from ingest.embed import open_embedder
+from ingest.cli_options import add_arguments
+from ingest.embedding.embedder import open_embedder
 from ingest.errors import EmptiedFolder, FileUnreadable, Notice, OutsideLinkError, PagewiseError, UnlistedFilesNotice
-from ingest.folder import Folder, Removed
-from ingest.library import Library
+from ingest.pdf.decrypt import read_passwords
+from ingest.pdf.sandbox import Limits
 from ingest.pipeline import Progress, Result, find_pdfs
 from ingest.plural import some
 from ingest.repair import replace_damaged_catalogue, take_in_unlisted_files
+from ingest.store.library import Library
+from ingest.sync.folder import Folder, Removed
+from ingest.sync.watch import CannotWatch, changes
 from ingest.terminal_text import CLEAR_LINE, dump_json, protect_stderr, protect_stream
-from ingest.unlock import read_passwords
-from ingest.watch import CannotWatch, changes
-from ingest.worker import Limits
 from settings import SettingsError, load_settings
 
 

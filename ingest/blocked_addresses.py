@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
-from ingest import address
+from ingest import server_url
 from ingest.errors import BlockedAddressError
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -74,7 +74,7 @@ def check_written(url: str, *, allow_link_local: bool = False) -> None:
     if allow_link_local:
         return
     with suppress(ValueError):  # no address at all, as whoever dials it says
-        _check_host(urlsplit(address.plain(address.full(url))).hostname or "")
+        _check_host(urlsplit(server_url.plain(server_url.full(url))).hostname or "")
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -99,7 +99,7 @@ def check_resolved(url: str, *, allow_link_local: bool = False) -> None:
     if allow_link_local:
         return
     with suppress(OSError, ValueError):
-        parts = urlsplit(address.plain(address.full(url)))
+        parts = urlsplit(server_url.plain(server_url.full(url)))
         resolve(parts.hostname or "", parts.port or 0)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ingest import address
+from ingest import server_url
 from ingest.blocked_addresses import resolve
 from ingest.errors import BlockedAddressError
 
@@ -26,9 +26,9 @@ class PinnedTransport(httpx.BaseTransport):
     def __init__(
         self, inner: httpx.BaseTransport, base: str, *, hosted: bool, proxied: bool, allow_link_local: bool
     ) -> None:
-        self._inner, self._origin = inner, _origin(address.plain(base))
+        self._inner, self._origin = inner, _origin(server_url.plain(base))
         self._hosted, self._proxied, self._allow_link_local = hosted, proxied, allow_link_local
-        self._authorization = address.basic(base)
+        self._authorization = server_url.basic(base)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if _origin(str(request.url)) != self._origin:
@@ -73,7 +73,7 @@ def open_client(
     environment is used for https alone: a proxy for plain http would read the key. A user and password in `base` take
     the key's place.
     """
-    parts = urlsplit(address.plain(base))
+    parts = urlsplit(server_url.plain(base))
     proxies = urllib.request.getproxies() if parts.scheme == "https" else {}
     proxy = proxies.get("https") or proxies.get("all")
     if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):

@@ -13,14 +13,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from ingest import recognition, sandbox
-from ingest.crew import Crew, Job, Step
 from ingest.document import Page, display_name
 from ingest.errors import BlankPages, Broken, FileUnreadable, NoText, NothingRecognised, PagewiseError
-from ingest.library import Library
-from ingest.readers import BLANK
+from ingest.pdf import extract, ocr
+from ingest.pdf.backends import BLANK
+from ingest.pdf.sandbox import Limits
+from ingest.prefetch import Crew, Job, Step
 from ingest.safe_open import leads_outside
-from ingest.worker import Limits
+from ingest.store.library import Library
 
 # How much may wait, read, until the document before it is stored: enough to keep all cores at work.
 _AHEAD = 4  # documents, for each reader
@@ -157,7 +157,7 @@ def _entry(
     """A file with its work begun, where there is any: not for bytes that are there, or that are on their way."""
     entry = _Entry(display_name(upload.name), upload.path, upload.id, copy=bool(upload.id))
     try:
-        entry.id = upload.id or sandbox.fingerprint(upload.path, limits, upload.folder)
+        entry.id = upload.id or extract.fingerprint(upload.path, limits, upload.folder)
         if not _known(entry, library, seen) and all(entry.id != other.id for other in waiting):
             entry.job = crew.begin(entry.id, entry.name, entry.path, entry.copy)
     except PagewiseError as error:
@@ -211,7 +211,7 @@ def _failed(name: str, id: str, error: PagewiseError, pages: int = 0, without_te
 def _no_text(pages: Sequence[Page], limits: Limits) -> PagewiseError:
     if all(page.problem == BLANK for page in pages):
         return BlankPages(pages=len(pages))
-    kind = NothingRecognised if recognition.available(limits) else NoText
+    kind = NothingRecognised if ocr.available(limits) else NoText
     return kind(pages=len(pages))
 
 
@@ -222,7 +222,7 @@ def _without_text(pages: Sequence[Page], limits: Limits) -> str:
     for problem, group in groupby(silent, key=lambda item: item[0]):
         numbers = [number for _, number in group]
         told.append(f"{'Page' if len(numbers) == 1 else 'Pages'} {_ranges(numbers)} gave no text ({problem}).")
-    if any(map(recognition.wanted, pages)) and not recognition.available(limits):
+    if any(map(ocr.wanted, pages)) and not ocr.available(limits):
         told.append(_REMEDY if limits.ocr else "Text recognition is switched off (PAGEWISE_OCR).")
     return " ".join(told)
 

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.catalogue import Catalogue
-from ingest.catalogue_mark import delete_mark, read_mark
 from ingest.document import display_name
 from ingest.errors import CatalogueError, ReadError, ReadOnlyLibrary, StorageFailed, WriterBusy
-from ingest.files import StoredFile
-from ingest.folder import failure
-from ingest.index_seal import break_seal
-from ingest.library import CATALOGUE, LOCK, WRITE_LOCK, Library
-from ingest.lock import OwnedLock
+from ingest.pdf.sandbox import Limits
 from ingest.pipeline import Progress, Result, Upload, ingest
-from ingest.readonly import is_read_only
-from ingest.sqlite_damage import set_aside
-from ingest.vectors import FOLDER as CHROMA
-from ingest.worker import Limits
+from ingest.store.catalogue import Catalogue
+from ingest.store.catalogue_mark import delete_mark, read_mark
+from ingest.store.chroma import FOLDER as CHROMA
+from ingest.store.index_seal import break_seal
+from ingest.store.library import CATALOGUE, LOCK, WRITE_LOCK, Library
+from ingest.store.pdf_files import StoredFile
+from ingest.store.process_lock import OwnedLock
+from ingest.store.readonly import is_read_only
+from ingest.store.sqlite_damage import set_aside
+from ingest.sync.folder import failure
 
 _LOCK_SECONDS = 2.0  # for a process that is just ending
 

@@ -1,6 +1,6 @@
 """For the whole suite: no network but loopback, no settings or home of the person who runs it, no silent browser skips.
 
-Helpers are imported as `from tests.fakes import …` and `from tests.pdfs import …`.
+Helpers are imported as `from tests.support.fakes import …` and `from tests.support.pdfs import …`.
 """
 
 import os

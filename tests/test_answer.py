@@ -6,24 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from app.output import how_json
-from app.terminal import notes_lines
+from app.cli.json_output import how_json
+from app.cli.terminal_output import notes_lines
 from chains.answer import ask, plans, summarize
 from chains.compare import NAMES as CHAINS
 from chains.cost import Price
 from chains.errors import ContextTooSmall, KeyRefused, UnknownChain
 from chains.events import Answer, Event, Step, Token
+from chains.execution.limits import Spending
+from chains.grounding.refusal import NOT_FOUND
 from chains.options import PLAIN, Ways
-from chains.prompts import Prompt, Turn
-from chains.refusal import NOT_FOUND
-from chains.spending import Spending
-from chains.stopped import cut_short
-from chains.tasks import Rerank
+from chains.partial_answer import cut_short
+from chains.prompt import Prompt, Rerank, Turn
 from ingest.document import Document
 from ingest.errors import UnknownDocument
-from ingest.library import Library
-from tests.fakes import ScriptedModel
-from tests.sources import CUT, LAKES, NOVEL, by_role, filled, steps, text
+from ingest.store.library import Library
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import CUT, LAKES, NOVEL, by_role, filled, steps, text
 
 
 @pytest.fixture(scope="module")

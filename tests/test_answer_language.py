@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.output import how_json
-from app.terminal import notes_lines
+from app.cli.json_output import how_json
+from app.cli.terminal_output import notes_lines
 from chains.answer import ask, summarize
 from chains.compare import NAMES as CHAINS
 from chains.events import Answer
-from chains.prompts import Language
-from chains.render import render
-from ingest.library import Library
-from tests.fakes import ScriptedModel
-from tests.sources import NOVEL, filled, told
+from chains.prompt import Language
+from chains.prompting.render import render
+from ingest.store.library import Library
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import NOVEL, filled, told
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import resources
+from app import cached_resources, safe_text
 from app.conversations import Conversations, Entry
 from app.i18n import TEXTS, Words
-from app.views import safe
 from chains.errors import ModelTimeout
 from chains.options import Ways
-from chains.prompts import Prompt
-from chains.retrieve import Scope
-from ingest.library import Library
-from ingest.load import Limits
+from chains.prompt import Prompt
+from chains.retrieval.hybrid import Scope
+from ingest.pdf.extract_worker import Limits
 from ingest.pipeline import Upload, ingest
+from ingest.store.library import Library
 from settings import load_settings
-from tests.fakes import ScriptedModel
-from tests.pages import (
+from tests.support.fakes import ScriptedModel
+from tests.support.pages import (
     MAIN,
     any_role,
     ask,
@@ -35,7 +34,7 @@ from tests.pages import (
     start,
     texts,
 )
-from tests.pdfs import make_pdf
+from tests.support.pdfs import make_pdf
 
 NASTY = "![x](http://evil.example/leak) <b>bold</b> $x$ :red[no] [a](http://evil.example)"
 
@@ -76,7 +75,7 @@ def test_an_answer_its_quotes_and_the_page_behind_a_mark(library: Library, says:
 def test_a_quote_over_a_page_break_is_marked_on_both_pages(tmp_path: Path, says: Callable[..., ScriptedModel]) -> None:
     pages = ["The bridge was opened in 1884. She saw instantly", "that the old mill was gone. Nothing else was new."]
     file = make_pdf(tmp_path / "bridge.pdf", pages)
-    list(ingest([Upload("bridge.pdf", file)], resources.library(load_settings()), Limits()))
+    list(ingest([Upload("bridge.pdf", file)], cached_resources.library(load_settings()), Limits()))
     says('It was gone [1: "She saw instantly that the old mill was gone"].')
     at = ask(start(), "Was the old mill gone?")
     assert "1 of 1 quote found on its page" in texts(at)
@@ -94,8 +93,10 @@ def test_a_sentence_without_a_source_has_a_sign_and_near_quotes_are_counted_apar
     at = ask(start(lang=lang), "When was the bridge opened?")
     words = Words(lang)  # type: ignore[arg-type]
     drawn = texts(at)
-    assert f"The moon is green\\. {safe.SIGN} So it is" in drawn and drawn.count(safe.SIGN) == 2  # there, and below
-    assert f"{safe.SIGN} {words.count('answer.unsourced', 1)}" in drawn
+    assert (
+        f"The moon is green\\. {safe_text.SIGN} So it is" in drawn and drawn.count(safe_text.SIGN) == 2
+    )  # there, and below
+    assert f"{safe_text.SIGN} {words.count('answer.unsourced', 1)}" in drawn
     near = words("answer.quotes.near", n=1)
     assert words.count("answer.quotes", 3, done=1) + near in drawn
     assert words.count("step.verified", 3, done=1) + near in drawn
@@ -206,7 +207,7 @@ def test_a_reload_in_the_middle_goes_on_and_a_stop_keeps_what_came(
         at.chat_input(key="question").set_value("When?").run()
     store = Conversations(load_settings().data)
     (listed,) = store.listed()
-    job = resources.jobs().get(listed.id)
+    job = cached_resources.jobs().get(listed.id)
     assert job is not None and job.running
     job.stop()
     gate.set()
@@ -224,7 +225,7 @@ def test_an_answer_that_comes_while_the_page_is_drawn_is_on_it(
 
     def slow(self: Conversations, id: str) -> list[Entry]:
         found = read(self, id)
-        job = resources.jobs().get(id)
+        job = cached_resources.jobs().get(id)
         if job is not None:
             job.join(20)  # the answer is there now, and not in what was read
         return found

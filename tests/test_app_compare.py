@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import resources
+from app import cached_resources
 from app.conversations import Conversations
 from app.i18n import TEXTS, Words
 from chains.compare import NAMES as CHAINS
 from chains.errors import ModelTimeout
-from chains.refusal import NOT_FOUND
-from ingest.library import Library
+from chains.grounding.refusal import NOT_FOUND
+from ingest.store.library import Library
 from settings import load_settings
-from tests.fakes import ScriptedModel
-from tests.pages import (
+from tests.support.fakes import ScriptedModel
+from tests.support.pages import (
     MAIN,
     any_role,
     ask,
@@ -132,7 +132,7 @@ def test_a_stopped_comparison_keeps_what_is_whole_and_what_came(
     late.run(timeout=60)
     with pytest.raises(RuntimeError, match="timed out"):  # the screen follows an answer that does not end
         late.button(key=keys(late, "compare-")[0]).click().run()
-    job = resources.jobs().get(conversation(at))
+    job = cached_resources.jobs().get(conversation(at))
     assert job is not None and job.running
     job.stop()
     gate.set()

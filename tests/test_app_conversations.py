@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import choices
+from app import model_choice
 from app.conversations import Conversations, Problem, from_json, new_id, to_json
 from chains.compare import NAMES
 from chains.events import Figure, Step
 from chains.options import PLAIN, Ways
-from chains.prompts import Example
+from chains.prompt import Example
 from ingest.errors import StorageFailed
-from tests.entries import answer, entry
+from tests.support.entries import answer, entry
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=3))
@@ -79,7 +79,7 @@ def test_how_it_was_asked_and_what_was_reasoned_come_back_and_older_entries_have
 
 def test_of_many_examples_those_that_suit_a_question_are_kept_with_it() -> None:
     many = tuple(Example(f"How deep is lake {n}?", "x") for n in range(100))
-    kept = choices.suited(many, "How deep is lake 77?")
+    kept = model_choice.suited(many, "How deep is lake 77?")
     assert len(kept) == 12 and kept[0].question == "How deep is lake 77?"
 
 

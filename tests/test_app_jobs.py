@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from app import asking
+from app import question_job
+from app.background_jobs import Job, Jobs
 from app.conversations import Conversations, Problem, new_id
-from app.jobs import Job, Jobs
 from chains.compare import NAMES, Comparison, Of
 from chains.errors import ModelTimeout
 from chains.events import Event, Step, Token
-from chains.models.base import Usage
+from chains.model import Usage
 from ingest.document import Span
 from ingest.errors import Encrypted
-from tests.entries import answer, entry
+from tests.support.entries import answer, entry
 
 
 def test_events_are_there_for_whoever_comes_later() -> None:
@@ -108,8 +108,12 @@ def room(tmp_path: Path) -> Room:
 
 def test_an_answer_is_kept_when_nobody_looks(room: Room) -> None:
     asked = entry()
-    events: list[asking.Told] = [Step("searched", 1, 1, sources=answer().sources), Token("It is so [1]."), answer()]
-    asking.start(room.jobs, room.store, room.id, asked, lambda: iter(events)).join(10)
+    events: list[question_job.Told] = [
+        Step("searched", 1, 1, sources=answer().sources),
+        Token("It is so [1]."),
+        answer(),
+    ]
+    question_job.start(room.jobs, room.store, room.id, asked, lambda: iter(events)).join(10)
     kept = room.store.entries(room.id)[0]
     assert kept.answer == answer() and kept.problem is None
     assert kept.steps == (Step("searched", 1, 1),)
@@ -128,7 +132,7 @@ def test_a_stopped_answer_keeps_what_came_and_says_so(room: Room) -> None:
         gate.wait(20)
         yield Token(" more")
 
-    job = asking.start(room.jobs, room.store, room.id, entry(), run)
+    job = question_job.start(room.jobs, room.store, room.id, entry(), run)
     while len(job.events) < 3:
         job.wait(len(job.events), 10)
     job.stop()
@@ -142,7 +146,7 @@ def test_a_stopped_answer_keeps_what_came_and_says_so(room: Room) -> None:
 def test_an_error_in_the_middle_keeps_the_text_and_the_error(room: Room) -> None:
     error = ModelTimeout(url="http://h", seconds=3)
     broken = answer("It is", citations=(), error=error)
-    asking.start(room.jobs, room.store, room.id, entry(), lambda: iter([Token("It is"), broken])).join(10)
+    question_job.start(room.jobs, room.store, room.id, entry(), lambda: iter([Token("It is"), broken])).join(10)
     kept = room.store.entries(room.id)[0]
     assert kept.answer is not None and kept.answer.text == "It is"
     assert kept.problem == Problem("ModelTimeout", str(error), {"url": "http://h", "seconds": 3})
@@ -152,7 +156,7 @@ def test_an_error_before_anything_came_is_all_that_is_kept(room: Room) -> None:
     def run() -> Iterator[Event]:
         raise Encrypted()
 
-    asking.start(room.jobs, room.store, room.id, entry(), run).join(10)
+    question_job.start(room.jobs, room.store, room.id, entry(), run).join(10)
     kept = room.store.entries(room.id)[0]
     assert kept.answer is None and kept.problem is not None and kept.problem.key == "Encrypted"
 
@@ -160,7 +164,7 @@ def test_an_error_before_anything_came_is_all_that_is_kept(room: Room) -> None:
 def test_a_summary_keeps_the_passages_that_it_cites() -> None:
     other = replace(answer().sources[0], n=2)
     whole = answer(sources=(*answer().sources, other))
-    kept = asking.finished(entry(kind="summary"), [whole], 1.0, None)
+    kept = question_job.finished(entry(kind="summary"), [whole], 1.0, None)
     assert kept.answer is not None and [source.n for source in kept.answer.sources] == [1]
 
 
@@ -169,28 +173,28 @@ def test_a_comparison_keeps_each_chains_answer_its_steps_and_its_error(room: Roo
     answers = tuple(answer(chain=chain, error=error if chain == "refine" else None) for chain in NAMES)
     whole = Comparison("Is it?", "", answers, 4, Usage(), 1.0)
     asked = entry(kind="compare", chain="")
-    events: list[asking.Told] = [Step("searched", 1, 1), Of("stuff", Step("read", 1, 1), 0.1), whole]
-    asking.start(room.jobs, room.store, room.id, asked, lambda: iter(events)).join(10)
+    events: list[question_job.Told] = [Step("searched", 1, 1), Of("stuff", Step("read", 1, 1), 0.1), whole]
+    question_job.start(room.jobs, room.store, room.id, asked, lambda: iter(events)).join(10)
     kept = room.store.entries(room.id)[0]
     assert [part.chain for part in kept.parts] == list(NAMES) and kept.problem is None
     assert len({part.id for part in kept.parts} | {kept.id}) == 5
     assert [part.problem.key if part.problem else "" for part in kept.parts] == ["", "", "ModelTimeout", ""]
     assert kept.steps == (Step("searched", 1, 1),) and kept.parts[0].steps == (Step("read", 1, 1),)
-    assert asking.history([kept]) == ()
+    assert question_job.history([kept]) == ()
 
 
 def test_a_comparison_that_finds_no_library_keeps_the_error(room: Room) -> None:
-    def run() -> Iterator[asking.Told]:
+    def run() -> Iterator[question_job.Told]:
         raise Encrypted()
 
-    asking.start(room.jobs, room.store, room.id, entry(kind="compare", chain=""), run).join(10)
+    question_job.start(room.jobs, room.store, room.id, entry(kind="compare", chain=""), run).join(10)
     kept = room.store.entries(room.id)[0]
     assert kept.parts == () and kept.problem is not None and kept.problem.key == "Encrypted"
 
 
 def test_a_follow_up_leans_on_what_was_answered() -> None:
     refused = answer("Not in these documents.", refused=True)
-    turns = asking.history(
+    turns = question_job.history(
         [
             entry("a", answer=answer()),
             entry("b", answer=refused),

@@ -8,28 +8,19 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import intake, resources, wiring
+from app import cached_resources, composition
+from app import uploads as uploads_module
+from app.background_jobs import Job
 from app.i18n import TEXTS
-from app.jobs import Job
 from ingest.document import Line, Page, with_duplicates
-from ingest.library import Library
-from ingest.load import Limits
+from ingest.pdf.extract_worker import Limits
 from ingest.pipeline import Progress, Result, Upload
+from ingest.store.library import Library
 from settings import Settings, load_settings
-from tests.books import make_book
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pages import (
-    BRIDGE,
-    ask,
-    filled,
-    keys,
-    press,
-    small,
-    speaking,
-    start,
-    texts,
-)
-from tests.pdfs import encrypted_pdf
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.pages import BRIDGE, ask, filled, keys, press, small, speaking, start, texts
+from tests.support.pdfs import encrypted_pdf
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +63,8 @@ def test_a_locked_file_asks_for_its_password(tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
     copy = file.rename(place / f"0-{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}.pdf")
-    uploads, opened = [Upload("locked.pdf", copy)], resources.library(load_settings())
-    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, opened, Limits(), temporary=True))
+    uploads, opened = [Upload("locked.pdf", copy)], cached_resources.library(load_settings())
+    job: Job[Progress | Result] = Job(lambda: uploads_module.take_in(uploads, opened, Limits(), temporary=True))
     job.join(60)
     at = start()
     at.session_state["intake"] = (job, uploads)
@@ -98,7 +89,7 @@ def test_a_setting_that_is_wrong_is_said_and_no_page_is_drawn(monkeypatch: pytes
 
 
 def test_a_library_that_cannot_be_shared_is_said_with_a_way_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.owner.POSSIBLE", False)  # a system without sockets in the file system
+    monkeypatch.setattr("ingest.store.shared_vectors.POSSIBLE", False)  # a system without sockets in the file system
     with Library(load_settings().data, HashingEmbedder()) as other:
         at = start()
         assert "chroma run" in texts(at)
@@ -116,15 +107,15 @@ def page(at: AppTest, name: str) -> AppTest:
 
 def draw_library(language: str) -> None:
     """The library's page alone, as a script of its own."""
-    from app import resources
+    from app import cached_resources
     from app.i18n import Words
     from app.screens import library
     from app.session import Desk
     from settings import load_settings
 
     settings = load_settings()
-    conversations = resources.conversations(str(settings.data))
-    desk = Desk(settings, Words(language), resources.library(settings), conversations, resources.jobs())  # type: ignore[arg-type]
+    conversations = cached_resources.conversations(str(settings.data))
+    desk = Desk(settings, Words(language), cached_resources.library(settings), conversations, cached_resources.jobs())  # type: ignore[arg-type]
     library.draw(desk, None)  # type: ignore[arg-type]
 
 
@@ -138,7 +129,7 @@ def draw_library(language: str) -> None:
     ],
 )
 def test_the_library_says_what_became_of_a_documents_pages(language: str, state: str, tmp_path: Path) -> None:
-    opened = resources.library(load_settings())
+    opened = cached_resources.library(load_settings())
     book = make_book(tmp_path, "scan.pdf", ["Read from a picture.", "", "", "read from a picture."], opened.embedder)
     recognised, _, _, repeats = with_duplicates(book.document.pages)
     pages = (
@@ -164,7 +155,7 @@ def test_what_a_tab_enters_is_not_in_another_tab_nor_on_the_disk(
         seen.append(settings)
         return model
 
-    monkeypatch.setattr(wiring, "model", opened)
+    monkeypatch.setattr(composition, "model", opened)
     at = start()
     at.session_state["own"] = resources_own("openai:mine", "http://127.0.0.1:9/v1", "planted-key-1234")
     at.session_state["chosen"] = "openai:mine"  # as the settings page leaves it
@@ -181,7 +172,7 @@ def test_what_a_tab_enters_is_not_in_another_tab_nor_on_the_disk(
 
 
 def resources_own(spec: str, base: str, key: str) -> object:
-    from app.choices import Own
+    from app.model_choice import Own
 
     return Own(spec, base, key)
 

@@ -12,19 +12,19 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import choices, offers, resources, wiring
-from app.choices import Own
+from app import cached_resources, composition, model_choice, model_discovery
 from app.conversations import Conversations
-from app.offers import Offers
-from chains.models import nearby
-from chains.models.nearby import Offer
-from ingest.load import Limits
+from app.model_choice import Own
+from app.model_discovery import Offers
+from chains.models.remote import discovery
+from chains.models.remote.discovery import Offer
+from ingest.pdf.extract_worker import Limits
 from ingest.pipeline import Upload, ingest
 from settings import Settings, load_settings
-from tests.asking import KEY
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
-from tests.servers import Scripted, ollama, said, serving
+from tests.support.asking import KEY
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
+from tests.support.servers import Scripted, ollama, said, serving
 
 MAIN = Path(__file__).parent.parent / "app" / "main.py"
 QWEN = Offer("openai:qwen3:8b", "http://127.0.0.1:11434/v1", "Ollama", 4096)
@@ -32,10 +32,10 @@ QWEN = Offer("openai:qwen3:8b", "http://127.0.0.1:11434/v1", "Ollama", 4096)
 
 @pytest.fixture(autouse=True)
 def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
-    monkeypatch.setattr(resources, "BESIDE", 60.0)  # what is found must not depend on how busy the machine is
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(cached_resources, "BESIDE", 60.0)  # what is found must not depend on how busy the machine is
     yield
-    for job in list(resources.jobs()._jobs.values()):
+    for job in list(cached_resources.jobs()._jobs.values()):
         job.stop()
         job.join(10)
     st.cache_resource.clear()
@@ -44,13 +44,13 @@ def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
     with serving([said("It was opened in 1884 [1].")], ollama({"qwen3:8b": 40960})) as server:
-        monkeypatch.setattr(nearby, "USUAL", {urlsplit(server.root).port or 0: "Ollama"})
+        monkeypatch.setattr(discovery, "USUAL", {urlsplit(server.root).port or 0: "Ollama"})
         yield server
 
 
 def started(tmp_path: Path) -> AppTest:
     """The app with a document in its library, when the search has ended."""
-    library = resources.library(load_settings())
+    library = cached_resources.library(load_settings())
     make_pdf(tmp_path / "bridge.pdf", ["The bridge was opened in 1884. It crosses the river near the old mill."])
     list(ingest([Upload("bridge.pdf", tmp_path / "bridge.pdf")], library, Limits()))
     at = AppTest.from_file(str(MAIN), default_timeout=60)
@@ -63,7 +63,7 @@ def started(tmp_path: Path) -> AppTest:
 
 def found() -> Offers:
     settings = load_settings()
-    return resources.offers(settings.api_base, settings)
+    return cached_resources.offers(settings.api_base, settings)
 
 
 def shown(at: AppTest) -> str:
@@ -100,7 +100,7 @@ def test_it_is_chosen_asked_and_said_to_stay_here(
 
 def test_the_first_page_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
-    monkeypatch.setattr(resources, "search", lambda settings, seconds: [QWEN] if go.wait(60) else [])
+    monkeypatch.setattr(cached_resources, "search", lambda settings, seconds: [QWEN] if go.wait(60) else [])
     at = AppTest.from_file(str(MAIN), default_timeout=30)
     at.run()  # and comes, though the search has not ended
     assert not at.exception and found().searching
@@ -111,21 +111,23 @@ def test_the_first_page_does_not_wait(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def options() -> None:
     """The page with the settings alone, as a script of its own."""
-    from app import resources
+    from app import cached_resources
     from app.i18n import Words
-    from app.screens import options
+    from app.screens import settings as settings_screen
     from app.session import Desk
     from settings import load_settings
 
     settings = load_settings()
-    store = resources.conversations(str(settings.data))
-    options.draw(Desk(settings, Words("en"), resources.library(settings), store, resources.jobs()))
+    store = cached_resources.conversations(str(settings.data))
+    settings_screen.draw(
+        Desk(settings, Words("en"), cached_resources.library(settings), store, cached_resources.jobs())
+    )
 
 
 def test_the_settings_page_lists_them_and_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     unnamed = replace(QWEN, model="openai:b", server="", context=0)
     there = [QWEN, unnamed, Offer("local:Q/Q", "", "", 40960, 8_000_000_000)]
-    monkeypatch.setattr(resources, "search", lambda settings, seconds: list(there))
+    monkeypatch.setattr(cached_resources, "search", lambda settings, seconds: list(there))
     found().look()
     wait_for(lambda: not found().searching)
     at = AppTest.from_function(options, default_timeout=60).run()
@@ -135,7 +137,7 @@ def test_the_settings_page_lists_them_and_looks_again(monkeypatch: pytest.Monkey
     assert "**b** — a server, 127.0.0.1:11434: stays on this machine" in drawn
     assert "**Q/Q** — downloaded, 8.0 GB: runs in Pagewise itself · 40,960 tokens" in drawn
     at.button(key="offer-use-0").click().run()
-    assert at.session_state["chosen"] == choices.choice(QWEN)
+    assert at.session_state["chosen"] == model_choice.choice(QWEN)
     there.clear()
     at.button(key="offers-again").click().run()
     wait_for(lambda: not found().searching)
@@ -147,7 +149,7 @@ def test_the_settings_page_shows_no_password_of_an_address_and_still_uses_it(mon
     base = "http://ann:s3cret@127.0.0.1:9/v1"
     monkeypatch.setenv("PAGEWISE_API_BASE", base)
     monkeypatch.setenv("PAGEWISE_MODEL", "openai:m")
-    monkeypatch.setattr(resources, "search", lambda settings, seconds: [])
+    monkeypatch.setattr(cached_resources, "search", lambda settings, seconds: [])
     found().look()
     wait_for(lambda: not found().searching)
     at = AppTest.from_function(options, default_timeout=60).run()
@@ -168,30 +170,30 @@ def settings(**values: object) -> Settings:
 
 def test_a_choice_is_the_model_at_its_address_without_our_key() -> None:
     ours = settings(model="openai:a", api_base="https://ours.example/v1", api_key=KEY)
-    where = choices.connection(choices.choice(QWEN), ours, None)
+    where = model_choice.connection(model_choice.choice(QWEN), ours, None)
     assert (where.spec, where.api_base, where.api_key) == (QWEN.model, QWEN.api_base, "")
-    assert choices.destination(where.spec, where.api_base) == ""
+    assert model_choice.destination(where.spec, where.api_base) == ""
 
 
 def test_the_key_of_the_settings_goes_to_a_choice_at_their_own_address() -> None:
     ours = settings(model="openai:a", api_base=f"{QWEN.api_base}/", api_key=KEY)
-    assert choices.connection(choices.choice(QWEN), ours, None).api_key == KEY
+    assert model_choice.connection(model_choice.choice(QWEN), ours, None).api_key == KEY
 
 
 def test_a_choice_stays_while_its_server_is_away_and_what_is_known_is_not_offered_twice() -> None:
-    chosen = choices.choice(QWEN)
-    assert choices.models(settings(), None, [QWEN], "extractive") == ["extractive", chosen]
-    assert choices.models(settings(), None, [], chosen) == ["extractive", chosen]
+    chosen = model_choice.choice(QWEN)
+    assert model_choice.models(settings(), None, [QWEN], "extractive") == ["extractive", chosen]
+    assert model_choice.models(settings(), None, [], chosen) == ["extractive", chosen]
     own = Own(QWEN.model, QWEN.api_base)
-    assert choices.models(settings(), own, [QWEN], "") == ["extractive", QWEN.model]
+    assert model_choice.models(settings(), own, [QWEN], "") == ["extractive", QWEN.model]
     same = settings(model=QWEN.model, api_base=QWEN.api_base)
-    assert choices.models(same, None, [QWEN], "") == [QWEN.model, "extractive"]
+    assert model_choice.models(same, None, [QWEN], "") == [QWEN.model, "extractive"]
 
 
 def test_two_servers_with_the_same_model_are_two_choices() -> None:
     other = replace(QWEN, api_base="http://127.0.0.1:8080/v1")
-    assert len(choices.models(settings(), None, [QWEN, other], "")) == 3
-    assert [choices.label(choices.choice(offer)) for offer in (QWEN, other)] == [
+    assert len(model_choice.models(settings(), None, [QWEN, other], "")) == 3
+    assert [model_choice.label(model_choice.choice(offer)) for offer in (QWEN, other)] == [
         "qwen3:8b · 127.0.0.1:11434",
         "qwen3:8b · 127.0.0.1:8080",
     ]
@@ -204,4 +206,4 @@ def test_a_search_that_breaks_is_tried_again_later() -> None:
     looked = Offers(broken)
     looked.look()
     wait_for(lambda: not looked.searching)
-    assert looked.look() == () and offers.FRESH > 0
+    assert looked.look() == () and model_discovery.FRESH > 0

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from app import choices, intake
+from app import model_choice
+from app import uploads as uploads_module
 from app.views import upload
-from app.webconfig import options
-from ingest.incoming import LOCK, MANIFEST
+from app.web.streamlit_options import options
 from ingest.pipeline import Progress, Result
+from ingest.store.incoming import LOCK, MANIFEST
 from settings import Settings
 
 FOLDER = Path("nowhere")
@@ -32,27 +33,29 @@ FOLDER = Path("nowhere")
     ],
 )
 def test_where_text_goes_is_said(spec: str, base: str, host: str) -> None:
-    assert choices.destination(spec, base) == host
+    assert model_choice.destination(spec, base) == host
 
 
 def test_the_settings_key_goes_to_the_settings_address_alone() -> None:
     settings = Settings.model_validate(
         {"data": FOLDER, "model": "openai:a", "api_base": "https://ours.example/v1", "api_key": "planted-key"}
     )
-    own = choices.Own("openai:b", "https://theirs.example/v1")
-    assert choices.connection("openai:a", settings, own).api_key == "planted-key"
-    assert choices.connection("openai:b", settings, own).api_key == ""
-    assert choices.connection("openai:b", settings, replace(own, api_key="mine")).api_key == "mine"
-    assert choices.connection("openai:b", settings, replace(own, api_base=settings.api_base)).api_key == "planted-key"
+    own = model_choice.Own("openai:b", "https://theirs.example/v1")
+    assert model_choice.connection("openai:a", settings, own).api_key == "planted-key"
+    assert model_choice.connection("openai:b", settings, own).api_key == ""
+    assert model_choice.connection("openai:b", settings, replace(own, api_key="mine")).api_key == "mine"
+    assert (
+        model_choice.connection("openai:b", settings, replace(own, api_base=settings.api_base)).api_key == "planted-key"
+    )
     elsewhere = replace(own, spec="anthropic:b", api_base=settings.api_base)
-    assert choices.connection("anthropic:b", settings, elsewhere).api_key == ""
-    assert "planted-key" not in repr(choices.connection("openai:a", settings, own))
+    assert model_choice.connection("anthropic:b", settings, elsewhere).api_key == ""
+    assert "planted-key" not in repr(model_choice.connection("openai:a", settings, own))
 
 
 def test_every_model_is_offered_once() -> None:
     settings = Settings.model_validate({"data": FOLDER})
-    assert choices.models(settings, None) == ["extractive"]
-    assert choices.models(settings, choices.Own("openai:b")) == ["extractive", "openai:b"]
+    assert model_choice.models(settings, None) == ["extractive"]
+    assert model_choice.models(settings, model_choice.Own("openai:b")) == ["extractive", "openai:b"]
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Sent:
     "name", ["../../x.pdf", "..\\x.pdf", "/etc/passwd", "a\x00b.pdf", "n" * 300 + ".pdf", "年报\u202e.pdf", "CON", ""]
 )
 def test_a_name_is_never_a_path(name: str, tmp_path: Path) -> None:
-    uploads = intake.receive([Sent(name, b"%PDF-1"), Sent(name, b"%PDF-1")], tmp_path / "in")
+    uploads = uploads_module.receive([Sent(name, b"%PDF-1"), Sent(name, b"%PDF-1")], tmp_path / "in")
     assert [upload.name for upload in uploads] == [name, name]
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     beside = [path for path in written if path.name in (LOCK, MANIFEST)]
@@ -90,7 +93,7 @@ def test_how_far_it_is_only_grows() -> None:
     ]
     for event in told:
         events.append(event)
-        shares.append(intake.state(events, 2).share)
+        shares.append(uploads_module.state(events, 2).share)
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 

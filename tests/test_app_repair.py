@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from app import resources
+from app import cached_resources
 from app.i18n import TEXTS
 from settings import load_settings
-from tests.pages import filled, keys, press, small, start, texts
+from tests.support.pages import filled, keys, press, small, start, texts
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_lost_catalogue_is_told_and_repaired_by_the_button(data: Path, lang: s
     assert at.button(key="repair-catalogue").label == TEXTS[lang]["repair.start"]  # type: ignore[index]
     press(at, "repair-catalogue")
     at.run()
-    assert [record.name for record in resources.library(load_settings()).records()] == ["bridge.pdf"]
+    assert [record.name for record in cached_resources.library(load_settings()).records()] == ["bridge.pdf"]
     at.run()
     assert at.chat_input and keys(at, "repair") == []
 
@@ -44,7 +44,7 @@ def test_stored_files_without_a_row_are_told_until_they_are_taken_in(data: Path,
     other.mkdir()
     (pdf,) = (data / "files").glob("*.pdf")
     shutil.copy(pdf, other)
-    opened = resources.library(load_settings())
+    opened = cached_resources.library(load_settings())
     opened.remove(pdf.stem)
     opened.close()
     st.cache_resource.clear()
@@ -53,7 +53,7 @@ def test_stored_files_without_a_row_are_told_until_they_are_taken_in(data: Path,
     assert "1 stored PDF" in texts(at) and keys(at, "repair") == ["repair-files"]
     press(at, "repair-files")
     at.run()
-    assert len(resources.library(load_settings()).records()) == 1
+    assert len(cached_resources.library(load_settings()).records()) == 1
     at.run()
     assert keys(at, "repair") == [] and "stored PDF" not in texts(at)
     assert pdf.exists()

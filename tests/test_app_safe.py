@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from app.views import safe
-from chains.unsourced import unsourced
+from app import safe_text
+from chains.grounding.uncited import unsourced
 
 HOSTILE = [
     "![x](http://127.0.0.1:1/leak?q=secret)",
@@ -71,54 +71,56 @@ def check(markdown: str, allowed: set[str]) -> None:
 
 
 def visible(text: str) -> str:
-    return re.sub(r"\s", "", safe.clean(text))
+    return re.sub(r"\s", "", safe_text.clean(text))
 
 
 @given(TEXTS)
-@pytest.mark.parametrize("draw", [safe.inline, safe.block])
+@pytest.mark.parametrize("draw", [safe_text.inline, safe_text.block])
 def test_a_text_is_shown_as_it_is(draw, text: str) -> None:  # type: ignore[no-untyped-def]
     markdown = draw(text)
     check(markdown, PLAIN)
-    assert re.sub(r"\s", "", shown(markdown).replace(safe.JOINER, "")) == visible(text).replace(safe.JOINER, "")
+    assert re.sub(r"\s", "", shown(markdown).replace(safe_text.JOINER, "")) == visible(text).replace(
+        safe_text.JOINER, ""
+    )
 
 
 @given(TEXTS)
 @example("**a** [1] **b [2]** x\n- **c**: d [3]\n  1. e\n# f **g** [1]")
 def test_no_beginning_of_a_model_s_text_becomes_more_than_paragraphs_lists_bold_and_marks(text: str) -> None:
     for end in range(len(text) + 1):
-        check(safe.answer(text[:end], lambda n, at: f"#cite-{n}"), ANSWER)
+        check(safe_text.answer(text[:end], lambda n, at: f"#cite-{n}"), ANSWER)
 
 
 @given(TEXTS, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=3))
 @example("a\\$5 b", [(1, 3), (3, 4)])
 def test_bold_of_the_program_s_own_lets_nothing_else_through(text: str, strong: list[tuple[int, int]]) -> None:
-    check(safe.answer(text, lambda n, at: f"#cite-{n}", strong=strong), ANSWER)
-    check(safe.quote(text, text[3:9]), PLAIN | {"strong_open", "strong_close"})
+    check(safe_text.answer(text, lambda n, at: f"#cite-{n}", strong=strong), ANSWER)
+    check(safe_text.quote(text, text[3:9]), PLAIN | {"strong_open", "strong_close"})
 
 
 @pytest.mark.parametrize("words", ["1189", "$5.4 million (2%)", "15.82 亿元", "“so”"])
 def test_words_that_answer_are_bold_whatever_stands_around_them(words: str) -> None:
     text = f"It cost{words}x. [1]"
     strong = [(7, 7 + len(words))]
-    for markdown in (safe.answer(text, lambda n, at: "", strong=strong), safe.quote(f"a {words} b", words)):
+    for markdown in (safe_text.answer(text, lambda n, at: "", strong=strong), safe_text.quote(f"a {words} b", words)):
         found = tokens(markdown)
         bold = [b.content for a, b in pairwise(found) if a.type == "strong_open"]
-        assert "".join(bold).replace(safe.JOINER, "") == words
+        assert "".join(bold).replace(safe_text.JOINER, "") == words
 
 
 def test_no_mark_begins_a_line() -> None:
     """A line can break at a blank, and at none that is of no-break kind."""
-    drawn = safe.answer("It is **so** [1]. And so [2], 如此。 [3]", lambda n, at: f"#cite-{n}")
+    drawn = safe_text.answer("It is **so** [1]. And so [2], 如此。 [3]", lambda n, at: f"#cite-{n}")
     assert drawn.count("\xa0[") == 3 and " [" not in drawn
 
 
 def test_the_lines_of_a_page_become_one_and_chinese_gets_no_blank() -> None:
-    assert safe.quote("循环神经网\n络是\nan RNN", "an RNN") == "循环神经网络是 **an RNN**"
-    assert safe.inline("two\n  lines") == "two lines"
+    assert safe_text.quote("循环神经网\n络是\nan RNN", "an RNN") == "循环神经网络是 **an RNN**"
+    assert safe_text.inline("two\n  lines") == "two lines"
 
 
 def test_lists_bold_and_headings_of_a_model_stay() -> None:
-    markdown = safe.answer(
+    markdown = safe_text.answer(
         "# Title\nText with **weight** [1].\n- one\n- two [2]\n\n1. first", lambda n, at: f"#cite-{n}"
     )
     kinds = [token.type for token in tokens(markdown)]
@@ -137,7 +139,7 @@ def test_each_mark_is_asked_for_with_its_own_offset(parts: list[tuple[str, int]]
         asked.append((n, at))
         return ""
 
-    safe.answer(text, href)
+    safe_text.answer(text, href)
     assert asked == [(int(m[1]), m.start()) for m in re.finditer(r"\[(\d{1,4})\]", text)]
 
 
@@ -150,30 +152,30 @@ def test_a_sign_stands_where_it_was_put_and_nowhere_else(text: str, at: set[int]
         asked.append((n, at))
         return f"#cite-{n}"
 
-    markdown = safe.answer(text, href, ends)
-    assert markdown.count(safe.SIGN) == len(ends)
+    markdown = safe_text.answer(text, href, ends)
+    assert markdown.count(safe_text.SIGN) == len(ends)
     assert [at for _, at in asked] == [m.start() for m in re.finditer(r"\[(\d{1,4})\]", text)]
-    check(markdown.replace(f" {safe.SIGN}", ""), ANSWER)
+    check(markdown.replace(f" {safe_text.SIGN}", ""), ANSWER)
 
 
 @given(st.one_of(TEXTS, st.lists(st.sampled_from(["The moon is green", ". ", "**", "\n- ", "# ", "[1]"])).map("".join)))
 def test_signs_change_nothing_else_of_what_is_shown(text: str) -> None:
     def read(markdown: str) -> str:
-        return re.sub(r"\s", "", shown(markdown)).replace(safe.JOINER, "")
+        return re.sub(r"\s", "", shown(markdown)).replace(safe_text.JOINER, "")
 
     text = text.replace("\ue000", "")
-    markdown = safe.answer(text, lambda n, at: "", {end for _, end in unsourced(text, ())})
-    assert read(markdown.replace(f" {safe.SIGN}", "")) == read(safe.answer(text, lambda n, at: ""))
+    markdown = safe_text.answer(text, lambda n, at: "", {end for _, end in unsourced(text, ())})
+    assert read(markdown.replace(f" {safe_text.SIGN}", "")) == read(safe_text.answer(text, lambda n, at: ""))
 
 
 def test_a_text_cannot_write_a_sign() -> None:
-    assert safe.SIGN not in safe.answer("\ue000 :gray[○] \ue000", lambda n, at: "")
+    assert safe_text.SIGN not in safe_text.answer("\ue000 :gray[○] \ue000", lambda n, at: "")
 
 
 def test_a_long_name_keeps_its_ending() -> None:
-    assert safe.inline("a" * 300 + ".pdf", 40).endswith("\\.pdf")
-    assert len(safe.inline("a" * 300, 40)) == 40
+    assert safe_text.inline("a" * 300 + ".pdf", 40).endswith("\\.pdf")
+    assert len(safe_text.inline("a" * 300, 40)) == 40
 
 
 def test_direction_marks_cannot_make_a_name_look_like_another() -> None:
-    assert "\u202e" not in safe.inline("annual\u202efdp.exe")
+    assert "\u202e" not in safe_text.inline("annual\u202efdp.exe")

@@ -9,23 +9,23 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import estimates, resources, wiring
+from app import cached_resources, composition, cost_text
 from app.conversations import Entry, Problem, from_json, new_id, to_json
 from app.i18n import Words
 from chains.answer import summarize
 from chains.cost import Cost
 from chains.errors import CallsSpent
 from chains.events import Answer, Step
-from chains.models.base import Usage
+from chains.execution.limits import Caps
+from chains.model import Usage
 from chains.plan import Plan, Stage
-from chains.prompts import Prompt
-from chains.spending import Caps
+from chains.prompt import Prompt
 from ingest.document import Record
-from ingest.load import Limits
+from ingest.pdf.extract_worker import Limits
 from ingest.pipeline import Upload, ingest
 from settings import load_settings
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pdfs import make_pdf
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.pdfs import make_pdf
 
 MAIN = Path(__file__).parent.parent / "app" / "main.py"
 PLAN = Plan((Stage(276, 400_000, 80_000), Stage(1, 2_000, 700)), 4000.0, Cost(1.5, "USD"), 12)
@@ -33,9 +33,9 @@ PLAN = Plan((Stage(276, 400_000, 80_000), Stage(1, 2_000, 700)), 4000.0, Cost(1.
 
 @pytest.fixture(autouse=True)
 def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
     yield
-    for job in list(resources.jobs()._jobs.values()):
+    for job in list(cached_resources.jobs()._jobs.values()):
         job.stop()
         job.join(10)
     st.cache_resource.clear()
@@ -46,7 +46,7 @@ def _own_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def book(tmp_path: Path) -> Record:
     lines = [[f"On page {n} the traveller met person {n}x{i} near the river." for i in range(25)] for n in range(20)]
     file = make_pdf(tmp_path / "book.pdf", ["\n".join(page) for page in lines])
-    library = resources.library(load_settings())
+    library = cached_resources.library(load_settings())
     list(ingest([Upload("book.pdf", file)], library, Limits()))
     return library.records()[0]
 
@@ -93,12 +93,12 @@ def test_caps_plan_and_cost_come_back_as_they_were_and_older_entries_have_none()
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_plan_is_said_in_both_languages(language: str) -> None:
     words = Words(language)  # type: ignore[arg-type]
-    line = estimates.plan_line(words, PLAN)
+    line = cost_text.plan_line(words, PLAN)
     for part in ("277", "402,000", "80,700", "67", "1.50 USD", "12"):
         assert part in line
-    unknown = estimates.plan_line(words, Plan(PLAN.stages))
+    unknown = cost_text.plan_line(words, Plan(PLAN.stages))
     assert words("plan.cost.unknown") in unknown and "USD" not in unknown
-    assert [estimates.seconds_text(Words("en"), s) for s in (0.2, 7800)] == ["about 1 s", "about 2 h 10 min"]
+    assert [cost_text.seconds_text(Words("en"), s) for s in (0.2, 7800)] == ["about 1 s", "about 2 h 10 min"]
 
 
 def test_only_a_summary_that_ended_before_its_end_can_go_on(book: Record) -> None:
@@ -114,9 +114,9 @@ def test_only_a_summary_that_ended_before_its_end_can_go_on(book: Record) -> Non
 def test_a_summary_goes_on_after_the_server_was_closed(book: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedModel(note, 2000)
     model.name = "openai:scripted"
-    monkeypatch.setattr(wiring, "model", lambda settings, embedder: model)
-    library, settings = resources.library(load_settings()), load_settings()
-    terms = wiring.spending(settings, library, model.name, resources.speeds(str(settings.data)))
+    monkeypatch.setattr(composition, "model", lambda settings, embedder: model)
+    library, settings = cached_resources.library(load_settings()), load_settings()
+    terms = composition.spending(settings, library, model.name, cached_resources.speeds(str(settings.data)))
     events = summarize(book.id, library, model, chain="recursive", spending=terms)
     for event in events:  # what a server did that was killed
         if isinstance(event, Step) and event.name == "read" and event.done == 10:
@@ -124,18 +124,18 @@ def test_a_summary_goes_on_after_the_server_was_closed(book: Record, monkeypatch
     events.close()  # type: ignore[attr-defined]
     done = len(model.prompts)
     conversation = new_id()
-    resources.conversations(str(settings.data)).put(conversation, entry(book))
+    cached_resources.conversations(str(settings.data)).put(conversation, entry(book))
     at = opened(conversation)
     assert "closed before the answer came" in texts(at)
     at.button(key="resume-e1").click().run()
     assert not at.exception
-    (kept,) = resources.conversations(str(settings.data)).entries(conversation)
+    (kept,) = cached_resources.conversations(str(settings.data)).entries(conversation)
     assert kept.id == "e1" and kept.answer is not None and kept.problem is None and kept.answer.kept >= 10
     assert len(model.prompts) - done == kept.answer.calls
     assert "resume-e1" not in [button.key for button in at.button]
     assert "Already there: " in texts(at)
     at.button(key="again-e1").click().run()
-    entries = resources.conversations(str(settings.data)).entries(conversation)
+    entries = cached_resources.conversations(str(settings.data)).entries(conversation)
     assert entries[-1].answer is not None and entries[-1].answer.kept == 0, "asked again, it is really asked"
 
 
@@ -145,17 +145,17 @@ def test_prices_are_written_and_taken_out_in_the_app(book: Record) -> None:
     def page() -> None:
         import streamlit as st
 
-        from app import resources
+        from app import cached_resources
         from app.i18n import Words
         from app.session import Desk
         from app.views import prices
         from settings import load_settings
 
         settings = load_settings()
-        library = resources.library(settings)
-        store = resources.conversations(str(settings.data))
+        library = cached_resources.library(settings)
+        store = cached_resources.conversations(str(settings.data))
         st.session_state.setdefault("model", "openai:m")
-        prices.draw(Desk(settings, Words("en"), library, store, resources.jobs()))
+        prices.draw(Desk(settings, Words("en"), library, store, cached_resources.jobs()))
 
     at = AppTest.from_function(page, default_timeout=60).run()
     assert not at.exception and str(file) in _plain(at)
@@ -181,7 +181,7 @@ def test_a_reply_that_was_cut_or_is_in_another_language_is_said_to_be(book: Reco
     shown = []
     for one in (told, entry(book, answer=whole)):
         conversation = new_id()
-        resources.conversations(str(load_settings().data)).put(conversation, one)
+        cached_resources.conversations(str(load_settings().data)).put(conversation, one)
         shown.append(texts(opened(conversation)))
     assert "The reply was cut" in shown[0] and "The answer is in Chinese" in shown[0]
     assert "The reply was cut" not in shown[1] and "The answer is in Chinese" not in shown[1]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-import app.jobs
-import app.resources
+import app.background_jobs
+import app.cached_resources
 import chains.errors
 import ingest.errors
 import settings as settings_module
@@ -66,10 +66,20 @@ def errors(of: type[PagewiseError] = PagewiseError) -> Iterator[type[PagewiseErr
 
 
 def test_every_error_that_the_app_may_show_has_a_chinese_sentence_with_its_parameters() -> None:
-    assert {chains.errors, ingest.errors, settings_module, app.jobs, app.resources}  # all that define any are imported
+    assert {
+        chains.errors,
+        ingest.errors,
+        settings_module,
+        app.background_jobs,
+        app.cached_resources,
+    }  # all that define any are imported
     at_the_door = {"PortTaken", "AddressRefused"}  # said before there is an app
     for kind in errors():
-        if kind.__name__ in at_the_door or kind.__module__ in ("app.cli", "app.output", "ingest.__main__"):
+        if kind.__name__ in at_the_door or kind.__module__ in (
+            "app.cli.main",
+            "app.cli.json_output",
+            "ingest.__main__",
+        ):
             continue
         assert kind.__name__ in zh.ERRORS, kind
         assert fields(zh.ERRORS[kind.__name__]) <= fields(kind.text + kind.remedy), kind

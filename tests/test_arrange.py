@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.arrange import arrange, joined
+from chains.retrieval.merge import arrange, joined
 from ingest.document import Chunk, Passage, Span
 
 WORDS = [f"word{n} alpha{n} beta{n}." for n in range(12)]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviour_cases import Case, list_cases
-from tests.behaviour_documents import make_documents
-from tests.behaviour_record import TIME, diff_records, main, normalize, open_workspace, parse_output
+from tests.support.behaviour_cases import Case, list_cases
+from tests.support.behaviour_documents import make_documents
+from tests.support.behaviour_record import TIME, diff_records, main, normalize, open_workspace, parse_output
 
 PRINTED = {
     "answer": "It took 12 s.",

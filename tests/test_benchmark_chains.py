@@ -49,7 +49,7 @@ def test_a_stack_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[st
 
 
 def test_a_stack_that_breaks_off_says_why() -> None:
-    process = chains.Process(sys.executable, "askers", "ours", True)
+    process = chains.Process(sys.executable, "chain_stacks", "ours", True)
     try:
         with pytest.raises(chains.Failed, match=r"ours broke off[^$]*'nothing'"):
             process.tell({"nothing": "it needs"})
@@ -59,7 +59,7 @@ def test_a_stack_that_breaks_off_says_why() -> None:
 
 def test_the_server_ends_with_whoever_started_it() -> None:
     settings = json.dumps({"latency": 0.01, "room": 1, "window": 1000, "words": 30})
-    process = chains.Process(sys.executable, "loopback", settings, True)
+    process = chains.Process(sys.executable, "fake_llm_server", settings, True)
     url = process.tell()["url"]
     assert httpx.get(f"{url}/log", trust_env=False).json() == {"calls": [], "counted": 0}
     process.end()

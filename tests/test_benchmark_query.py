@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.synthetic import Synthetic
-from ingest.tokens import tokens
+from benchmarks.synthetic_library import Synthetic
+from ingest.text.search_tokens import tokens
 
 
 def test_a_query_benchmark_of_a_tiny_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

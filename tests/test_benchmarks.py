@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.__main__ import main
 from benchmarks.ingest import Failed, run_stack, summary, table, tree_mb
 from benchmarks.plot import Line, _ticks, plot
-from tests.pdfs import make_pdf
+from tests.support.pdfs import make_pdf
 
 
 def taken(pages: int, seconds: float, peak: float) -> dict[str, object]:

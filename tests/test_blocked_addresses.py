@@ -21,15 +21,15 @@ from streamlit.testing.v1 import AppTest
 
 from chains.errors import ModelUnreachable
 from chains.models import open_model
-from chains.models.nearby import servers
+from chains.models.remote.discovery import servers
 from ingest.blocked_addresses import check_resolved, check_written, is_blocked, resolve
-from ingest.embed import open_embedder
+from ingest.embedding.embedder import open_embedder
 from ingest.errors import BlockedAddressError, EmbedderError
 from ingest.http_client import PinnedTransport, open_client
-from ingest.vectors import Vectors
-from tests.asking import KEY, PROMPT, read
-from tests.pages import small
-from tests.servers import Reply, said, serving
+from ingest.store.chroma import Vectors
+from tests.support.asking import KEY, PROMPT, read
+from tests.support.pages import small
+from tests.support.servers import Reply, said, serving
 
 METADATA = "169.254.169.254"
 NOTATIONS = [
@@ -372,15 +372,17 @@ def test_a_chroma_server_s_redirect_is_not_followed(tmp_path: Path) -> None:
 
 
 def settings_screen() -> None:
-    from app import resources
+    from app import cached_resources
     from app.i18n import Words
-    from app.screens import options
+    from app.screens import settings as settings_screen
     from app.session import Desk
     from settings import load_settings
 
     settings = load_settings()
-    store = resources.conversations(str(settings.data))
-    options.draw(Desk(settings, Words("en"), resources.library(settings), store, resources.jobs()))
+    store = cached_resources.conversations(str(settings.data))
+    settings_screen.draw(
+        Desk(settings, Words("en"), cached_resources.library(settings), store, cached_resources.jobs())
+    )
 
 
 @pytest.fixture
@@ -390,9 +392,9 @@ def small_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_one_that_is_typed_in_the_app_is_refused_there(small_app: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app import resources
+    from app import cached_resources
 
-    monkeypatch.setattr(resources, "search", lambda settings, seconds: [])
+    monkeypatch.setattr(cached_resources, "search", lambda settings, seconds: [])
     at = AppTest.from_function(settings_screen, default_timeout=60).run()
     at.text_input(key="own-spec").set_value("openai:m")
     at.text_input(key="own-base").set_value("http://0xA9FEA9FE/v1")

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import WAIT, App, chromium, running
-from tests.pdfs import encrypted_pdf, make_pdf, not_a_pdf
-from tests.servers import Canary, Reply, Scripted, chunk, said, serving
+from tests.support.browsing import WAIT, App, chromium, running
+from tests.support.pdfs import encrypted_pdf, make_pdf, not_a_pdf
+from tests.support.servers import Canary, Reply, Scripted, chunk, said, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

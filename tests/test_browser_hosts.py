@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import WAIT, App, chromium, running
-from tests.pdfs import make_pdf
-from tests.servers import Reply, serving
+from tests.support.browsing import WAIT, App, chromium, running
+from tests.support.pdfs import make_pdf
+from tests.support.servers import Reply, serving
 
 pytestmark = pytest.mark.timeout(300)
 

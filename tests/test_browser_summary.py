@@ -10,9 +10,9 @@ from threading import Lock
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import WAIT, App, chromium, running
-from tests.pdfs import make_pdf
-from tests.servers import Reply, Request, Scripted, said, serving
+from tests.support.browsing import WAIT, App, chromium, running
+from tests.support.pdfs import make_pdf
+from tests.support.servers import Reply, Request, Scripted, said, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -50,7 +50,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("summary")
     lines = [[f"On page {n} the traveller met person {n}x{i} near the river." for i in range(25)] for n in range(PAGES)]
     make_pdf(folder / "book.pdf", ["\n".join(page) for page in lines])
-    command = [sys.executable, "-m", "app.cli", "ingest", str(folder / "book.pdf"), "--data", str(folder / "library")]
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli.main",
+        "ingest",
+        str(folder / "book.pdf"),
+        "--data",
+        str(folder / "library"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import budget
 from chains.errors import ContextTooSmall
-from chains.prompts import Prompt, Source
+from chains.execution import context_budget
+from chains.prompt import Prompt, Source
 from ingest.document import Span
-from tests.fakes import ScriptedModel
-from tests.sources import source, sources, words
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import source, sources, words
 
 TEXTS = st.lists(
     st.one_of(
@@ -43,12 +43,12 @@ def base() -> int:
 def test_what_fits_fits_for_any_sizes(texts: list[str], room: int, reserve: int) -> None:
     model, given_sources = silent(base() + room), sources(*texts)
     try:
-        chosen = budget.fit(build, given_sources, model, reserve)
+        chosen = context_budget.fit(build, given_sources, model, reserve)
     except ContextTooSmall as error:
         assert model.count(build(given_sources[:1])) + 50 + reserve > model.context
         assert int(str(error.params["needed"])) > model.context
         return
-    assert budget.fits(build(chosen), model, reserve)
+    assert context_budget.fits(build(chosen), model, reserve)
     assert [s.n for s in chosen] == [s.n for s in given_sources[: len(chosen)]]
     assert all(a.text == b.text for a, b in zip(chosen[1:], given_sources[1:], strict=False))
     assert given_sources[0].text.startswith(chosen[0].text) and chosen[0].text
@@ -58,10 +58,10 @@ def test_what_fits_fits_for_any_sizes(texts: list[str], room: int, reserve: int)
 def test_no_room_is_wasted(sizes: list[int], room: int) -> None:
     given_sources = sources(*(words(10 * size) for size in sizes))
     model = silent(base() + room)
-    k = budget.most(len(given_sources), lambda k: build(given_sources[:k]), model)
-    assert budget.fits(build(given_sources[:k]), model)
+    k = context_budget.most(len(given_sources), lambda k: build(given_sources[:k]), model)
+    assert context_budget.fits(build(given_sources[:k]), model)
     if k < len(given_sources):
-        assert not budget.fits(build(given_sources[: k + 1]), model)
+        assert not context_budget.fits(build(given_sources[: k + 1]), model)
 
 
 def test_counting_is_cheap() -> None:
@@ -70,14 +70,14 @@ def test_counting_is_cheap() -> None:
     total = sum(len(s.text.split()) for s in given_sources)
     for context in (4_000, 16_000, 200_000):
         model = silent(context)
-        budget.fit(build, given_sources, model)
+        context_budget.fit(build, given_sources, model)
         assert model.counted <= 2 * total
 
 
 def test_a_source_too_long_alone_ends_with_a_sentence() -> None:
     text = words(1000)
     model = silent(base() + 200)
-    (short,) = budget.fit(build, sources(text, "Blue."), model)
+    (short,) = context_budget.fit(build, sources(text, "Blue."), model)
     assert short.n == 1 and short.passage.page == 1
     assert text.startswith(short.text) and short.text.endswith(".")
     assert len(short.text.split()) > 120  # most of the room is used
@@ -86,29 +86,29 @@ def test_a_source_too_long_alone_ends_with_a_sentence() -> None:
 
 def test_a_sentence_too_long_alone_ends_with_a_word() -> None:
     text = "water " * 1000
-    (short,) = budget.fit(build, [source(1, text)], silent(base() + 100))
+    (short,) = context_budget.fit(build, [source(1, text)], silent(base() + 100))
     assert set(short.text.split()) == {"water"}
     chinese = "湖" * 1000
-    (short,) = budget.fit(build, [source(1, chinese)], silent(base() + 100))
+    (short,) = context_budget.fit(build, [source(1, chinese)], silent(base() + 100))
     assert 10 < len(short.text) < 100 and set(short.text) == {"湖"}
 
 
 def test_not_even_the_question_fits() -> None:
     with pytest.raises(ContextTooSmall, match="scripted"):
-        budget.fit(build, sources("Blue."), silent(base() - 10))
+        context_budget.fit(build, sources("Blue."), silent(base() - 10))
     with pytest.raises(ContextTooSmall):
-        budget.room(build(()), silent(base()))
+        context_budget.room(build(()), silent(base()))
 
 
 def test_the_reply_leaves_room_for_what_it_is_about() -> None:
-    assert budget.reply_tokens(700, silent(100_000)) == 700
-    assert budget.reply_tokens(700, silent(1_000)) == 250
+    assert context_budget.reply_tokens(700, silent(100_000)) == 700
+    assert context_budget.reply_tokens(700, silent(1_000)) == 250
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
 def test_spread_takes_first_and_last_and_all_between_evenly(n: int, k: int) -> None:
     given_sources = sources(*(["x"] * n))
-    chosen = budget.spread(given_sources, k)
+    chosen = context_budget.spread(given_sources, k)
     numbers = [s.n for s in chosen]
     assert len(numbers) == min(n, k) and numbers == sorted(set(numbers)) and numbers[0] == 1
     if k > 1:
@@ -121,8 +121,8 @@ def test_a_shortened_source_keeps_only_the_pages_it_still_touches() -> None:
     whole = source(3, "One page. Another page.")
     chunk = replace(whole.passage.chunk, start=100, end=123, spans=(Span(4, "iv", 0, 9), Span(5, "v", 10, 23)))
     whole = Source(3, replace(whole.passage, chunk=chunk))
-    short = budget.with_text(whole, "One page.")
+    short = context_budget.with_text(whole, "One page.")
     assert short.passage.chunk.spans == (Span(4, "iv", 0, 9),)
     assert (short.passage.chunk.start, short.passage.chunk.end, short.n) == (100, 109, 3)
-    longer = budget.with_text(whole, "One page. Another")
+    longer = context_budget.with_text(whole, "One page. Another")
     assert longer.passage.chunk.spans == (Span(4, "iv", 0, 9), Span(5, "v", 10, 17))

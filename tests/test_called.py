@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.called import called, unheard
+from chains.language.names import called, unheard
 
 REPORT = ["Acme Holdings Annual Report", "Net sales rose to 1,250 in Germany. Jean Céloron signed it.", "acme_2018.pdf"]
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.catalogue import Catalogue
 from ingest.document import Heading
 from ingest.errors import CatalogueDamagedError
-from ingest.schema import FORMAT, NewerLibrary
-from ingest.tokens import tokens
-from tests.books import Book, make_book
-from tests.fakes import HashingEmbedder
+from ingest.store.catalogue import Catalogue
+from ingest.store.schema import FORMAT, NewerLibrary
+from ingest.text.search_tokens import tokens
+from tests.support.books import Book, make_book
+from tests.support.fakes import HashingEmbedder
 
 EMBEDDER = HashingEmbedder()
 NONE = np.zeros((0, EMBEDDER.dimensions), np.float32)

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains import citations
 from chains.answer import CHAINS, Asked, answer_from
 from chains.errors import ContextTooSmall, KeyRefused, ModelUnreachable, StreamCut
 from chains.events import Answer, Step, Token, Trial
-from chains.notes import uncut
-from chains.prompts import Prompt
-from chains.refusal import NOT_FOUND, NOTHING, UNCHANGED, is_refusal
-from chains.tasks import Task
-from tests.fakes import ScriptedModel
-from tests.sources import CUT, QUESTION, SUMMARY, by_role, note, run, seen, sources, steps, text, told, words
+from chains.grounding import citations
+from chains.grounding.refusal import NOT_FOUND, NOTHING, UNCHANGED, is_refusal
+from chains.prompt import Prompt, Task
+from chains.strategies.combine_notes import uncut
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import CUT, QUESTION, SUMMARY, by_role, note, run, seen, sources, steps, text, told, words
 
 PAIRS = [(chain.name, task) for chain in CHAINS.values() for task in (QUESTION, SUMMARY) if task.kind in chain.tasks]
 PAIRS.append(("map_rerank", replace(QUESTION, rerank="answer")))  # QUESTION has the default, which is the other

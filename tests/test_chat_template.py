@@ -14,11 +14,11 @@ import transformers
 
 from app.i18n import Words
 from chains.errors import ChatTemplateError
-from chains.models import chat_template
-from chains.models.chat_template import MEMORY_MB, TemplateLimitError, TemplateRefusedError, TemplateRenderer
-from chains.models.local import Local
-from chains.prompts import Prompt
-from tests.tiny import TEMPLATE, tiny
+from chains.models.local import chat_template
+from chains.models.local.chat_template import MEMORY_MB, TemplateLimitError, TemplateRefusedError, TemplateRenderer
+from chains.models.local.model import Local
+from chains.prompt import Prompt
+from tests.support.tiny import TEMPLATE, tiny
 
 MESSAGES = [
     {"role": "system", "content": "Be brief."},
@@ -89,7 +89,7 @@ def test_a_template_that_breaks_a_limit_is_ended_and_the_next_one_renders(
 
 def test_its_memory_is_bounded_where_the_system_limits_no_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the parent looks at what is resident."""
-    without = "import _serve; import chains.models.chat_template as m; m._limit_memory = lambda: None;"
+    without = "import _serve; import chains.models.local.chat_template as m; m._limit_memory = lambda: None;"
     monkeypatch.setattr(chat_template, "_BOOT", chat_template._BOOT.replace("import _serve;", without))
     fresh = TemplateRenderer(render_seconds=20)
     with pytest.raises(TemplateLimitError, match=f"more than {MEMORY_MB} MB"):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.citations import MarkReader, cite, plain, read, shield
-from chains.prompts import Source
+from chains.grounding.citations import MarkReader, cite, plain, read, shield
+from chains.prompt import Source
 from ingest.document import Chunk, Passage, Span
-from ingest.fold import fold
+from ingest.text.normalize import fold
 
 PAGE_3 = 'The firm made 5.0 million in 2018.[12] He said "no" twice. Its costs rose sharply in the north.'
 PAGE_4 = "On the second page the firm sold its mill. 公司 2020 年的营业收入为 15.82 亿元。"

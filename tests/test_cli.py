@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Run, command, value
-from tests.harbour import HARBOUR, harbour_pdfs
-from tests.pdfs import PICTURE, encrypted_pdf, make_pdf
+from tests.support.commands import Run, command, value
+from tests.support.harbour import HARBOUR, harbour_pdfs
+from tests.support.pdfs import PICTURE, encrypted_pdf, make_pdf
 from tests.test_docs import shapes
 
 
@@ -243,15 +243,15 @@ def test_data_on_the_command_line_counts_before_the_environment(filled: Run, tmp
 def test_what_libraries_print_stays_off_stdout() -> None:
     code = """
 import os, sys
-import chains.retrieve
+import chains.retrieval.hybrid
 
 def noisy(*_):
     print("a library's chatter")
     os.write(1, b"a C library's chatter\\n")
     return []
 
-chains.retrieve.find = noisy
-from app.cli import main
+chains.retrieval.hybrid.find = noisy
+from app.cli.main import main
 sys.exit(main(["search", "x", "--json"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -261,7 +261,7 @@ sys.exit(main(["search", "x", "--json"]))
 
 def test_help_needs_no_heavy_library() -> None:
     code = (
-        "import sys, app.cli\ntry: app.cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "import sys, app.cli.main\ntry: app.cli.main.main(['--help'])\nexcept SystemExit: pass\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'chromadb', 'streamlit', 'langchain', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0

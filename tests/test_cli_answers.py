@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.output import write_json
-from app.terminal import Screen, citation_lines, with_chain
+from app.cli.json_output import write_json
+from app.cli.terminal_output import Screen, citation_lines, with_chain
 from chains.events import Event, Step, Token
-from chains.prompts import Prompt
-from chains.stopped import cut_short
-from tests.commands import CHAINS, SUMMARIES, Run, command, value
-from tests.entries import answer
-from tests.fakes import ScriptedModel
-from tests.harbour import harbour_pdfs
+from chains.partial_answer import cut_short
+from chains.prompt import Prompt
+from tests.support.commands import CHAINS, SUMMARIES, Run, command, value
+from tests.support.entries import answer
+from tests.support.fakes import ScriptedModel
+from tests.support.harbour import harbour_pdfs
 from tests.test_docs import shapes
 
 
@@ -87,7 +87,7 @@ def test_a_sentence_without_a_source_and_a_near_quote_are_told_apart(
     filled: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = "The new lighthouse was finished in 1934 [1]. A new lighthouse was completed in 1934 [1]. The moon is green."
-    monkeypatch.setattr("app.wiring.model", lambda *_: ScriptedModel(lambda p: said))
+    monkeypatch.setattr("app.composition.model", lambda *_: ScriptedModel(lambda p: said))
     question = ("When was the new lighthouse finished?", "--document", "harbour.PDF")
     one = value(filled("ask", *question, "--json"))
     assert one["quotes"] == {"verified": 1, "near": 1, "total": 2, "dropped": 0}
@@ -106,7 +106,7 @@ def test_a_sentence_without_a_source_and_a_near_quote_are_told_apart(
 def test_what_did_not_fit_is_said_with_the_command_that_reads_it(filled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     question = "When was the new lighthouse 'Harbour' finished?"
     model = ScriptedModel(lambda p: "It is so [1].", context=460)
-    monkeypatch.setattr("app.wiring.model", lambda *_: model)
+    monkeypatch.setattr("app.composition.model", lambda *_: model)
     code, out, err = filled("ask", question, "--chain", "stuff", "-k", 9)
     [line] = [line for line in err.splitlines() if line.startswith("To read all passages: ")]
     assert code == 0 and "passages fit the model's window; --chain map_reduce reads all" in err and "To read" not in out
@@ -147,7 +147,7 @@ def test_the_ways_to_ask_are_options_whose_steps_are_told(
     filled: Run, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ScriptedModel(reasons)
-    monkeypatch.setattr("app.wiring.open_model", lambda *_, **__: model)
+    monkeypatch.setattr("app.composition.open_model", lambda *_, **__: model)
     (tmp_path / "e.jsonl").write_text('{"question": "Who?", "answer": "Holm."}\n')
     options = ("--step-back", "--think", "--split", "--examples", tmp_path / "e.jsonl")
     code, out, err = filled(command, BOTH_ASKED, *options)
@@ -170,7 +170,7 @@ def test_a_line_of_from_may_say_how_it_is_asked(
     filled: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ScriptedModel(reasons)
-    monkeypatch.setattr("app.wiring.open_model", lambda *_, **__: model)
+    monkeypatch.setattr("app.composition.open_model", lambda *_, **__: model)
     lines = [
         {"id": 1, "question": BOTH_ASKED, "split": True, "think": False},
         {"id": 2, "question": BOTH_ASKED},

@@ -9,10 +9,10 @@ import pytest
 
 from chains.compare import Compared, Of
 from chains.events import Answer, Event, Step, Token
-from chains.stopped import cut_short
-from tests.commands import Run, command, value
-from tests.fakes import ScriptedModel
-from tests.harbour import harbour_pdfs
+from chains.partial_answer import cut_short
+from tests.support.commands import Run, command, value
+from tests.support.fakes import ScriptedModel
+from tests.support.harbour import harbour_pdfs
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_a_chain_that_fails_ends_with_1_and_the_others_are_printed(
     from chains.errors import StreamCut
 
     model = ScriptedModel(lambda prompt: "Score: 90\nIt is so [1].", fails={1: StreamCut(detail="reset")})
-    monkeypatch.setattr("app.wiring.model", lambda *_: model)
+    monkeypatch.setattr("app.composition.model", lambda *_: model)
     said = value(filled("compare", "lighthouse", "-k", 1, "--json"), code=1)
     assert ["error" in one for one in said["answers"]] == [True, False, False, False]
     assert all("It is so" in one["answer"] for one in said["answers"][1:])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.harbour import harbour_pdfs
+from tests.support.harbour import harbour_pdfs
 
 CHAINS = ("stuff", "map_reduce", "refine", "map_rerank")
 

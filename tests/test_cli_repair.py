@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Run, command, value
-from tests.harbour import harbour_pdfs
+from tests.support.commands import Run, command, value
+from tests.support.harbour import harbour_pdfs
 from tests.test_docs import shapes
 
 

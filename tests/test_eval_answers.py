@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import wiring
+from app import composition
 from chains.errors import KeyRefused, ModelFailed
 from chains.events import Answer, Citation
-from chains.models.base import Usage
-from chains.prompts import Language
+from chains.model import Usage
+from chains.prompt import Language
 from evals import __main__ as evals
-from evals.judge import figures, judge
-from evals.overlap import Overlap, overlap, units
-from evals.questions import NoQuestions, Question, read, sample
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pdfs import make_pdf
+from evals.datasets import NoQuestions, Question, read, sample
+from evals.scoring import figures, judge
+from evals.text_overlap import Overlap, overlap, units
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.pdfs import make_pdf
 
 TEXT = st.text(alphabet="ab Ten the,.-%12 河流德国，。\n", max_size=30)
 LANGUAGES: st.SearchStrategy[Language] = st.sampled_from(["en", "zh"])
@@ -185,7 +185,7 @@ SQUAD = {
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A SQuAD file, and an embedder without weights behind the doors."""
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
     file = tmp_path / "squad.json"
     file.write_text(json.dumps(SQUAD), encoding="utf-8")
     return file
@@ -272,7 +272,7 @@ def test_an_answer_that_breaks_off_is_counted_and_told(
     small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails = {1: ModelFailed(model="scripted", detail="it broke")}
-    monkeypatch.setattr(wiring, "model", lambda *_: ScriptedModel(lambda prompt: "Rhine [1].", fails=fails))
+    monkeypatch.setattr(composition, "model", lambda *_: ScriptedModel(lambda prompt: "Rhine [1].", fails=fails))
     args = ["answers", "--questions", str(small), "--chain", "stuff", "--searched", "one", "--json"]
     assert evals.main(args) == 1
     captured = capsys.readouterr()
@@ -287,7 +287,7 @@ def test_a_key_that_is_refused_ends_it_at_the_first_question(
     small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ScriptedModel(lambda prompt: "Rhine [1].", fails={1: KeyRefused(url="http://127.0.0.1:1")})
-    monkeypatch.setattr(wiring, "model", lambda *_: model)
+    monkeypatch.setattr(composition, "model", lambda *_: model)
     assert evals.main(["answers", "--questions", str(small)]) == 1
     captured = capsys.readouterr()
     assert "refused the key" in captured.err and captured.out == ""

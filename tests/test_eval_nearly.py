@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from chains.quotes import near
-from evals.nearly import KINDS, half, main, pairs, share
+from chains.grounding.quote_match import near
+from evals.near_match import KINDS, half, main, pairs, share
+from ingest.chunk import split
 from ingest.document import Document, Page
-from ingest.split import split
-from ingest.tokens import tokens
-from tests.pdfs import make_pdf, not_a_pdf
+from ingest.text.search_tokens import tokens
+from tests.support.pdfs import make_pdf, not_a_pdf
 
 COLOURS = ("amber", "violet", "scarlet", "emerald", "ivory", "copper")
 THINGS = ("harbour", "orchard", "windmill", "library", "lantern", "staircase", "meadow", "chapel")

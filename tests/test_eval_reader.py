@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.__main__ import main
-from evals.questions import read
+from evals.datasets import read
 from evals.reader import Read, area, evaluate, outcome
-from tests.fakes import SharingReader
+from tests.support.fakes import SharingReader
 
 WHO = "Who founded the harbour of Hamburg?"
 ENGLISH = {

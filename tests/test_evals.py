@@ -8,12 +8,12 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import wiring
+from app import composition
 from evals import __main__ as evals
+from evals.datasets import read
 from evals.metrics import DEPTHS, rank, scores
-from evals.questions import read
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
 
 PAGES = st.sampled_from([f"p{n}" for n in range(40)])
 RUNS = st.lists(st.tuples(st.lists(PAGES, max_size=30), st.sets(PAGES, min_size=1, max_size=4)), min_size=1, max_size=8)
@@ -69,7 +69,7 @@ SQUAD = {
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A SQuAD file, and an embedder without weights behind the doors."""
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
     file = tmp_path / "squad.json"
     file.write_text(json.dumps(SQUAD), encoding="utf-8")
     return file

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains.errors import ExamplesError, ExamplesUnreadable, ExampleWrong
-from chains.examples import best, parse, read
-from chains.prompts import Example, Prompt
-from chains.render import render
-from tests.sources import source
+from chains.execution.few_shot import best, parse, read
+from chains.prompt import Example, Prompt
+from chains.prompting.render import render
+from tests.support.sources import source
 
 GOOD = [
     {"question": "Wie tief?", "answer": "Zwölf Meter.", "note": "kurz"},

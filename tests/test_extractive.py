@@ -9,21 +9,20 @@ from hypothesis import strategies as st
 
 from chains.answer import CHAINS, answer_from
 from chains.answer import asked as ready
-from chains.citations import cite, read
 from chains.events import Answer, Token
-from chains.models.base import Finish
-from chains.models.extractive import ENOUGH, READ, Extractive, condensed
-from chains.models.selection import is_heading
-from chains.prompts import Prompt, Role, Source, Turn
-from chains.reader.base import Reader, Reading
-from chains.reader.network import open_reader
-from chains.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
-from chains.scores import read as read_vote
-from chains.tasks import Task
+from chains.grounding.citations import cite, read
+from chains.grounding.refusal import NOT_FOUND, is_nothing, is_refusal, is_unchanged
+from chains.model import Finish
+from chains.models.extractive.model import ENOUGH, READ, Extractive, condensed
+from chains.models.extractive.sentence_scoring import is_heading
+from chains.prompt import Prompt, Role, Source, Task, Turn
+from chains.prompting.scores import read as read_vote
+from chains.reader.neural import open_reader
+from chains.reader.protocol import Reader, Reading
 from ingest.document import Span
-from ingest.fold import fold
-from tests.fakes import HashingEmbedder, SharingReader
-from tests.sources import source, sources, steps, text
+from ingest.text.normalize import fold
+from tests.support.fakes import HashingEmbedder, SharingReader
+from tests.support.sources import source, sources, steps, text
 
 RIVER = [
     "The Elbe rises in the Giant Mountains. It flows for 1,094 kilometres to the North Sea.",

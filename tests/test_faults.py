@@ -16,12 +16,13 @@ import pytest
 from chains.answer import CHAINS
 from chains.errors import ModelError, ModelFailed, ModelTimeout, RateLimited, ServerAway, StreamCut
 from chains.events import Step, Token, Trial
-from chains.meter import Meter
-from chains.models import chat, open_model
-from chains.models.base import Usage
-from chains.tasks import Task
-from tests.servers import Reply, Request, Scripted, chunk, refused, said, serving, usage
-from tests.sources import QUESTION, SUMMARY, sources
+from chains.execution.metered_model import Meter
+from chains.model import Usage
+from chains.models import open_model
+from chains.models.remote import chat
+from chains.prompt import Task
+from tests.support.servers import Reply, Request, Scripted, chunk, refused, said, serving, usage
+from tests.support.sources import QUESTION, SUMMARY, sources
 
 WAYS = [(chain.name, task) for chain in CHAINS.values() for task in (QUESTION, SUMMARY) if task.kind in chain.tasks]
 WAYS.append(("map_rerank", replace(QUESTION, rerank="answer")))

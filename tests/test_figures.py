@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.terminal import figures_line
-from chains.citations import cite, read
+from app.cli.terminal_output import figures_line
 from chains.events import Event, Figure, Step, Token
-from chains.figures import figures
-from chains.prompts import Source
-from chains.stopped import cut_short
+from chains.grounding.citations import cite, read
+from chains.grounding.number_check import figures
+from chains.partial_answer import cut_short
+from chains.prompt import Source
 from ingest.document import Chunk, Passage, Span
-from tests.sources import source
+from tests.support.sources import source
 
 TABLE = (
     "Cash flows (in millions, except per share data)\n"

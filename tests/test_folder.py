@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from app.intake import take_in
+from app.uploads import take_in
 from ingest.__main__ import run
 from ingest.errors import EmptiedFolder
-from ingest.folder import Folder, Removed
-from ingest.library import Library
+from ingest.pdf.sandbox import Limits
 from ingest.pipeline import Progress, Result, Upload, find_pdfs
-from ingest.worker import Limits
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf, not_a_pdf, truncated_pdf
+from ingest.store.library import Library
+from ingest.sync.folder import Folder, Removed
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf, not_a_pdf, truncated_pdf
 
 EMBEDDER, LIMITS = HashingEmbedder(), Limits()
 
@@ -70,7 +70,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("work was done")
 
-    for name in ("ingest.folder._identify", "ingest.folder.ingest", "ingest.sandbox.read"):
+    for name in ("ingest.sync.folder._identify", "ingest.sync.folder.ingest", "ingest.pdf.extract.read"):
         monkeypatch.setattr(name, never)
     return monkeypatch
 
@@ -89,10 +89,10 @@ def test_the_same_again_in_a_process_of_its_own_loads_neither_chroma_nor_torch(s
     code = f"""
         import sys
         from pathlib import Path
-        from app import cli
-        from tests.fakes import HashingEmbedder
-        import app.wiring
-        app.wiring.open_embedder = lambda *_, **__: HashingEmbedder()
+        from app.cli import main as cli
+        from tests.support.fakes import HashingEmbedder
+        import app.composition
+        app.composition.open_embedder = lambda *_, **__: HashingEmbedder()
         code = cli.main(["ingest", {str(shelf)!r}, "--json", "--data", {str(tmp_path / "library")!r}])
         assert not {{"torch", "chromadb", "transformers"}} & set(sys.modules), "something heavy was loaded"
         sys.exit(code)
@@ -264,7 +264,7 @@ def test_a_file_that_failed_is_tried_again_by_the_next_run_but_by_a_watcher_only
 def test_a_watcher_leaves_a_file_alone_while_it_is_written(
     library: Library, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.folder.SETTLED", 30_000_000_000)  # nanoseconds: a busy machine may be slow to look
+    monkeypatch.setattr("ingest.sync.folder.SETTLED", 30_000_000_000)  # nanoseconds: a busy machine may be slow to look
     put(shelf / "growing.pdf", "Growing.", age=1)
     folder = Folder([shelf], library, LIMITS, patient=True)
     list(folder.sync(find_pdfs([shelf])))
@@ -299,9 +299,9 @@ def test_watch_keeps_the_folder_in_step_until_ctrl_c(shelf: Path, tmp_path: Path
         import sys
         from pathlib import Path
         from ingest.__main__ import run
-        from ingest.library import Library
-        from ingest.worker import Limits
-        from tests.fakes import HashingEmbedder
+        from ingest.store.library import Library
+        from ingest.pdf.sandbox import Limits
+        from tests.support.fakes import HashingEmbedder
         opened = lambda: Library(Path({str(tmp_path / "library")!r}), HashingEmbedder())
         how = dict(as_json=True, out=sys.stdout, err=sys.stderr, prune=True, watch=True)
         sys.exit(run([Path({str(shelf)!r})], opened, Limits(), **how))

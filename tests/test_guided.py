@@ -12,16 +12,16 @@ from chains.answer import Asked, answer_from
 from chains.compare import NAMES as CHAINS
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Step, Token
-from chains.guided import LEAST_TOKENS, ROLES, Guided
-from chains.models.base import Finish, Piece, Thought
-from chains.models.thoughts import Thoughts
+from chains.execution.reasoning import LEAST_TOKENS, ROLES, Guided
+from chains.grounding.refusal import NOT_FOUND
+from chains.model import Finish, Piece, Thought
 from chains.options import PLAIN, Ways
-from chains.prompts import Example, Prompt
-from chains.refusal import NOT_FOUND
-from chains.render import render
-from chains.stopped import cut_short
-from tests.fakes import ScriptedModel
-from tests.sources import QUESTION, source, steps, text, told
+from chains.partial_answer import cut_short
+from chains.prompt import Example, Prompt
+from chains.prompting.render import render
+from chains.thinking import Thoughts
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import QUESTION, source, steps, text, told
 
 SOURCES = tuple(source(n, f"Lake {n} is blue and 12 metres deep.", page=n) for n in range(1, 5))
 THINK = Ways(think=True)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.chunk import split
 from ingest.document import Document, Heading, Page
-from ingest.headings import PATH_CHARS, headings
-from ingest.split import split
-from tests.fakes import HashingEmbedder
+from ingest.text.headings import PATH_CHARS, headings
+from tests.support.fakes import HashingEmbedder
 
 PROSE = "This is a sentence of a page that is as long as a line of prose usually is."
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.document import HEALTHS, Page, health_counts, with_duplicates
-from ingest.garbled import garbled
-from ingest.load import Limits
-from ingest.sandbox import read
-from tests import pdfs
+from ingest.pdf.extract import read
+from ingest.pdf.extract_worker import Limits
+from ingest.pdf.mojibake import garbled
+from tests.support import pdfs
 
 # A page's worth of plain prose in each.
 PROSE = {

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from app.host_guard import HostGuard, HostPolicy
-from ingest.address import Host, parse_host, parse_hosts
+from app.web.host_guard import HostGuard, HostPolicy
+from ingest.server_url import Host, parse_host, parse_hosts
 from settings import load_settings
 
 KINDS = pytest.mark.parametrize("kind", ["http", "websocket"])

@@ -14,20 +14,21 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import intake, resources
+from app import cached_resources
+from app import uploads as uploads_module
 from app.i18n import TEXTS
-from ingest.catalogue import Catalogue
 from ingest.errors import StorageFailed, UploadBusy
-from ingest.incoming import LOCK, MANIFEST, claim_uploads, create_upload, list_waiting, sweep_incoming
-from ingest.library import Library
-from ingest.load import Limits
+from ingest.pdf.extract_worker import Limits
 from ingest.pipeline import Result
+from ingest.store.catalogue import Catalogue
+from ingest.store.incoming import LOCK, MANIFEST, claim_uploads, create_upload, list_waiting, sweep_incoming
+from ingest.store.library import Library
 from settings import load_settings
-from tests.browsing import WAIT, chromium, running
-from tests.commands import command, value
-from tests.fakes import HashingEmbedder
-from tests.pages import keys, press, small, start, texts
-from tests.pdfs import encrypted_pdf, make_pdf
+from tests.support.browsing import WAIT, chromium, running
+from tests.support.commands import command, value
+from tests.support.fakes import HashingEmbedder
+from tests.support.pages import keys, press, small, start, texts
+from tests.support.pdfs import encrypted_pdf, make_pdf
 from tests.test_app_library import draw_library
 
 SECRET = "sesame"
@@ -69,12 +70,12 @@ def kill_in_the_middle(tmp_path: Path, data: Path, how: str) -> None:
     code = f"""
         import os
         from pathlib import Path
-        from app import intake
-        from ingest.library import Library
+        from app import uploads as intake
+        from ingest.store.library import Library
         from ingest.pipeline import Result
-        from ingest.unlock import unlock
-        from ingest.worker import Limits
-        from tests.fakes import HashingEmbedder
+        from ingest.pdf.decrypt import unlock
+        from ingest.pdf.sandbox import Limits
+        from tests.support.fakes import HashingEmbedder
         from tests.test_incoming import NAMES, SECRET, sent
         folder, data = Path({str(tmp_path)!r}), Path({str(data)!r})
         {how}
@@ -112,7 +113,7 @@ def test_after_a_kill_the_files_are_named_and_added_with_a_click(tmp_path: Path,
     assert len(said) == 1 and "3 uploaded files were not added yet" in said[0]
     assert "大桥" in said[0] and "<b>" not in said[0] and "bridge" not in said[0]  # that one was added before the kill
     at = wait_for_job(press(at, "waiting-add"))
-    assert sorted(record.name for record in resources.library(load_settings()).records()) == sorted(NAMES)
+    assert sorted(record.name for record in cached_resources.library(load_settings()).records()) == sorted(NAMES)
     assert not at.warning and not keys(at, "waiting-") and list(incoming.iterdir()) == []
 
 
@@ -120,26 +121,26 @@ def test_discarded_files_leave_nothing(tmp_path: Path, incoming: Path) -> None:
     kill_in_the_middle(tmp_path, load_settings().data, KILLED_INGEST)
     at = press(drawn("zh"), "waiting-discard")
     assert not at.warning and list(incoming.iterdir()) == []
-    assert [record.name for record in resources.library(load_settings()).records()] == NAMES[:1]
+    assert [record.name for record in cached_resources.library(load_settings()).records()] == NAMES[:1]
 
 
 def test_an_empty_library_s_first_page_tells_of_them_too(tmp_path: Path, incoming: Path) -> None:
-    intake.receive(sent(tmp_path, NAMES[:1]), incoming)
+    uploads_module.receive(sent(tmp_path, NAMES[:1]), incoming)
     at = start(lang="zh")
     assert TEXTS["zh"]["waiting.about.one"].format(n=1, names="bridge") in texts(at).replace("\\", "").replace(
         ".pdf", ""
     )
     at = wait_for_job(press(at, "waiting-add"))
-    assert [record.name for record in resources.library(load_settings()).records()] == NAMES[:1]
+    assert [record.name for record in cached_resources.library(load_settings()).records()] == NAMES[:1]
 
 
 def test_a_complete_upload_stays_however_old_it_is(tmp_path: Path, incoming: Path) -> None:
-    uploads = intake.receive(sent(tmp_path, NAMES), incoming)
+    uploads = uploads_module.receive(sent(tmp_path, NAMES), incoming)
     long_ago = time.time() - 40 * 86_400
     os.utime(uploads[0].path.parent, (long_ago, long_ago))
     with Library(incoming.parent, HashingEmbedder()):
         pass
-    assert [(upload.name, upload.path) for upload in intake.waiting(incoming)] == [
+    assert [(upload.name, upload.path) for upload in uploads_module.waiting(incoming)] == [
         (upload.name, upload.path) for upload in uploads
     ]
 
@@ -153,7 +154,7 @@ def test_a_half_written_upload_goes_at_the_next_start(tmp_path: Path, incoming: 
         intake.receive([first, Killing()], data / "incoming")
 """
     kill_in_the_middle(tmp_path, incoming.parent, how)
-    assert len(list(incoming.rglob("*.pdf"))) == 1 and intake.waiting(incoming) == []
+    assert len(list(incoming.rglob("*.pdf"))) == 1 and uploads_module.waiting(incoming) == []
     with Library(incoming.parent, HashingEmbedder()):
         assert list(incoming.iterdir()) == []
 
@@ -166,7 +167,7 @@ def test_an_upload_that_cannot_be_written_leaves_nothing(incoming: Path) -> None
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StorageFailed):
-        intake.receive([Full()], incoming)
+        uploads_module.receive([Full()], incoming)
     assert list(incoming.iterdir()) == []
 
 
@@ -179,7 +180,7 @@ def test_a_copy_without_its_password_goes_after_a_kill_and_the_file_stays(tmp_pa
     kill_in_the_middle(tmp_path, incoming.parent, how)
     assert len(list(incoming.rglob("*.pdf"))) == 2
     with Library(incoming.parent, HashingEmbedder()):
-        (left,) = intake.waiting(incoming)
+        (left,) = uploads_module.waiting(incoming)
     assert left.name == "locked.pdf" and list(incoming.rglob("*.pdf")) == [left.path]
 
 
@@ -187,10 +188,10 @@ def test_a_file_that_waits_for_its_password_is_told_of_in_another_tab_and_can_be
     tmp_path: Path, incoming: Path
 ) -> None:
     uploads, opened = (
-        intake.receive(sent(tmp_path, ["locked.pdf"], SECRET), incoming),
-        resources.library(load_settings()),
+        uploads_module.receive(sent(tmp_path, ["locked.pdf"], SECRET), incoming),
+        cached_resources.library(load_settings()),
     )
-    for _ in intake.take_in(uploads, opened, Limits(), temporary=True):
+    for _ in uploads_module.take_in(uploads, opened, Limits(), temporary=True):
         pass  # in a tab that was closed then
     at = wait_for_job(press(drawn(), "waiting-add"))
     assert not keys(at, "waiting-")  # a field for its password is there instead
@@ -203,15 +204,15 @@ def test_a_file_that_waits_for_its_password_is_told_of_in_another_tab_and_can_be
 def test_what_somebody_is_adding_is_neither_listed_nor_added_twice_nor_discarded(
     tmp_path: Path, incoming: Path
 ) -> None:
-    uploads = intake.receive(sent(tmp_path, NAMES), incoming)
+    uploads = uploads_module.receive(sent(tmp_path, NAMES), incoming)
     with Library(incoming.parent, HashingEmbedder()) as library:
-        work = intake.take_in(uploads, library, Limits(), temporary=True)
+        work = uploads_module.take_in(uploads, library, Limits(), temporary=True)
         next(work)
-        assert intake.waiting(incoming) == []
+        assert uploads_module.waiting(incoming) == []
         with pytest.raises(UploadBusy):
-            intake.discard_waiting(uploads)
+            uploads_module.discard_waiting(uploads)
         with pytest.raises(UploadBusy):
-            next(intake.take_in(uploads, library, Limits(), temporary=True))
+            next(uploads_module.take_in(uploads, library, Limits(), temporary=True))
         sweep_incoming(incoming)
         assert all(upload.path.exists() for upload in uploads)
         assert [event.status for event in work if isinstance(event, Result)] == ["added"] * len(NAMES)
@@ -221,7 +222,7 @@ def test_what_somebody_is_adding_is_neither_listed_nor_added_twice_nor_discarded
 def test_a_fault_of_the_whole_run_leaves_what_it_did_not_reach(
     tmp_path: Path, incoming: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uploads = intake.receive(sent(tmp_path, NAMES), incoming)
+    uploads = uploads_module.receive(sent(tmp_path, NAMES), incoming)
     with Library(incoming.parent, HashingEmbedder()) as library:
 
         def fail(id: str) -> None:
@@ -229,14 +230,14 @@ def test_a_fault_of_the_whole_run_leaves_what_it_did_not_reach(
 
         monkeypatch.setattr(library.places, "keep", fail)
         with pytest.raises(StorageFailed):
-            list(intake.take_in(uploads, library, Limits(), temporary=True))
-    assert [upload.name for upload in intake.waiting(incoming)] == NAMES
+            list(uploads_module.take_in(uploads, library, Limits(), temporary=True))
+    assert [upload.name for upload in uploads_module.waiting(incoming)] == NAMES
 
 
 def test_a_stopped_upload_leaves_nothing(tmp_path: Path, incoming: Path) -> None:
-    uploads = intake.receive(sent(tmp_path, NAMES), incoming)
+    uploads = uploads_module.receive(sent(tmp_path, NAMES), incoming)
     with Library(incoming.parent, HashingEmbedder()) as library:
-        work = intake.take_in(uploads, library, Limits(), temporary=True)
+        work = uploads_module.take_in(uploads, library, Limits(), temporary=True)
         next(work)
         work.close()  # type: ignore[attr-defined]
     assert list(incoming.iterdir()) == []
@@ -263,7 +264,7 @@ def test_the_command_line_says_on_stderr_that_files_wait(
 ) -> None:
     run = command(monkeypatch, capfd)
     assert "not added yet" not in run("list")[2]
-    intake.receive(sent(tmp_path, NAMES), incoming)
+    uploads_module.receive(sent(tmp_path, NAMES), incoming)
     listed = run("list", "--json")
     assert value(listed) == {"documents": []} and "not added yet: 4 uploaded files" in listed[2]
     file = make_pdf(tmp_path / "other.pdf", ["Another text."])

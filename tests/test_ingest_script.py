@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ingest.__main__ import main, run
+from ingest.chunk import split
 from ingest.document import Document
 from ingest.errors import LibraryBusy
-from ingest.library import Library
-from ingest.split import split
-from ingest.worker import Limits
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf, not_a_pdf
+from ingest.pdf.sandbox import Limits
+from ingest.store.library import Library
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf, not_a_pdf
 
 EMBEDDER = HashingEmbedder()
 LIMITS = Limits(ocr=False)
@@ -83,7 +83,7 @@ def test_ctrl_c_prints_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyP
             raise KeyboardInterrupt
         return split(document, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ingest.crew.split", pressed)
+    monkeypatch.setattr("ingest.prefetch.split", pressed)
     code, out, err = told(files, lambda: Library(tmp_path / "library", EMBEDDER))
     assert code == 130 and [entry["document"] for entry in json.loads(out)["documents"]] == ["a.pdf"]
     assert "Stopped" in err

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from app import cli
-from app.views import safe
+from app import safe_text
+from app.cli import main
 from chains.answer import ask
 from chains.compare import NAMES as CHAINS
 from chains.events import Answer, Step, Token
-from chains.prompts import Prompt
-from chains.render import render
-from ingest.library import Library
-from tests.books import make_book
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pdfs import make_pdf
+from chains.prompt import Prompt
+from chains.prompting.render import render
+from ingest.store.library import Library
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.pdfs import make_pdf
 from tests.test_app_safe import ANSWER, HOSTILE, check
 
 EVIL = "http://evil.example/leak"
@@ -63,7 +63,7 @@ def test_a_model_that_obeys_a_passage_adds_no_source_no_link_and_no_picture(
             given |= {source.n for source in event.sources}
         elif isinstance(event, Token):
             shown += event.text
-            check(safe.answer(shown, lambda n, at: "#cite-"), ANSWER)
+            check(safe_text.answer(shown, lambda n, at: "#cite-"), ANSWER)
             assert {int(n) for n in re.findall(r"\[(\d{1,4})\]", shown) if int(n) > 3} == set()
         else:
             assert isinstance(event, Answer) and event.error is None
@@ -73,8 +73,8 @@ def test_a_model_that_obeys_a_passage_adds_no_source_no_link_and_no_picture(
                 assert citation.n in given and citation.document == source.passage.document
                 assert citation.page in {span.page for span in source.passage.chunk.spans}
                 assert not citation.quote or citation.quote in source.text
-            whole = safe.answer(event.text, lambda n, at: f"#cite-{at}", {end for _, end in event.unsourced})
-            check(whole.replace(f" {safe.SIGN}", ""), ANSWER)
+            whole = safe_text.answer(event.text, lambda n, at: f"#cite-{at}", {end for _, end in event.unsourced})
+            check(whole.replace(f" {safe_text.SIGN}", ""), ANSWER)
             links = re.findall(r"\[(\d+)\]\(#cite-(\d+)\)", whole)
             assert {(int(n), int(at)) for n, at in links} == {(c.n, c.end) for c in event.citations}
 
@@ -88,11 +88,11 @@ def test_marks_to_sources_that_an_order_made_up_are_counted(library: Library) ->
 def test_no_order_reaches_the_terminal_as_one(
     command: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("app.wiring.open_embedder", lambda *_, **__: HashingEmbedder())
-    monkeypatch.setattr("app.wiring.model", lambda *_: obeying("\n".join(ATTACKS)))
-    assert cli.main(["ingest", str(make_pdf(tmp_path / "orders.pdf", [ORDER]))]) == 0
+    monkeypatch.setattr("app.composition.open_embedder", lambda *_, **__: HashingEmbedder())
+    monkeypatch.setattr("app.composition.model", lambda *_: obeying("\n".join(ATTACKS)))
+    assert main.main(["ingest", str(make_pdf(tmp_path / "orders.pdf", [ORDER]))]) == 0
     capfd.readouterr()
-    assert cli.main(list(command)) == 0
+    assert main.main(list(command)) == 0
     said = capfd.readouterr()
     assert "click" in said.out and "red" in said.out
     assert CONTROL.search(said.out) is None and CONTROL.search(said.err) is None

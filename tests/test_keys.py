@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from app import cli
-from app.choices import Own, choice, connection, destination, entered, label, place
+from app.cli import main
 from app.conversations import Conversations, Entry
-from app.offers import command, offers_json, offers_lines
+from app.model_choice import Own, choice, connection, destination, entered, label, place
+from app.model_discovery import command, offers_json, offers_lines
 from chains.answer import ask
 from chains.errors import ModelError
 from chains.models import open_model
-from chains.models.nearby import servers
-from ingest import address
-from ingest.embed import open_embedder
+from chains.models.remote.discovery import servers
+from ingest import server_url
+from ingest.embedding.embedder import open_embedder
 from ingest.errors import EmbedderError
 from settings import Settings, SettingsError, load_settings
-from tests.asking import KEY, PROMPT
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
-from tests.servers import Reply, Request, chunk, llama_cpp, refused, said, serving
+from tests.support.asking import KEY, PROMPT
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
+from tests.support.servers import Reply, Request, chunk, llama_cpp, refused, said, serving
 
 
 def faults(request: Request) -> Reply:
@@ -82,17 +82,17 @@ def test_no_setting_that_is_shown_has_it() -> None:
 def test_neither_what_is_printed_nor_what_is_stored_has_it(
     reply: Reply, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from app import wiring
+    from app import composition
 
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
     make_pdf(tmp_path / "bridge.pdf", ["The bridge was opened in 1884. It crosses the river."])
     with serving([reply], llama_cpp("m", 4096)) as server:
         monkeypatch.setenv("PAGEWISE_API_BASE", server.url)
         monkeypatch.setenv("PAGEWISE_API_KEY", KEY)
         monkeypatch.setenv("PAGEWISE_MODEL", "openai:m")
-        assert cli.main(["ingest", str(tmp_path / "bridge.pdf"), "--json"]) == 0
-        code = cli.main(["ask", "When was the bridge opened?", "--json"])
-        assert cli.main(["models", "--json"]) == 0
+        assert main.main(["ingest", str(tmp_path / "bridge.pdf"), "--json"]) == 0
+        code = main.main(["ask", "When was the bridge opened?", "--json"])
+        assert main.main(["models", "--json"]) == 0
         assert code == (0 if reply.status == 200 else 1) and server.chats
         assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in server.requests)
     printed = capfd.readouterr()
@@ -101,10 +101,10 @@ def test_neither_what_is_printed_nor_what_is_stored_has_it(
 
 
 def test_no_conversation_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app import asking, wiring
-    from app.jobs import Jobs
+    from app import composition, question_job
+    from app.background_jobs import Jobs
 
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
     make_pdf(tmp_path / "bridge.pdf", ["The bridge was opened in 1884. It crosses the river."])
     store = Conversations(tmp_path / "library")
     for reply in (said("In 1884 [1]."), refused(400, f"no: {KEY}")):
@@ -112,15 +112,15 @@ def test_no_conversation_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             settings = Settings.model_validate(
                 {"data": tmp_path / "library", "model": "openai:m", "api_base": server.url, "api_key": KEY}
             )
-            with wiring.library(settings) as library:
-                from ingest.load import Limits
+            with composition.library(settings) as library:
+                from ingest.pdf.extract_worker import Limits
                 from ingest.pipeline import Upload, ingest
 
                 list(ingest([Upload("bridge.pdf", tmp_path / "bridge.pdf")], library, Limits()))
-                model = wiring.model(settings, library.embedder)
+                model = composition.model(settings, library.embedder)
                 entry = Entry(f"{reply.status:016}", "question", "When was the bridge opened?", "stuff", "openai:m")
                 way = partial(ask, "When was the bridge opened?", library, model)
-                asking.start(Jobs(), store, "c" * 16, entry, way).join(60)
+                question_job.start(Jobs(), store, "c" * 16, entry, way).join(60)
     entries = store.entries("c" * 16)
     assert len(entries) == 2 and entries[0].answer is not None and entries[1].problem is not None
     assert not holding(tmp_path)
@@ -213,25 +213,25 @@ def test_no_setting_no_choice_and_no_offer_shows_a_password(tmp_path: Path) -> N
                 load_settings({}, {name: value})
             shown.append(str(wrong.value))
     assert hidden(*shown), [text for text in shown if not hidden(text)]
-    assert entered(address.shown(base), settings, None) == entered(address.shown(base), Settings(), own) == base
+    assert entered(server_url.shown(base), settings, None) == entered(server_url.shown(base), Settings(), own) == base
 
 
 def test_neither_what_is_printed_nor_what_is_stored_has_a_password_of_an_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from app import wiring
+    from app import composition
 
-    monkeypatch.setattr(wiring, "embedder", lambda settings: HashingEmbedder())
+    monkeypatch.setattr(composition, "embedder", lambda settings: HashingEmbedder())
     make_pdf(tmp_path / "bridge.pdf", ["The bridge was opened in 1884. It crosses the river."])
     with serving([said("The bridge opened in 1884 [1]."), refused(401, "no")], llama_cpp("m", 4096)) as server:
         monkeypatch.setenv("PAGEWISE_API_BASE", signed(server.url))
         monkeypatch.setenv("PAGEWISE_MODEL", "openai:m")
-        assert cli.main(["ingest", str(tmp_path / "bridge.pdf")]) == 0
+        assert main.main(["ingest", str(tmp_path / "bridge.pdf")]) == 0
         for more in ([], [], ["--json"]):
-            cli.main(["ask", "When was the bridge opened?", *more])
-        assert cli.main(["models"]) == cli.main(["models", "--json"]) == 0
+            main.main(["ask", "When was the bridge opened?", *more])
+        assert main.main(["models"]) == main.main(["models", "--json"]) == 0
         assert server.chats and all(request.headers["authorization"] == SIGNED for request in server.requests)
-    cli.main(["ask", "When was the bridge opened?"])
+    main.main(["ask", "When was the bridge opened?"])
     printed = capfd.readouterr()
     assert "refused the key" in printed.err and "No model server answers" in printed.err and server.url in printed.out
     assert hidden(printed.out, printed.err)
@@ -268,5 +268,5 @@ def test_an_embedder_s_server_gets_the_password_and_no_sentence_does() -> None:
     ],
 )
 def test_what_is_shown_of_an_address(base: str, shown: str) -> None:
-    assert address.shown(base) == shown and "pw" not in address.place(base)
-    assert address.full(base).endswith(base) and not address.basic(shown)
+    assert server_url.shown(base) == shown and "pw" not in server_url.place(base)
+    assert server_url.full(base).endswith(base) and not server_url.basic(shown)

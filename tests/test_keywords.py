@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import keywords
-from ingest.catalogue import Catalogue
-from ingest.tokens import tokens
-from tests.books import make_book
-from tests.fakes import HashingEmbedder
+from ingest.store import bm25 as store_bm25
+from ingest.store.catalogue import Catalogue
+from ingest.text.search_tokens import tokens
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder
 
 WORDS = st.sampled_from(["the", "of", "cat", "dog", "年报", "收入", "2020", "rare", "\ud800", ""])
 CHUNK = st.lists(WORDS, max_size=12)
@@ -25,13 +25,13 @@ Chunks = dict[int, Sequence[str]]  # by number
 def filled(documents: Sequence[Sequence[Sequence[str]]]) -> tuple[sqlite3.Connection, Chunks, list[range]]:
     """An index in memory, its chunks, and the numbers of each document's."""
     db = sqlite3.connect(":memory:")
-    for statement in keywords.SCHEMA.split(";\n"):
+    for statement in store_bm25.SCHEMA.split(";\n"):
         db.execute(statement)
     chunks: Chunks = {}
     ranges = []
     for document in documents:
         first = len(chunks) + 1
-        keywords.put(db, first, document)
+        store_bm25.put(db, first, document)
         chunks.update(enumerate(document, first))
         ranges.append(range(first, first + len(document)))
     return db, chunks, ranges
@@ -55,7 +55,7 @@ def search(
     db: sqlite3.Connection, weights: Mapping[str, float], k: int, within: Sequence[range] | None = None
 ) -> list[tuple[int, float]]:
     places = None if within is None else [(numbers.start, numbers.stop) for numbers in within]
-    return keywords.search(db, keywords.corpus(db, "1"), weights, k, places)
+    return store_bm25.search(db, store_bm25.corpus(db, "1"), weights, k, places)
 
 
 def same(found: Sequence[tuple[int, float]], expected: Mapping[int, float], k: int) -> None:
@@ -91,13 +91,13 @@ def test_what_is_removed_leaves_an_index_as_if_it_had_never_come(
     db, _, ranges = filled(documents)
     gone = data.draw(st.sets(st.integers(0, len(ranges) - 1)))
     kept = sqlite3.connect(":memory:")
-    for statement in keywords.SCHEMA.split(";\n"):
+    for statement in store_bm25.SCHEMA.split(";\n"):
         kept.execute(statement)
     for i, (document, numbers) in enumerate(zip(documents, ranges, strict=True)):
         if i in gone:
-            keywords.drop(db, numbers.start)
+            store_bm25.drop(db, numbers.start)
         else:
-            keywords.put(kept, numbers.start, document)
+            store_bm25.put(kept, numbers.start, document)
     assert list(db.iterdump()) == list(kept.iterdump())
 
 
@@ -121,12 +121,12 @@ def test_what_is_kept_of_earlier_searches_changes_none_and_stays_small(
     documents: Sequence[Sequence[Sequence[str]]], asked: Sequence[str], most: int
 ) -> None:
     db, _, _ = filled(documents)
-    about = keywords.corpus(db, "1")
+    about = store_bm25.corpus(db, "1")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keywords, "_KEPT", most)
+        patch.setattr(store_bm25, "_KEPT", most)
         for word in asked:
             weights = {word: 1.0, "cat": 1.0}
-            assert keywords.search(db, about, weights, 3) == search(db, weights, 3)
+            assert store_bm25.search(db, about, weights, 3) == search(db, weights, 3)
             assert sum(len(numbers) for numbers, _ in about.kept.values()) <= most
 
 

@@ -1,14 +1,17 @@
-"""A kill at any moment, of whichever process, loses, doubles and halves no document. More of them: tests/kills.py."""
+"""A kill at any moment, of whichever process, loses, doubles and halves no document.
+
+More of them: tests/support/kills.py.
+"""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from ingest.library import Library
-from tests import kills
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
+from ingest.store.library import Library
+from tests.support import kills
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

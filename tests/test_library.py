@@ -20,11 +20,11 @@ from ingest.errors import (
     UnknownPage,
     WrongEmbedder,
 )
-from ingest.library import Library
-from ingest.vectors import UntrustedVectors
-from tests.books import Book, make_book
-from tests.fakes import HashingEmbedder
-from tests.shelf import EMBEDDER, assert_whole, big_book, book
+from ingest.store.chroma import UntrustedVectors
+from ingest.store.library import Library
+from tests.support.books import Book, make_book
+from tests.support.fakes import HashingEmbedder
+from tests.support.shelf import EMBEDDER, assert_whole, big_book, book
 
 
 def test_what_is_added_is_found_by_words_and_by_meaning_also_after_a_restart(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_searches_stay_within_the_documents_that_were_named(tmp_path: Path) -> N
 def test_chosen_documents_give_their_nearest_whichever_way(
     tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.nearest._EXACT", most)
+    monkeypatch.setattr("ingest.store.vector_search._EXACT", most)
     books = [
         book(tmp_path, f"{n}.pdf", *(f"Page {p} of {n} {'fox' * (p % 3)} {p * n}" for p in range(30))) for n in "abc"
     ]

@@ -15,10 +15,10 @@ import pytest
 
 from ingest.document import Record
 from ingest.errors import ChromaUnreachable, LibraryBusy, WrongEmbedder
-from ingest.library import Library
-from ingest.vectors import Vectors
-from tests.fakes import HashingEmbedder
-from tests.shelf import EMBEDDER, PROCESSES, assert_whole, big_book, book
+from ingest.store.chroma import Vectors
+from ingest.store.library import Library
+from tests.support.fakes import HashingEmbedder
+from tests.support.shelf import EMBEDDER, PROCESSES, assert_whole, big_book, book
 
 
 def _add_and_remove(folder: Path, books: Path, url: str, seed: int, ready: Connection | None) -> None:

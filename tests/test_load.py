@@ -9,13 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from reportlab.pdfgen.canvas import Canvas
 
-from ingest.clean import BROKEN, clean, line, mend, title_of
 from ingest.document import NAME_CHARS, Document, Heading, display_name
 from ingest.errors import NotAPdf
-from ingest.load import Limits
-from ingest.sandbox import read
-from ingest.worker import in_worker
-from tests import pdfs
+from ingest.pdf.cleanup import BROKEN, clean, line, mend, title_of
+from ingest.pdf.extract import read
+from ingest.pdf.extract_worker import Limits
+from ingest.pdf.sandbox import in_worker
+from tests.support import pdfs
 
 LIMITS = Limits(ocr=False)
 
@@ -127,7 +127,7 @@ def test_the_second_reader_reads_the_same(how: dict[str, object], tmp_path: Path
     pages = ["Plain text.\nIts second line.", "", "公司2020年的营业收入。"]
     path = pdfs.make_pdf(tmp_path / "a.pdf", pages, labels=[(1, "r", 1)])
     job = {"path": str(path), "name": "a.pdf", "limits": asdict(LIMITS), "password": "", "start": 1}
-    head, *read_again = in_worker("ingest.load:serve", job | how, LIMITS)
+    head, *read_again = in_worker("ingest.pdf.extract_worker:serve", job | how, LIMITS)
     assert head["labels"] == ["i", "ii", "iii"]
     assert [page["text"] for page in read_again] == pages
     assert read_again[1]["problem"]

@@ -4,19 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from app.cli.terminal_output import step_text
 from app.i18n import Words
-from app.terminal import step_text
 from app.views.answer import step_line
-from chains import budget
 from chains.answer import CHAINS, Asked, answer_from
 from chains.errors import ContextTooSmall, StreamCut
 from chains.events import Answer, Token
-from chains.prompts import Prompt
-from chains.refusal import NOT_FOUND, is_refusal
-from chains.stopped import cut_short
-from chains.tasks import Rerank, Task
-from tests.fakes import ScriptedModel
-from tests.sources import CUT, QUESTION, by_role, run, sources, steps, text, told, words
+from chains.execution import context_budget
+from chains.grounding.refusal import NOT_FOUND, is_refusal
+from chains.partial_answer import cut_short
+from chains.prompt import Prompt, Rerank, Task
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import CUT, QUESTION, by_role, run, sources, steps, text, told, words
 
 WAYS: tuple[Rerank, ...] = ("answer", "score")
 ANSWER, SCORE = (replace(QUESTION, rerank=way) for way in WAYS)
@@ -190,7 +189,7 @@ def test_a_source_that_was_scored_fits_the_call_that_answers_from_it() -> None:
         scored, answered = model.prompts
         assert scored.sources == answered.sources and text(events) == "Blue [1]."
         assert len(steps(events, "cut")) == (scored.sources[0].text != words(400))
-        assert answered.max_tokens == budget.reply_tokens(SCORE.max_tokens, model)
+        assert answered.max_tokens == context_budget.reply_tokens(SCORE.max_tokens, model)
 
 
 def test_rerank_is_for_questions_only() -> None:

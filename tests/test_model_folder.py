@@ -12,16 +12,15 @@ import torch
 from safetensors.torch import load_file
 
 from chains.errors import UnsafeModelError
-from chains.models.local import Local
-from chains.prompts import Prompt
-from chains.reader.encoder import base_folder
-from chains.reader.files import Card
-from chains.rerank import CrossEncoderReranker, RerankerError
-from ingest.embed import open_embedder
+from chains.models.local.model import Local
+from chains.prompt import Prompt
+from chains.reader.checkpoint import Card, base_folder
+from chains.retrieval.rerank import CrossEncoderReranker, RerankerError
+from ingest.embedding.embedder import open_embedder
+from ingest.embedding.model_folder import check_model_folder
 from ingest.errors import EmbedderError, ModelFolderError, PagewiseError
-from ingest.model_folder import check_model_folder
-from tests.tiny import TEMPLATE, tiny, tiny_cross_encoder
-from tests.tiny_bert import tiny_bert
+from tests.support.tiny import TEMPLATE, tiny, tiny_cross_encoder
+from tests.support.tiny_bert import tiny_bert
 
 PROMPT = Prompt("answer", "question", "When was the bridge opened?", "en", 4)
 

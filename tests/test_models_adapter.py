@@ -11,11 +11,13 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from chains.errors import AdapterUnfit, ExtraMissing
-from chains.models import adapter, open_model, precision
-from chains.models.base import Finish
-from chains.models.local import Local
-from chains.prompts import Prompt
-from tests.tiny import tiny
+from chains.model import Finish
+from chains.models import open_model
+from chains.models.local import lora as local_lora
+from chains.models.local import quantization
+from chains.models.local.model import Local
+from chains.prompt import Prompt
+from tests.support.tiny import tiny
 
 PROMPT = Prompt("answer", "question", "When was the bridge opened?", "en", 20)
 
@@ -27,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "bfloat16_is_faster", lambda width: False)
+    monkeypatch.setattr(quantization, "bfloat16_is_faster", lambda width: False)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def logits(model: Local) -> Any:
 
 def test_it_is_the_weights_plus_the_product(folder: Path, lora: Path) -> None:
     plain, adapted = Local(str(folder)), Local(str(folder), lora=str(lora))
-    saved = load_file(lora / adapter.WEIGHTS)
+    saved = load_file(lora / local_lora.WEIGHTS)
     name = "base_model.model.model.layers.0.self_attn.q_proj"
     change = 16 / 4 * saved[f"{name}.lora_B.weight"] @ saved[f"{name}.lora_A.weight"]
     before, after = (m._weights().model.layers[0].self_attn.q_proj.weight for m in (plain, adapted))
@@ -67,7 +69,7 @@ def test_it_is_the_weights_plus_the_product(folder: Path, lora: Path) -> None:
 
 def test_beside_the_weights_it_is_the_same(folder: Path, lora: Path) -> None:
     base = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    beside = adapter.attach(base, lora, merge=False).eval()
+    beside = local_lora.attach(base, lora, merge=False).eval()
     model = Local(str(folder), lora=str(lora))
     merged = logits(model)
     with torch.inference_mode():
@@ -97,14 +99,14 @@ def test_of_another_model(lora: Path, tmp_path: Path) -> None:
 
 
 def test_of_a_model_with_more_layers(folder: Path, lora: Path) -> None:
-    saved = load_file(lora / adapter.WEIGHTS)
+    saved = load_file(lora / local_lora.WEIGHTS)
     further = {name.replace("layers.1.", "layers.7."): weights for name, weights in saved.items()}
-    save_file(further, lora / adapter.WEIGHTS)
+    save_file(further, lora / local_lora.WEIGHTS)
     assert "no layer model.layers.7" in unfit(folder, lora)
 
 
 def test_pickled_weights_are_not_loaded(folder: Path, lora: Path) -> None:
-    (lora / adapter.WEIGHTS).unlink()
+    (lora / local_lora.WEIGHTS).unlink()
     (lora / "adapter_model.bin").write_bytes(b"\x80\x04.")
     assert "no other weights are loaded" in unfit(folder, lora)
 
@@ -126,13 +128,13 @@ def test_a_wrong_folder_is_told_before_anything_is_loaded(folder: Path, tmp_path
 def test_what_is_not_plain_lora_is_refused(
     folder: Path, lora: Path, change: dict[str, object], said: str
 ) -> None:
-    path = lora / adapter.CONFIG
+    path = lora / local_lora.CONFIG
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert said in unfit(folder, lora)
 
 
 def test_damaged_weights(folder: Path, lora: Path) -> None:
-    (lora / adapter.WEIGHTS).write_bytes((lora / adapter.WEIGHTS).read_bytes()[:200])
+    (lora / local_lora.WEIGHTS).write_bytes((lora / local_lora.WEIGHTS).read_bytes()[:200])
     assert "damaged" in unfit(folder, lora)
 
 

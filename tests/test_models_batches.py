@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from chains import calls
 from chains.errors import ModelFailed
-from chains.models import local, precision
-from chains.models.base import Finish
-from chains.models.batches import Batches
-from chains.models.local import Local
-from chains.models.rows import Row, together
-from chains.prompts import Prompt
-from tests.tiny import tiny
+from chains.execution import llm_calls
+from chains.model import Finish
+from chains.models.local import model as local_model
+from chains.models.local import quantization
+from chains.models.local.batcher import Batches
+from chains.models.local.generate import Row, together
+from chains.models.local.model import Local
+from chains.prompt import Prompt
+from tests.support.tiny import tiny
 
 PROMPTS = [
     Prompt("map", "question", question, "en", limit)
@@ -37,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which one is faster is measured for each model; two that are compared must have the same."""
-    monkeypatch.setattr(precision, "bfloat16_is_faster", lambda width: False)
+    monkeypatch.setattr(quantization, "bfloat16_is_faster", lambda width: False)
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_a_reader_that_leaves_does_not_disturb_the_others(folder: Path, monkeypa
         rows.extend(given)
         together(model, tokenizer, given)
 
-    monkeypatch.setattr(local, "together", recorded)
+    monkeypatch.setattr(local_model, "together", recorded)
     monkeypatch.setattr(type(model._weights()), "forward", counted)
 
     def leave() -> None:
@@ -207,14 +208,14 @@ def test_a_chain_s_maps_run_together(folder: Path, monkeypatch: pytest.MonkeyPat
     alone = {n: read(Local(str(folder), parallel=1), prompt)[0].strip() for n, prompt in enumerate(PROMPTS)}
     model = Local(str(folder), parallel=4)
     sizes = batches(model, monkeypatch)
-    replies = {n: reply for n, reply in calls.read_all(model, PROMPTS * 3) if isinstance(reply, calls.Reply)}
+    replies = {n: reply for n, reply in llm_calls.read_all(model, PROMPTS * 3) if isinstance(reply, llm_calls.Reply)}
     assert len(replies) == 12 and all(replies[n].text == alone[n % 4] for n in replies)
     assert sum(sizes) == 12 and max(sizes) > 1
 
 
 def test_what_is_of_other_length_by_far_runs_by_itself(model: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = batches(model, monkeypatch)
-    monkeypatch.setattr(local, "_FILLING", 1.2)
+    monkeypatch.setattr(local_model, "_FILLING", 1.2)
     long = Prompt("map", "question", "When was the bridge opened? " * 90, "en", 5)
     at_once(model, [PROMPTS[0], long])
     assert sizes == [1, 1]
@@ -223,8 +224,8 @@ def test_what_is_of_other_length_by_far_runs_by_itself(model: Local, monkeypatch
 def test_a_batch_keeps_to_the_memory(model: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = batches(model, monkeypatch)
     longest = max(model.count(prompt) + prompt.max_tokens for prompt in PROMPTS)
-    each = longest * local._bytes_a_token(model._config.get_text_config())
-    monkeypatch.setattr(local, "free_memory", lambda gpu: 2.5 * each / local._SHARE)
+    each = longest * local_model._bytes_a_token(model._config.get_text_config())
+    monkeypatch.setattr(local_model, "free_memory", lambda gpu: 2.5 * each / local_model._SHARE)
     at_once(model, PROMPTS)
     assert max(sizes) == 2
 
@@ -246,7 +247,7 @@ def test_what_breaks_a_batch_is_told_to_each_of_its_rows(model: Local, monkeypat
         raise RuntimeError("no")
 
     monkeypatch.setattr(model._weights(), "generate", broken)
-    replies = [reply for _, reply in calls.read_all(model, PROMPTS)]
+    replies = [reply for _, reply in llm_calls.read_all(model, PROMPTS)]
     assert len(replies) == 4 and all(isinstance(reply, ModelFailed) for reply in replies)
 
 
@@ -263,7 +264,7 @@ def test_a_limit_of_the_model_s_own_ends_every_row(model: Local, monkeypatch: py
 
 
 def test_a_model_that_does_not_say_how_large_it_is_takes_much() -> None:
-    assert local._bytes_a_token(object()) == local._LARGE
+    assert local_model._bytes_a_token(object()) == local_model._LARGE
 
 
 def test_a_call_that_waits_for_its_turn_can_be_closed(model: Local) -> None:

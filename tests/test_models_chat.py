@@ -15,16 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains.errors import ModelFailed, OnlyThoughts
-from chains.meter import Meter
-from chains.models import chat, providers, wire
-from chains.models.base import Finish, Usage
-from chains.models.reply import MARGIN, OVERLONG
-from chains.models.rows import Row
-from chains.models.thoughts import Thoughts, parted
-from chains.render import render
-from chains.spending import Caps, Ledger
-from tests.asking import KEY, PROMPT, broken, opened, read, thought
-from tests.servers import Reply, Request, chunk, refused, said, serving, usage
+from chains.execution.limits import Caps, Ledger
+from chains.execution.metered_model import Meter
+from chains.model import Finish, Usage
+from chains.models.local.generate import Row
+from chains.models.remote import chat, http_client, providers
+from chains.models.remote.reply_stream import MARGIN, OVERLONG
+from chains.prompting.render import render
+from chains.thinking import Thoughts, parted
+from tests.support.asking import KEY, PROMPT, broken, opened, read, thought
+from tests.support.servers import Reply, Request, chunk, refused, said, serving, usage
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_the_first_piece_is_here_before_the_last_is_made() -> None:
 def test_pieces_are_taken_as_the_json_that_they_are() -> None:
     """To make objects of the package's types takes as long as all else about a piece."""
     with serving([said("yes")]) as server:
-        http = wire.client(server.url, 5.0)
+        http = http_client.client(server.url, 5.0)
         model = providers.open_openai("m", server.url, "", 5.0, http, False)
         made = model.client.create(model="m", messages=[{"role": "user", "content": "?"}], stream=True)
         came = list(made.stream)
@@ -314,7 +314,7 @@ def test_the_key_is_nowhere_to_be_read(caplog: pytest.LogCaptureFixture) -> None
 def test_nothing_in_the_environment_sends_it_elsewhere(tmp_path: Path) -> None:
     """Neither LangSmith's tracing nor its gateway, nor OpenAI's own variables, nor a proxy for plain http."""
     program = (
-        "import sys; from chains.models import open_model; from chains.prompts import Prompt\n"
+        "import sys; from chains.models import open_model; from chains.prompt import Prompt\n"
         "m = open_model('openai:m', api_base=sys.argv[1], api_key='sk-mine-12345678')\n"
         "print(list(m.stream(Prompt('answer', 'question', 'When?', 'en', 60)))[-1].reason)\n"
     )

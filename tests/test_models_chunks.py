@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains.errors import ModelFailed, ModelTimeout
-from chains.models import chat, reply
-from chains.models.chunks import cleaned
-from chains.models.reply import MARGIN, OVERLONG, Reply
-from tests.asking import opened, read
-from tests.servers import Reply as Served
-from tests.servers import chunk, serving, usage
+from chains.models.remote import chat, reply_stream
+from chains.models.remote.reply_stream import MARGIN, OVERLONG, Reply
+from chains.models.remote.stream_chunks import cleaned
+from tests.support.asking import opened, read
+from tests.support.servers import Reply as Served
+from tests.support.servers import chunk, serving, usage
 
 WHOLE = "It is deep [1]."
 
@@ -101,7 +101,7 @@ def test_chunks_that_say_nothing_are_silence(silence: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("after", ['{"choices": []}', END, choice({"content": ""})])
 def test_a_reply_that_said_that_it_is_complete_is_not_waited_for(after: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply, "AFTER", 0.3)
+    monkeypatch.setattr(reply_stream, "AFTER", 0.3)
     with serving([Served(events=[chunk(WHOLE), END, *[after] * 2000], pause=0.02)]) as server:
         text, finish = read(opened(server))
     assert (text, finish.reason) == (WHOLE, "stop") and server.told < 1000

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chains.errors import ContextTooSmall
-from chains.models import chat, open_model
-from chains.models.base import Finish, Usage
-from chains.models.estimate import bound, bound_messages
-from chains.prompts import Prompt
-from chains.render import render
-from tests.asking import KEY, PROMPT, opened, read
-from tests.servers import Reply, Request, llama_cpp, ollama, said, serving
+from chains.model import Finish, Usage
+from chains.models import open_model
+from chains.models.remote import chat
+from chains.models.token_bound import bound, bound_messages
+from chains.prompt import Prompt
+from chains.prompting.render import render
+from tests.support.asking import KEY, PROMPT, opened, read
+from tests.support.servers import Reply, Request, llama_cpp, ollama, said, serving
 
 
 def test_the_server_counts_where_it_can_vllm() -> None:

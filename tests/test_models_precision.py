@@ -8,12 +8,13 @@ import torch
 import transformers
 
 from chains.errors import ExtraMissing, MemoryTooSmall, ModelError
-from chains.models import hardware, open_model, precision
-from chains.models.base import Finish
-from chains.models.local import Local
-from chains.models.precision import Form, choose, needed
-from chains.prompts import Prompt
-from tests.tiny import tiny
+from chains.model import Finish
+from chains.models import open_model
+from chains.models.local import hardware, quantization
+from chains.models.local.model import Local
+from chains.models.local.quantization import Form, choose, needed
+from chains.prompt import Prompt
+from tests.support.tiny import tiny
 
 PROMPT = Prompt("answer", "question", "When was the bridge opened?", "en", 12)
 
@@ -30,7 +31,7 @@ def config(folder: Path) -> Any:
 
 @pytest.fixture(autouse=True)
 def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "bfloat16_is_faster", lambda width: False)
+    monkeypatch.setattr(quantization, "bfloat16_is_faster", lambda width: False)
 
 
 def footprint(model: Any) -> int:
@@ -39,7 +40,7 @@ def footprint(model: Any) -> int:
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
-    monkeypatch.setattr(precision, "free_memory", lambda gpu: size)
+    monkeypatch.setattr(quantization, "free_memory", lambda gpu: size)
 
 
 @pytest.mark.parametrize(("bits", "kind"), [("8", "Linear8bitLt"), ("4", "Linear4bit")])
@@ -65,15 +66,15 @@ def test_fewer_bits_give_nearly_the_same_numbers(folder: Path, bits: Any) -> Non
 
 
 def test_the_size_is_that_of_the_model(folder: Path, config: Any) -> None:
-    sizes = precision.sizes_of(config)
+    sizes = quantization.sizes_of(config)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     assert sizes is not None and sizes.linear + sizes.other == sum(p.numel() for p in model.parameters())
     whole = needed(Form(16, torch.float32), sizes)
-    assert whole == pytest.approx(precision._MARGIN * footprint(model), rel=0.01)
+    assert whole == pytest.approx(quantization._MARGIN * footprint(model), rel=0.01)
 
 
 def test_auto_takes_as_many_bits_as_fit(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = precision.sizes_of(config)
+    sizes = quantization.sizes_of(config)
     assert sizes is not None
     forms = [Form(16, torch.float32), Form(16, torch.bfloat16), Form(8, torch.float32), Form(4, torch.float32)]
     for form in forms:
@@ -117,14 +118,14 @@ def test_no_compiled_code_is_fetched() -> None:
 
 @pytest.mark.parametrize("bits", ["8", "4"])
 def test_without_the_extra_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, bits: Any) -> None:
-    monkeypatch.setattr(precision, "_can_round", lambda: False)
+    monkeypatch.setattr(quantization, "_can_round", lambda: False)
     with pytest.raises(ModelError) as caught:
         assert not open_model(f"local:{folder}", bits=bits).context  # before anything is searched
     assert isinstance(caught.value, ExtraMissing) and "'.[local]'" in str(caught.value)
 
 
 def test_without_the_extra_auto_does_what_it_can(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "_can_round", lambda: False)
+    monkeypatch.setattr(quantization, "_can_round", lambda: False)
     assert choose("m", "auto", config, gpu=False).bits == 16
     free(monkeypatch, 1000)
     with pytest.raises(MemoryTooSmall):

@@ -11,10 +11,10 @@ from chains.errors import (
     PackageMissing,
     UnknownModel,
 )
+from chains.model import Finish, Usage
 from chains.models import open_model
-from chains.models.base import Finish, Usage
-from chains.models.chat import Chat
-from tests.asking import KEY, read, thought
+from chains.models.remote.chat import Chat
+from tests.support.asking import KEY, read, thought
 
 
 def test_a_provider_without_its_package_says_what_to_install() -> None:

@@ -14,11 +14,11 @@ import pytest
 from chains.errors import (
     UnknownModel,
 )
+from chains.model import Finish
 from chains.models import open_model
-from chains.models.base import Finish
-from chains.prompts import Prompt
-from tests.asking import PROMPT, broken, read
-from tests.tiny import tiny
+from chains.prompt import Prompt
+from tests.support.asking import PROMPT, broken, read
+from tests.support.tiny import tiny
 
 
 @pytest.fixture(scope="module")

@@ -6,18 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from chains import scores
 from chains.answer import CHAINS
 from chains.errors import ContextTooSmall
 from chains.events import Step
-from chains.meter import Meter
-from chains.models import chat
-from chains.models.estimate import bound
-from chains.prompts import Language, Prompt, Schema
-from chains.tasks import Rerank, Task
-from tests.asking import broken, opened
-from tests.servers import Reply, Request, refused, said, serving
-from tests.sources import sources, text
+from chains.execution.metered_model import Meter
+from chains.models.remote import chat
+from chains.models.token_bound import bound
+from chains.prompt import Language, Prompt, Rerank, Schema, Task
+from chains.prompting import scores
+from tests.support.asking import broken, opened
+from tests.support.servers import Reply, Request, refused, said, serving
+from tests.support.sources import sources, text
 
 
 @pytest.fixture(autouse=True)

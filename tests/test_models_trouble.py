@@ -18,9 +18,10 @@ from chains.errors import (
     StreamCut,
     UnknownModel,
 )
-from chains.models import chat, open_model, trouble
-from tests.asking import KEY, PROMPT, broken, opened, read
-from tests.servers import Reply, chunk, refused, said, serving
+from chains.models import error_mapping, open_model
+from chains.models.remote import chat
+from tests.support.asking import KEY, PROMPT, broken, opened, read
+from tests.support.servers import Reply, chunk, refused, said, serving
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +144,7 @@ def test_waits_until_the_date_that_the_server_names() -> None:
 def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     error = RuntimeError("busy")
     error.response = httpx.Response(503, headers=headers)  # type: ignore[attr-defined]
-    assert trouble.wait_asked(error) == seconds
+    assert error_mapping.wait_asked(error) == seconds
 
 
 def test_gives_up_after_some_tries() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.naming import Shelf
+from chains.retrieval.document_prior import Shelf
 from ingest.document import Record
 
 

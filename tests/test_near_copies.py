@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from chains.arrange import arrange
-from chains.look import beside, in_turn
-from chains.near_copies import CopyGroups, Fingerprint, split_copies
-from chains.retrieve import find
+from chains.question.gather import beside, in_turn
+from chains.retrieval.hybrid import find
+from chains.retrieval.merge import arrange
+from chains.retrieval.near_copies import CopyGroups, Fingerprint, split_copies
 from ingest.document import Chunk, Passage, Span
-from ingest.library import Library
-from tests.books import make_book
-from tests.fakes import HashingEmbedder
-from tests.flooding import (
+from ingest.store.library import Library
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder
+from tests.support.flooding import (
     CHINESE_OTHERS,
     CHINESE_QUESTION,
     CHINESE_TEXT,

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import cli
-from app.arguments import parser
-from app.offers import FRESH, Offers, command, offers_lines
-from chains.models import nearby, open_model
-from chains.models.nearby import Offer, cached, servers
-from tests.asking import KEY, read
-from tests.servers import Reply, Scripted, llama_cpp, ollama, said, serving
+from app.cli import main
+from app.cli.arguments import parser
+from app.model_discovery import FRESH, Offers, command, offers_lines
+from chains.models import open_model
+from chains.models.remote import discovery
+from chains.models.remote.discovery import Offer, cached, servers
+from tests.support.asking import KEY, read
+from tests.support.servers import Reply, Scripted, llama_cpp, ollama, said, serving
 
 EVER = 60.0  # seconds; a machine may be busy
 
@@ -26,8 +27,8 @@ EVER = 60.0  # seconds; a machine may be busy
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found must not depend on how busy the machine is; how long it takes is tried by itself."""
-    search = nearby.servers
-    monkeypatch.setattr(nearby, "servers", lambda *given, **how: search(*given, **{**how, "seconds": EVER}))
+    search = discovery.servers
+    monkeypatch.setattr(discovery, "servers", lambda *given, **how: search(*given, **{**how, "seconds": EVER}))
 
 
 def port(server: Scripted) -> int:
@@ -139,9 +140,9 @@ def test_an_address_that_is_usual_too_is_asked_once() -> None:
 )
 def test_only_this_machine_is_asked(url: str, here: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(nearby._Asker, "ask", lambda asker, until: asked.append(asker.base))
+    monkeypatch.setattr(discovery._Asker, "ask", lambda asker, until: asked.append(asker.base))
     servers(api_base=url, ports=[])
-    assert (nearby.on_loopback(url), len(asked)) == (here, int(here))
+    assert (discovery.on_loopback(url), len(asked)) == (here, int(here))
 
 
 # ---- the hub's cache
@@ -173,12 +174,12 @@ def test_what_lies_in_the_hub_s_cache_and_writes(tmp_path: Path) -> None:
 def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
     """A server in the place of all that may run on this machine."""
     with serving([said("fine")], ollama({"qwen3:8b": 40960})) as server:
-        monkeypatch.setattr(nearby, "USUAL", {port(server): "Ollama"})
+        monkeypatch.setattr(discovery, "USUAL", {port(server): "Ollama"})
         yield server
 
 
 def test_models_says_what_to_type(up: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["models"]) == 0
+    assert main.main(["models"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("extractive  (picks and quotes sentences; no language model)\n")
     assert f'PAGEWISE_API_BASE={up.url} pagewise ask "…" --model openai:qwen3:8b' in out
@@ -187,7 +188,7 @@ def test_models_says_what_to_type(up: Scripted, capsys: pytest.CaptureFixture[st
 
 
 def test_models_as_json(up: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["models", "--json"]) == 0
+    assert main.main(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["models"]
     assert listed[0] == {"model": "extractive", "api_base": "", "server": "", "context": 0, "size": 0}
     assert listed[1] == {

@@ -12,24 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfWriter
 
-from ingest import recognition
 from ingest.__main__ import run
-from ingest.catalogue import Catalogue
-from ingest.clean import BROKEN, mend
 from ingest.document import Box, Document, Line, Page
-from ingest.library import Library
+from ingest.pdf import ocr as pdf_ocr
+from ingest.pdf.cleanup import BROKEN, mend
+from ingest.pdf.extract import read
+from ingest.pdf.ocr import marks, marks_within, settle
+from ingest.pdf.sandbox import Limits
 from ingest.pipeline import Result, Upload, ingest
-from ingest.recognition import marks, marks_within, settle
-from ingest.sandbox import read
-from ingest.worker import Limits
-from tests import pdfs
-from tests.fakes import HashingEmbedder
+from ingest.store.catalogue import Catalogue
+from ingest.store.library import Library
+from tests.support import pdfs
+from tests.support.fakes import HashingEmbedder
 
-ocr = pytest.mark.skipif(
-    not recognition.installed(), reason="TEXT RECOGNITION IS NOT INSTALLED: pip install -e '.[ocr]'"
-)
-if recognition.installed():
-    from ingest.ocr import Piece, arrange, written
+ocr = pytest.mark.skipif(not pdf_ocr.installed(), reason="TEXT RECOGNITION IS NOT INSTALLED: pip install -e '.[ocr]'")
+if pdf_ocr.installed():
+    from ingest.pdf.ocr_worker import Piece, arrange, written
 
 LIMITS = Limits(ocr_seconds=200)
 PAGE = "The harbour board met on Tuesday.\nIt agreed to mend the old lighthouse,\nbuilt in 1884 for 12,500 pounds."
@@ -190,7 +188,7 @@ def result_of(path: Path, folder: Path, limits: Limits) -> Result:
 
 
 def test_where_it_is_not_installed_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recognition, "installed", lambda: False)
+    monkeypatch.setattr(pdf_ocr, "installed", lambda: False)
     path = pdfs.make_pdf(tmp_path / "a.pdf", ["Some text.", pdfs.PICTURE])
     partial = result_of(path, tmp_path / "one", LIMITS)
     assert partial.status == "partial" and "pip install 'pagewise[ocr]'" in partial.reason

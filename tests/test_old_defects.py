@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from chains import citations, refine
 from chains.answer import CHAINS, Asked, answer_from, ask
 from chains.events import Answer, Step, Token, Trial
-from chains.prompts import Prompt
-from chains.refusal import NOT_FOUND
-from chains.render import render
-from chains.tasks import Task
-from ingest.library import Library
-from tests.books import make_book
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.sources import QUESTION, SUMMARY, by_role, note, run, seen, source, sources, steps, text, told, words
+from chains.grounding import citations
+from chains.grounding.refusal import NOT_FOUND
+from chains.prompt import Prompt, Task
+from chains.prompting.render import render
+from chains.strategies import refine
+from ingest.store.library import Library
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.sources import QUESTION, SUMMARY, by_role, note, run, seen, source, sources, steps, text, told, words
 
 QUESTIONS = [chain.name for chain in CHAINS.values() if "question" in chain.tasks]
 RERANK = replace(QUESTION, rerank="answer")  # as the old chain did: an answer and a score in one reply

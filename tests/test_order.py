@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reportlab.pdfgen.canvas import Canvas
 
-from ingest.load import Limits
-from ingest.picture import picture
-from ingest.readers import Pdfium
-from ingest.sandbox import read
-from tests.pdfs import HEIGHT, WIDTH
+from ingest.pdf.backends import Pdfium
+from ingest.pdf.extract import read
+from ingest.pdf.extract_worker import Limits
+from ingest.pdf.page_image import picture
+from tests.support.pdfs import HEIGHT, WIDTH
 
 LEFT = [
     "The harbour was built long ago by",

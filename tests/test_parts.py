@@ -5,11 +5,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.parts import PART_TOKENS, parts
+from chains.strategies.whole_document import PART_TOKENS, parts
+from ingest.chunk import split
 from ingest.document import Passage
-from ingest.split import split
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.sources import NOVEL, SUMMARY, told
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.sources import NOVEL, SUMMARY, told
 
 
 @given(st.integers(500, 200_000))

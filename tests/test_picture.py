@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from ingest.errors import Encrypted, FileUnreadable, NotDrawn, TooSlow
-from ingest.load import Limits
-from ingest.picture import Picture, picture
-from ingest.sandbox import read
-from tests import pdfs
+from ingest.pdf.extract import read
+from ingest.pdf.extract_worker import Limits
+from ingest.pdf.page_image import Picture, picture
+from tests.support import pdfs
 
 PAGE = "Not these words on the first line.\nHere the wanted words begin and then go\non to a second line, and stop."
 QUOTE = "wanted words begin and then go on to a second line"

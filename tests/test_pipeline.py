@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest.chunk import split
 from ingest.document import Document
 from ingest.errors import EmbedderError, FileUnreadable, PagewiseError, StorageFailed
-from ingest.library import Library
+from ingest.pdf.sandbox import Limits
 from ingest.pipeline import Progress, Result, Upload, find_pdfs, ingest
-from ingest.split import split
-from ingest.worker import Limits
-from tests.fakes import HashingEmbedder
-from tests.pdfs import (
+from ingest.store.library import Library
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import (
     PICTURE,
     blank_pdf,
     empty_file,
@@ -117,7 +117,7 @@ def test_the_same_bytes_cost_nothing_the_second_time(
     def no_reading(*_: object, **__: object) -> None:
         raise AssertionError("a page was read")
 
-    monkeypatch.setattr("ingest.sandbox.read", no_reading)
+    monkeypatch.setattr("ingest.pdf.extract.read", no_reading)
     again, renamed = results(library, first), results(library, twin)
     assert again[0].status == "already there" and again[0].reason == ""
     assert renamed[0].status == "already there" and "first.pdf" in renamed[0].reason
@@ -133,7 +133,7 @@ def test_an_unforeseen_fault_is_one_files_failure(
             raise ZeroDivisionError("oops")
         return split(document, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ingest.crew.split", faulty)
+    monkeypatch.setattr("ingest.prefetch.split", faulty)
     files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "abc"]
     assert [result.status for result in results(library, *files)] == ["added", "failed", "added"]
 
@@ -145,7 +145,7 @@ def test_a_full_disk_is_said_for_each_file_and_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ingest.files.Files.put", full)
+        patch.setattr("ingest.store.pdf_files.Files.put", full)
         files = [make_pdf(tmp_path / f"{name}.pdf", [f"Text of {name}."]) for name in "ab"]
         found = results(library, *files)
     assert [type(result.error) for result in found] == [StorageFailed, StorageFailed]
@@ -260,7 +260,7 @@ def test_one_text_that_the_embedder_refuses_fails_its_own_file_only(tmp_path: Pa
 
 def test_no_more_is_begun_than_can_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.pipeline._AHEAD", 2)
-    monkeypatch.setattr("ingest.crew.usable_cores", lambda: 2)
+    monkeypatch.setattr("ingest.prefetch.usable_cores", lambda: 2)
     files = small(tmp_path, *"abcdefghij")
     pulled: list[str] = []
     embedder = Watched()
@@ -329,7 +329,9 @@ def test_an_ingest_that_broke_off_embeds_only_the_rest(tmp_path: Path, monkeypat
     embedder = Watched()
     with Library(tmp_path / "library", embedder) as library:
         with monkeypatch.context() as patch:
-            patch.setattr("ingest.files.Files.put", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+            patch.setattr(
+                "ingest.store.pdf_files.Files.put", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+            )
             assert results(library, file)[0].status == "failed"
         assert len(embedder.seen) == 2
         assert results(library, file)[0].status == "added" and len(embedder.seen) == 2

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import citations, refusal, scores
-from chains.prompts import Example, Language, Prompt, Role, Turn, Wanted
-from chains.render import render
-from tests.sources import source
+from chains.grounding import citations, refusal
+from chains.prompt import Example, Language, Prompt, Role, Turn, Wanted
+from chains.prompting import scores
+from chains.prompting.render import render
+from tests.support.sources import source
 
 LANGUAGES: list[Language] = ["en", "zh"]
 TASKS = [*product(("answer", "map", "reduce", "refine"), ("question", "summary"))]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chains.reader.cells import Cell, find, shown
-from chains.reader.columns import columns
-from ingest.tables import cell_spans, cells
+from chains.reader.tables.cells import Cell, find, shown
+from chains.reader.tables.columns import columns
+from ingest.text.tables import cell_spans, cells
 
 INCOME = """Harbor Tools, Inc.
 Consolidated Statements of Income

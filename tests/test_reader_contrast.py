@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chains.reader.contrast import EXCLUDES, MOST, OPPOSITES, PLAIN, Contrast, contrast
+from chains.reader.contradiction import EXCLUDES, MOST, OPPOSITES, PLAIN, Contrast, contrast
 
 SENTENCE = "The northern mill was built by Ada Brun in 1884 for 1,200 thalers and employed 120 people."
 NAMES = st.lists(st.from_regex(r"[A-Z][a-z]{5,9}", fullmatch=True), min_size=1, max_size=5)

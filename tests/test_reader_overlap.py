@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chains.reader.asked import KINDS, asked
-from chains.reader.features import FAMILIES, candidates, weight_count
-from chains.reader.letters import codes, folded, squeezed
-from chains.reader.overlap import SPANS, WEIGHTS, find
+from chains.reader.chinese.characters import codes, folded, squeezed
+from chains.reader.chinese.cloze import KINDS, asked
+from chains.reader.chinese.span_features import FAMILIES, candidates, weight_count
+from chains.reader.chinese.span_finder import SPANS, WEIGHTS, find
 
 LIBRARY = (
     "云溪图书馆位于江宁市北区的梅园路，由建筑师林静设计，于1987年5月开放。馆藏图书约42万册，其中古籍3600册。"

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chains.reader.base import Span
-from chains.reader.spans import DOUBT, MOST, NEAR, WIDE, best, doubted, ends_of, overlaps, sharpened, spans_of
-from ingest.fold import find, whole_words
+from chains.reader.protocol import Span
+from chains.reader.span_decoding import DOUBT, MOST, NEAR, WIDE, best, doubted, ends_of, overlaps, sharpened, spans_of
+from ingest.text.normalize import find, whole_words
 
 
 @given(st.text("ab 1,.一二-", min_size=1, max_size=40), st.data())

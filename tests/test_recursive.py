@@ -26,18 +26,18 @@ from chains.errors import (
     TokensSpent,
 )
 from chains.events import Answer, Event, Step
-from chains.models.base import Usage
+from chains.execution.limits import Caps, Spending
+from chains.grounding.refusal import NOTHING
+from chains.model import Usage
 from chains.options import PLAIN, Ways
 from chains.plan import Plan
-from chains.prompts import Prompt
-from chains.refusal import NOTHING
-from chains.spending import Caps, Spending
+from chains.prompt import Prompt
+from ingest.chunk import split
 from ingest.document import Document, Page
-from ingest.library import Library
-from ingest.split import split
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.pdfs import make_pdf
-from tests.sources import CUT, SUMMARY, by_role, run, seen, sources, steps, text, told, words
+from ingest.store.library import Library
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.pdfs import make_pdf
+from tests.support.sources import CUT, SUMMARY, by_role, run, seen, sources, steps, text, told, words
 
 NOVEL = Document(
     "e" * 64,
@@ -284,7 +284,7 @@ def test_a_reply_that_comes_after_its_document_has_gone_is_not_kept(library: Lib
 
 
 def test_the_plan_holds_and_says_seconds_and_money(library: Library) -> None:
-    from chains.speed import Speeds
+    from chains.execution.throughput import Speeds
 
     speeds = Speeds(library.folder / "speeds.json")
     spending = Spending(price=Price(2.0, 10.0, "USD"), speeds=speeds)

@@ -4,15 +4,16 @@ from itertools import pairwise
 
 import pytest
 
-from app.writing import CURSOR, Writing
-from chains import citations, refine
+from app.views.stream_view import CURSOR, Writing
 from chains.answer import CHAINS, answer_from, asked
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Step, Token
-from chains.refusal import NOT_FOUND, UNCHANGED
-from chains.stopped import cut_short
-from tests.fakes import ScriptedModel
-from tests.sources import CUT, QUESTION, SUMMARY, by_role, run, seen, sources, steps, text, told, words
+from chains.grounding import citations
+from chains.grounding.refusal import NOT_FOUND, UNCHANGED
+from chains.partial_answer import cut_short
+from chains.strategies import refine
+from tests.support.fakes import ScriptedModel
+from tests.support.sources import CUT, QUESTION, SUMMARY, by_role, run, seen, sources, steps, text, told, words
 
 
 def test_the_draft_changes_as_it_reads() -> None:

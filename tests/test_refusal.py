@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.refusal import is_nothing, is_refusal, is_unchanged
+from chains.grounding.refusal import is_nothing, is_refusal, is_unchanged
 
 REFUSALS = [
     "Not in these documents.",

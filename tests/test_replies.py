@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from app import wiring
-from chains.speed import Speeds
-from ingest.address import place
+from app import composition
+from chains.execution.throughput import Speeds
 from ingest.errors import StorageFailed
-from ingest.library import Library
 from ingest.notices import Notices
-from ingest.replies import FILE, Kept, Replies
+from ingest.server_url import place
+from ingest.store.library import Library
+from ingest.store.reply_cache import FILE, Kept, Replies
 from settings import Settings
-from tests.fakes import HashingEmbedder
+from tests.support.fakes import HashingEmbedder
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_broken_or_busy_file_stops_nothing_but_a_removal(
     assert replies.get(b"1") is None
     replies.put(b"1", b"work", Kept("x", False), ["a"])
     assert replies.get(b"1") == Kept("x", False)
-    monkeypatch.setattr("ingest.replies._BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("ingest.store.reply_cache._BUSY_SECONDS", 0.0)
     writer = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     assert replies.get(b"1") is None and replies.count(b"work") == 0
@@ -88,7 +88,7 @@ def test_two_servers_that_call_a_model_by_the_same_name_share_no_replies(tmp_pat
     def variant(settings: str, asked: str | None = None) -> str:
         with Library(tmp_path / "library", HashingEmbedder()) as library:
             known = Settings(data=tmp_path, model="openai:m", api_base=settings)
-            return wiring.spending(known, library, "openai:m", Speeds(tmp_path / "s"), api_base=asked).variant
+            return composition.spending(known, library, "openai:m", Speeds(tmp_path / "s"), api_base=asked).variant
 
     one = variant("http://localhost:8000/v1")
     assert one == variant("http://localhost:8000/v1/") == place("http://you:secret@LOCALHOST:8000/v1?key=secret")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.rerank import CrossEncoderReranker, ReadAgain, RerankerError, open_reranker
-from tests.fakes import SharingReader
-from tests.tiny import tiny_cross_encoder
+from chains.retrieval.rerank import CrossEncoderReranker, ReadAgain, RerankerError, open_reranker
+from tests.support.fakes import SharingReader
+from tests.support.tiny import tiny_cross_encoder
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ingest.library import Library
-from ingest.load import Limits
+from ingest.pdf.extract_worker import Limits
 from ingest.pipeline import Upload, ingest
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
-from tests.resuming import run
-from tests.servers import Reply, Request, Scripted, said
+from ingest.store.library import Library
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
+from tests.support.resuming import run
+from tests.support.servers import Reply, Request, Scripted, said
 
 PAGES = 40
 

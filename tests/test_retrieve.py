@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chains.retrieve import VECTOR_WEIGHT, Scope, find, fuse, retrieve, vector_weight, word_weights
-from ingest.library import Library
-from tests.books import make_book
-from tests.fakes import HashingEmbedder
+from chains.retrieval.hybrid import VECTOR_WEIGHT, Scope, find, fuse, retrieve, vector_weight, word_weights
+from ingest.store.library import Library
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder
 
 SCORES = st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 50))
 COSINES = st.dictionaries(st.sampled_from("abcdef"), st.floats(-1, 1))

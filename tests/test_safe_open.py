@@ -13,14 +13,14 @@ import pytest
 from ingest import safe_open
 from ingest.__main__ import run
 from ingest.errors import FileUnreadable, OutsideLinkError, ReadError, TooLarge
-from ingest.folder import Folder
-from ingest.library import Library
+from ingest.pdf.decrypt import is_encrypted
+from ingest.pdf.sandbox import Limits, in_worker
 from ingest.pipeline import Progress, Result, Upload, find_pdfs
 from ingest.safe_open import hash_file, open_document, open_regular_file
-from ingest.unlock import is_encrypted
-from ingest.worker import Limits, in_worker
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
+from ingest.store.library import Library
+from ingest.sync.folder import Folder
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
 
 LIMITS = Limits(ocr=False)
 PATIENCE = 30.0  # seconds; what hangs would hang for ever
@@ -146,9 +146,16 @@ def test_a_file_that_changes_its_kind_before_it_is_stored_leaves_the_library_fre
 
 
 JOBS: dict[str, dict[str, Any]] = {
-    "ingest.load:serve": {"name": "a", "limits": {}, "start": 1, "avoid": [], "alone": False, "password": ""},
-    "ingest.draw:serve": {"page": 1, "quotes": [], "width": 100, "password": ""},
-    "ingest.unlock:serve": {"passwords": ["x"]},
+    "ingest.pdf.extract_worker:serve": {
+        "name": "a",
+        "limits": {},
+        "start": 1,
+        "avoid": [],
+        "alone": False,
+        "password": "",
+    },
+    "ingest.pdf.page_image_worker:serve": {"page": 1, "quotes": [], "width": 100, "password": ""},
+    "ingest.pdf.decrypt:serve": {"passwords": ["x"]},
 }
 
 

@@ -27,9 +27,9 @@ from ingest.errors import (
     TooMuchText,
     TooSlow,
 )
-from ingest.load import Limits
-from ingest.sandbox import read
-from tests import pdfs
+from ingest.pdf.extract import read
+from ingest.pdf.extract_worker import Limits
+from tests.support import pdfs
 
 LIMITS = Limits(page_seconds=20, file_seconds=60)
 HASTY = Limits(page_seconds=1, file_seconds=60)  # for those that hang
@@ -146,15 +146,15 @@ def test_takes_a_password(tmp_path: Path) -> None:
 )
 def test_outlives_its_worker(reader: str, error: type[ReadError], says: str, any_pdf: Path) -> None:
     with pytest.raises(error, match=says):
-        read(any_pdf, "any.pdf", HASTY if reader == "hang" else LIMITS, reader=f"tests.workers:{reader}")
+        read(any_pdf, "any.pdf", HASTY if reader == "hang" else LIMITS, reader=f"tests.support.workers:{reader}")
 
 
 def test_stops_a_worker_that_swells_and_stays_small_itself(any_pdf: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(TooMuchMemory, match="more than 300 MB"):
-        read(any_pdf, "any.pdf", replace(LIMITS, worker_mb=300), reader="tests.workers:swells")
+        read(any_pdf, "any.pdf", replace(LIMITS, worker_mb=300), reader="tests.support.workers:swells")
     with pytest.raises(ReaderCrashed):
-        read(any_pdf, "any.pdf", LIMITS, reader="tests.workers:floods")
+        read(any_pdf, "any.pdf", LIMITS, reader="tests.support.workers:floods")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown * (1 if sys.platform == "darwin" else 1024) < 100_000_000
 
@@ -162,11 +162,11 @@ def test_stops_a_worker_that_swells_and_stays_small_itself(any_pdf: Path) -> Non
 @pytest.mark.parametrize("reader", ["dawdles", "repeats_itself"])
 def test_keeps_to_the_time_for_a_file(reader: str, any_pdf: Path) -> None:
     with pytest.raises(TooSlow, match="longer than 2 seconds"):
-        read(any_pdf, "any.pdf", replace(LIMITS, file_seconds=2), reader=f"tests.workers:{reader}")
+        read(any_pdf, "any.pdf", replace(LIMITS, file_seconds=2), reader=f"tests.support.workers:{reader}")
 
 
 def test_gives_a_page_that_hangs_to_the_other_reader(any_pdf: Path) -> None:
-    document = read(any_pdf, "any.pdf", HASTY, reader="tests.workers:fast_hangs_on_two")
+    document = read(any_pdf, "any.pdf", HASTY, reader="tests.support.workers:fast_hangs_on_two")
     assert [page.text for page in document.pages] == [
         "Page 1, as usual.",
         "Page 2, the second opinion.",
@@ -177,7 +177,11 @@ def test_gives_a_page_that_hangs_to_the_other_reader(any_pdf: Path) -> None:
 def test_keeps_the_other_pages_when_one_crashes_both_readers(any_pdf: Path) -> None:
     heard: list[int] = []
     document = read(
-        any_pdf, "any.pdf", LIMITS, reader="tests.workers:both_crash_on_two", on_page=lambda done, _: heard.append(done)
+        any_pdf,
+        "any.pdf",
+        LIMITS,
+        reader="tests.support.workers:both_crash_on_two",
+        on_page=lambda done, _: heard.append(done),
     )
     assert [page.text for page in document.pages] == ["This is page 1.", "", "This is page 3."]
     assert document.pages[1].problem == "unreadable: the PDF readers crashed on it"
@@ -185,17 +189,21 @@ def test_keeps_the_other_pages_when_one_crashes_both_readers(any_pdf: Path) -> N
 
 
 def test_asks_the_other_reader_when_one_crashes_on_opening(any_pdf: Path) -> None:
-    assert read(any_pdf, "any.pdf", LIMITS, reader="tests.workers:fast_cannot_open").text == "Read by the second."
+    assert (
+        read(any_pdf, "any.pdf", LIMITS, reader="tests.support.workers:fast_cannot_open").text == "Read by the second."
+    )
 
 
 def test_what_a_library_prints_is_no_reply(any_pdf: Path) -> None:
-    assert read(any_pdf, "any.pdf", LIMITS, reader="tests.workers:prints").text == "This is page 1."
+    assert read(any_pdf, "any.pdf", LIMITS, reader="tests.support.workers:prints").text == "This is page 1."
 
 
 def test_the_worker_sees_no_secret_and_loads_little(any_pdf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
     monkeypatch.setenv("PAGEWISE_API_KEY", "sk-planted")
-    around, modules, wrote = (page.text for page in read(any_pdf, "a", LIMITS, reader="tests.workers:tells").pages)
+    around, modules, wrote = (
+        page.text for page in read(any_pdf, "a", LIMITS, reader="tests.support.workers:tells").pages
+    )
     assert "planted" not in around and "HOME=" not in around
     assert not {"torch", "numpy", "chromadb", "langchain", "streamlit", "transformers"} & set(modules.split())
     assert wrote == "It could not write."
@@ -213,15 +221,15 @@ def test_a_stop_of_the_reading_stops_the_worker(any_pdf: Path) -> None:
 
     before = set(map(int, children.read_text().split()))
     with pytest.raises(KeyboardInterrupt):
-        read(any_pdf, "any.pdf", LIMITS, reader="tests.workers:hang_deaf", on_page=stop)
+        read(any_pdf, "any.pdf", LIMITS, reader="tests.support.workers:hang_deaf", on_page=stop)
     assert seen - before
     assert not any(map(is_running, seen - before))
 
 
 def test_the_worker_dies_with_the_one_who_started_it(any_pdf: Path) -> None:
     script = (
-        "from ingest.worker import Limits, in_worker\n"
-        "for item in in_worker('tests.workers:hang_deaf', {}, Limits()):\n"
+        "from ingest.pdf.sandbox import Limits, in_worker\n"
+        "for item in in_worker('tests.support.workers:hang_deaf', {}, Limits()):\n"
         "    if 'text' in item: print(item['text'], flush=True)\n"
     )
     root = Path(__file__).parents[1]

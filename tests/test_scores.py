@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import scores
+from chains.prompting import scores
 
 ANSWER = "The lake is blue [2].\nIt is deep as well [2]."
 

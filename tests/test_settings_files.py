@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cli
+from app.cli import main as cli_main
 from app.settings_table import settings_lines
-from ingest.address import shown
+from ingest.server_url import shown
 from settings import (
     HARMLESS,
     FileNotAgreedError,
@@ -28,11 +28,11 @@ from settings import (
     load_settings,
 )
 from settings_files import SettingsFile, config_folder, read_settings_file, user_file
-from tests.asking import KEY
-from tests.commands import value
-from tests.fakes import HashingEmbedder
-from tests.pages import small
-from tests.servers import said, serving
+from tests.support.asking import KEY
+from tests.support.commands import value
+from tests.support.fakes import HashingEmbedder
+from tests.support.pages import small
+from tests.support.servers import said, serving
 from tests.test_docs import shapes
 
 MAIN = Path(__file__).parent.parent / "app" / "main.py"
@@ -293,7 +293,7 @@ def test_a_password_of_an_address_is_in_no_error() -> None:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> object:
-    from tests.commands import command
+    from tests.support.commands import command
 
     return command(monkeypatch, capfd)
 
@@ -301,14 +301,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> o
 def test_a_stranger_s_folder_gets_neither_the_key_nor_the_text(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("app.wiring.open_embedder", lambda *_, **__: HashingEmbedder())
+    monkeypatch.setattr("app.composition.open_embedder", lambda *_, **__: HashingEmbedder())
     monkeypatch.setenv("PAGEWISE_API_KEY", KEY)
     with serving([said("ha")]) as server:
         write_folder_file(f"model = 'openai:m'\napi_base = '{server.url}'\n")
         for command in (["ask", "Who?"], ["models"], ["list"], ["run"], ["search", "Who?"]):
-            assert cli.main(command) == 2
-        assert cli.main(["settings", "--trust"]) == 0
-        assert cli.main(["ask", "Who?"]) == 2  # the key still is of another place
+            assert cli_main.main(command) == 2
+        assert cli_main.main(["settings", "--trust"]) == 0
+        assert cli_main.main(["ask", "Who?"]) == 2  # the key still is of another place
         assert server.requests == []
     printed = capfd.readouterr()
     assert "wants to set model, api_base" in printed.err and "is not sent to" in printed.err
@@ -398,15 +398,17 @@ def test_the_settings_screen_shows_each_value_and_where_it_is_from(
 
 
 def settings_screen() -> None:
-    from app import resources
+    from app import cached_resources
     from app.i18n import Words
-    from app.screens import options
+    from app.screens import settings as settings_screen
     from app.session import Desk
     from settings import load_settings
 
     settings = load_settings()
-    store = resources.conversations(str(settings.data))
-    options.draw(Desk(settings, Words("en"), resources.library(settings), store, resources.jobs()))
+    store = cached_resources.conversations(str(settings.data))
+    settings_screen.draw(
+        Desk(settings, Words("en"), cached_resources.library(settings), store, cached_resources.jobs())
+    )
 
 
 @pytest.fixture
@@ -419,10 +421,10 @@ def test_the_address_that_the_app_shows_in_its_field_is_not_typed(
     small_app: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A provider's key of the environment does not go to a file's address because the form was sent off with it."""
-    from app import resources
+    from app import cached_resources
 
     write_user_file(f"api_base = '{SERVER}'\n")
-    monkeypatch.setattr(resources, "search", lambda settings, seconds: [])
+    monkeypatch.setattr(cached_resources, "search", lambda settings, seconds: [])
     at = AppTest.from_function(settings_screen, default_timeout=60).run()
     assert at.text_input(key="own-base").value == SERVER
     at.text_input(key="own-spec").set_value("anthropic:claude")

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 from ingest.errors import LibraryBusy, StorageFailed, WrongEmbedder
-from ingest.library import Library
-from ingest.share import OwnerSilent
-from tests.fakes import HashingEmbedder
-from tests.pdfs import make_pdf
-from tests.shelf import EMBEDDER, PROCESSES, assert_whole, big_book, book
+from ingest.store.library import Library
+from ingest.store.vector_socket import OwnerSilent
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import make_pdf
+from tests.support.shelf import EMBEDDER, PROCESSES, assert_whole, big_book, book
 
 
 def _own(folder: Path, orders: Connection) -> None:
@@ -109,8 +109,8 @@ def test_another_embedder_and_another_user_are_refused(tmp_path: Path, monkeypat
         with pytest.raises(WrongEmbedder):
             Library(tmp_path / "library", HashingEmbedder(name="other"))
         book(tmp_path).put(library)
-        monkeypatch.setattr("ingest.share._same_user", lambda connection: False)
-        monkeypatch.setattr("ingest.owner._PATIENCE", 0.2)
+        monkeypatch.setattr("ingest.store.vector_socket._same_user", lambda connection: False)
+        monkeypatch.setattr("ingest.store.shared_vectors._PATIENCE", 0.2)
         with Library(tmp_path / "library", EMBEDDER) as guest:
             assert len(guest.records()) == 1
             with pytest.raises(LibraryBusy, match=rf"process {os.getpid()}"):
@@ -120,7 +120,7 @@ def test_another_embedder_and_another_user_are_refused(tmp_path: Path, monkeypat
 def test_where_the_system_cannot_share_a_second_process_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.owner.POSSIBLE", False)
+    monkeypatch.setattr("ingest.store.shared_vectors.POSSIBLE", False)
     with (
         Library(tmp_path / "library", EMBEDDER),
         pytest.raises(LibraryBusy, match=rf"process {os.getpid()}.*chroma run.*PAGEWISE_CHROMA_URL"),
@@ -164,12 +164,12 @@ def test_an_owner_that_hangs_is_said_and_nobody_waits_for_it(tmp_path: Path, mon
         one.put(guest)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGSTOP)
-        monkeypatch.setattr("ingest.share.SILENCE", 0.5)
+        monkeypatch.setattr("ingest.store.vector_socket.SILENCE", 0.5)
         with pytest.raises(OwnerSilent, match="said nothing"):
             guest.nearest(one.vectors[0], 1)
         assert [record.name for record in guest.records()] == ["a.pdf"], "what needs no vectors works"
         os.kill(process.pid, signal.SIGCONT)
-        monkeypatch.setattr("ingest.share.SILENCE", 30.0)
+        monkeypatch.setattr("ingest.store.vector_socket.SILENCE", 30.0)
         assert len(guest.nearest(one.vectors[0], 1)) == 1
 
 
@@ -242,10 +242,10 @@ def test_the_command_works_while_the_app_has_the_library_open(tmp_path: Path) ->
     make_pdf(tmp_path / "in" / "a.pdf", ["The harbour was founded in 1874."])
     code = """
         import sys
-        import app.wiring
-        from app import cli
-        from tests.fakes import HashingEmbedder
-        app.wiring.open_embedder = lambda *_, **__: HashingEmbedder()
+        import app.composition
+        from app.cli import main as cli
+        from tests.support.fakes import HashingEmbedder
+        app.composition.open_embedder = lambda *_, **__: HashingEmbedder()
         code = cli.main(sys.argv[1:])
         assert "chromadb" not in sys.modules, "a guest opens no Chroma"
         sys.exit(code)

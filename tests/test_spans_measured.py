@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chains.reader import overlap
+from chains.reader.chinese import span_finder
 from evals import __main__ as evals
-from tests.pdfs import make_pdf
+from tests.support.pdfs import make_pdf
 from training import __main__ as training
 
 PASSAGES = [
@@ -88,15 +88,15 @@ def test_trained_weights_are_read_and_raise_what_answers(
 ) -> None:
     out = tmp_path / "weights.json"
     assert training.main(["spans", "--data", str(squad), "--out", str(out), "--epochs", "30"]) == 0
-    monkeypatch.setattr(overlap, "WEIGHTS", out)
-    overlap._weights.cache_clear()
+    monkeypatch.setattr(span_finder, "WEIGHTS", out)
+    span_finder._weights.cache_clear()
     try:
         for text, asked in PASSAGES:
             for question, answer in asked:
-                span = overlap.find(question, text)[0]
+                span = span_finder.find(question, text)[0]
                 assert answer in text[span.start : span.end]
     finally:
-        overlap._weights.cache_clear()
+        span_finder._weights.cache_clear()
 
 
 def test_the_same_seed_gives_the_same_weights(squad: Path, tmp_path: Path) -> None:

@@ -7,22 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import cli, pricing
-from app.costs import plan_text, seconds_text
-from app.pricing import PricesBroken, Row
+from app import price_table
+from app.cli import main
+from app.cli.cost_output import plan_text, seconds_text
+from app.price_table import PricesBroken, Row
 from chains.answer import Asked, answer_from
 from chains.cost import FREE, Cost, Price, money, together
 from chains.errors import CallsSpent, CapReached, NothingCame, RateLimited, StreamCut
 from chains.events import Answer, Step
-from chains.models.base import Usage
+from chains.execution.limits import Caps, Spending
+from chains.execution.throughput import Speed, Speeds
+from chains.model import Usage
 from chains.plan import Plan, Stage
-from chains.speed import Speed, Speeds
-from chains.spending import Caps, Spending
 from ingest.terminal_text import visible
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.harbour import harbour_pdfs
-from tests.servers import Scripted, said
-from tests.sources import QUESTION, sources, told, words
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.harbour import harbour_pdfs
+from tests.support.servers import Scripted, said
+from tests.support.sources import QUESTION, sources, told, words
 
 PRICES = '[[price]]\nmodel = "openai:m*"\ninput = 2\noutput = 10.0\ncurrency = "USD"\n'
 TEXT = st.text(min_size=1, max_size=20).filter(
@@ -34,18 +35,18 @@ ROWS = st.lists(st.builds(Row, TEXT, st.builds(Price, st.floats(0, 1e6), st.floa
 @given(ROWS)
 def test_a_table_that_is_written_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
     file = tmp_path_factory.mktemp("prices") / "prices.toml"
-    pricing.write(file, rows)
-    assert list(pricing.read(file)) == rows
+    price_table.write(file, rows)
+    assert list(price_table.read(file)) == rows
     assert file.read_text(encoding="utf-8").startswith("# What models cost")
 
 
 def test_the_first_that_fits_counts_and_what_runs_here_is_free() -> None:
     rows = [Row("openai:big", Price(9, 9)), Row("openai:*", Price(1, 2)), Row("local:dear", Price(3, 3))]
-    assert pricing.price("openai:big", rows) == Price(9, 9)
-    assert pricing.price("openai:small", rows) == Price(1, 2)
-    assert pricing.price("ollama:small", rows) is None
-    assert pricing.price("extractive", rows) == pricing.price("local:/models/x", rows) == FREE
-    assert pricing.price("local:dear", rows) == Price(3, 3)
+    assert price_table.price("openai:big", rows) == Price(9, 9)
+    assert price_table.price("openai:small", rows) == Price(1, 2)
+    assert price_table.price("ollama:small", rows) is None
+    assert price_table.price("extractive", rows) == price_table.price("local:/models/x", rows) == FREE
+    assert price_table.price("local:dear", rows) == Price(3, 3)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +67,13 @@ def test_a_broken_table_is_an_error_that_names_the_file(tmp_path: Path, text: st
     file = tmp_path / "prices.toml"
     file.write_text(text)
     with pytest.raises(PricesBroken, match=str(file)):
-        pricing.read(file)
+        price_table.read(file)
 
 
 def test_a_table_beside_the_settings_comes_before_the_librarys(tmp_path: Path) -> None:
-    assert pricing.place(tmp_path / "data") == tmp_path / "data" / "prices.toml"
+    assert price_table.place(tmp_path / "data") == tmp_path / "data" / "prices.toml"
     Path("prices.toml").write_text(PRICES)
-    assert pricing.place(tmp_path / "data") == Path("prices.toml").resolve()
+    assert price_table.place(tmp_path / "data") == Path("prices.toml").resolve()
 
 
 def test_costs_are_added_and_an_unknown_one_is_not_nothing() -> None:
@@ -122,9 +123,9 @@ def test_a_plan_in_words_says_what_is_not_known() -> None:
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("app.wiring.open_embedder", lambda *_, **__: HashingEmbedder())
+    monkeypatch.setattr("app.composition.open_embedder", lambda *_, **__: HashingEmbedder())
     (tmp_path / "pdfs").mkdir()
-    assert cli.main(["ingest", str(harbour_pdfs(tmp_path / "pdfs"))]) == 0
+    assert main.main(["ingest", str(harbour_pdfs(tmp_path / "pdfs"))]) == 0
     capsys.readouterr()
 
 
@@ -162,7 +163,7 @@ def test_what_is_said_to_be_read_is_what_a_call_that_ended_has_read(chain: str, 
 
 
 def spoken(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, object], str]:
-    code = cli.main([*arguments, "--json"])
+    code = main.main([*arguments, "--json"])
     out, err = capsys.readouterr()
     return code, json.loads(out), err
 
@@ -170,12 +171,12 @@ def spoken(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, di
 def test_prices_shows_the_table_and_where_it_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, told, _ = spoken(capsys, "prices")
     assert code == 0 and told == {"file": str(tmp_path / "library" / "prices.toml"), "there": False, "prices": []}
-    assert cli.main(["prices", "--init"]) == 0
+    assert main.main(["prices", "--init"]) == 0
     assert f"{tmp_path / 'library' / 'prices.toml'} was written" in capsys.readouterr().err
-    assert (tmp_path / "library" / "prices.toml").read_text() == pricing.TEMPLATE
+    assert (tmp_path / "library" / "prices.toml").read_text() == price_table.TEMPLATE
     capsys.readouterr()
     (tmp_path / "library" / "prices.toml").write_text(PRICES)
-    assert cli.main(["prices", "--init"]) == 0
+    assert main.main(["prices", "--init"]) == 0
     out, err = capsys.readouterr()
     assert "openai:m*" in out and "is there already; nothing was changed" in err
     told = spoken(capsys, "prices")[1]
@@ -192,11 +193,11 @@ def test_an_answer_says_what_it_cost_and_a_cap_ends_it(
         asked = ("ask", "How old is the lighthouse?", "--model", "openai:m")
         code, told, _ = spoken(capsys, *asked)
         assert code == 0 and told["cost"] is None
-        assert cli.main([*asked, "--max-cost", "1"]) == 2 and "prices.toml" in capsys.readouterr().err
+        assert main.main([*asked, "--max-cost", "1"]) == 2 and "prices.toml" in capsys.readouterr().err
         Path("prices.toml").write_text("[[price]\n")
         code, told, err = spoken(capsys, *asked)
         assert code == 0 and told["cost"] is None and err.count("The price table") == 1
-        assert cli.main([*asked, "--max-cost", "1"]) == 2 and "The price table" in capsys.readouterr().err
+        assert main.main([*asked, "--max-cost", "1"]) == 2 and "The price table" in capsys.readouterr().err
         code, told, err = spoken(capsys, *asked[:2], "--max-cost", "1")
         assert code == 0 and told["model"] == "extractive" and "price table" not in err
         Path("prices.toml").write_text(PRICES)
@@ -219,7 +220,7 @@ def test_a_plan_asks_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: py
     server = Scripted([said("x")])
     monkeypatch.setenv("PAGEWISE_API_BASE", server.url)
     try:
-        code = cli.main(["summarize", "report.pdf", "--chain", "recursive", "--model", "openai:m", "--plan"])
+        code = main.main(["summarize", "report.pdf", "--chain", "recursive", "--model", "openai:m", "--plan"])
         out = capsys.readouterr().out
         assert code == 0 and "report.pdf, recursive, openai:m: at most" in out and "price not known" in out
         assert not server.chats

@@ -5,10 +5,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.chunk import split
 from ingest.document import Document, Heading, Page, context_line, layout, spans
-from ingest.margins import running_lines
-from ingest.split import split
-from tests.fakes import HashingEmbedder
+from ingest.text.running_headers import running_lines
+from tests.support.fakes import HashingEmbedder
 
 WORD = st.sampled_from(
     ["Revenue", "rose", "to", "5.2", "million", "in", "2018.", "Costs", "fell;", "净利润", "增长。", "——"]

@@ -20,10 +20,10 @@ from ingest.errors import (
     StorageFailed,
     UnlistedFilesNotice,
 )
-from ingest.library import CATALOGUE, Library
 from ingest.pipeline import Upload, ingest
 from ingest.repair import StoredFileDamagedError, replace_damaged_catalogue
-from tests.damage import (
+from ingest.store.library import CATALOGUE, Library
+from tests.support.damage import (
     EMBEDDER,
     LIMITS,
     STORES,
@@ -37,8 +37,8 @@ from tests.damage import (
     repair,
     survive_damage,
 )
-from tests.pdfs import make_pdf
-from tests.shelf import PROCESSES, big_book
+from tests.support.pdfs import make_pdf
+from tests.support.shelf import PROCESSES, big_book
 
 _REMOVED, _CUT, _RANDOM = 0, 7, 12  # of those that `damages` makes
 
@@ -58,7 +58,7 @@ def shelf(filled: Shelf, tmp_path: Path) -> Shelf:
     [(CATALOGUE, _REMOVED), (CATALOGUE, _CUT), *((store, _RANDOM) for store in STORES)],
 )
 def test_no_damage_of_a_store_loses_a_document(shelf: Shelf, tmp_path: Path, store: str, damage: int) -> None:
-    """All damages of all stores: `python -m tests.damage`."""
+    """All damages of all stores: `python -m tests.support.damage`."""
     content = find_store(shelf.folder, store).read_bytes()
     what, damaged = list(damages(content, random.Random(store)))[damage]
     told = survive_damage(shelf, store, damaged, make_pdf(tmp_path / "late.pdf", ["A late page about otters."]))

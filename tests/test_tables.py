@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.chunk import split
 from ingest.document import Document, Page, context_line
-from ingest.sentences import sentences
-from ingest.split import split
-from ingest.tables import HEAD_CHARS, cells, is_bare, is_row, part_of, says_when, tables
-from tests.fakes import HashingEmbedder
+from ingest.text.sentences import sentences
+from ingest.text.tables import HEAD_CHARS, cells, is_bare, is_row, part_of, says_when, tables
+from tests.support.fakes import HashingEmbedder
 
 count = HashingEmbedder().count
 

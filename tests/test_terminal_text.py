@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.output import only_ours
+from app.cli.json_output import only_ours
 from ingest import __main__ as ingest_main
 from ingest.terminal_text import CLEAR_LINE, dump_json, protect_stderr, protect_stream, visible, with_bold
 from settings import Settings
-from tests.commands import Run, command
-from tests.pdfs import make_pdf
-from tests.servers import Reply, Scripted, said
+from tests.support.commands import Run, command
+from tests.support.pdfs import make_pdf
+from tests.support.servers import Reply, Scripted, said
 
 run = pytest.fixture(command)
 
@@ -75,7 +75,7 @@ def test_logs_and_tracebacks_are_cleaned_too(capfd: pytest.CaptureFixture[str]) 
 
 
 def test_the_own_stdout_of_a_command_is_protected_whether_it_is_a_file_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = f"from app.output import only_ours\nwith only_ours() as out: print({HOSTILE!r}, file=out)"
+    script = f"from app.cli.json_output import only_ours\nwith only_ours() as out: print({HOSTILE!r}, file=out)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60, check=True)
     stdout = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stdout)
@@ -179,5 +179,5 @@ def test_the_web_app_runs_with_protected_streams(run: Run, monkeypatch: pytest.M
         print(HOSTILE, file=sys.stderr)
         return 0
 
-    monkeypatch.setattr("app.serve.serve", serve)
+    monkeypatch.setattr("app.web.launch.serve", serve)
     check(run("run"))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.fold import find, fold
-from ingest.sentences import sentences
-from ingest.tokens import language, tokens
+from ingest.text.normalize import find, fold
+from ingest.text.search_tokens import language, tokens
+from ingest.text.sentences import sentences
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 PROSE = st.text("ab cdé.!?\n-“”\"',12 中文，。！年的\t", max_size=200)

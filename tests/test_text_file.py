@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import pricing
-from app.lines import lines
-from app.pricing import PricesBroken
-from chains import examples
+from app import price_table
+from app.cli.jsonl_input import lines
+from app.price_table import PricesBroken
 from chains.errors import ExamplesError
+from chains.execution import few_shot
 from ingest.errors import FileUnreadable, PagewiseError
+from ingest.pdf.decrypt import read_passwords
 from ingest.text_file import (
     LINE_BYTES,
     MAX_DEPTH,
@@ -30,7 +31,6 @@ from ingest.text_file import (
     parse_toml,
     read_text_file,
 )
-from ingest.unlock import read_passwords
 from settings import SettingsFileBroken, open_settings_file
 
 N = TOML_BYTES - 10
@@ -129,9 +129,9 @@ def read_settings(file: Path) -> object:
 
 READERS: dict[str, tuple[Callable[[Path], object], type[PagewiseError]]] = {
     "pagewise.toml": (read_settings, SettingsFileBroken),
-    "prices.toml": (pricing.read, PricesBroken),
-    "examples.toml": (examples.read, ExamplesError),
-    "examples.jsonl": (examples.read, ExamplesError),
+    "prices.toml": (price_table.read, PricesBroken),
+    "examples.toml": (few_shot.read, ExamplesError),
+    "examples.jsonl": (few_shot.read, ExamplesError),
     "passwords": (read_passwords, FileUnreadable),
     "questions.jsonl": (lambda file: list(lines(str(file), None)), FileUnreadable),
 }
@@ -188,7 +188,7 @@ def test_a_missing_file_is_told_from_a_bad_one(tmp_path: Path) -> None:
 def test_a_pipe_named_with_from_is_wrong_use_with_the_way_that_works(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from app.cli import main
+    from app.cli.main import main
 
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SystemExit) as ended:
@@ -200,4 +200,4 @@ def test_a_price_has_a_name_that_fits_a_line(tmp_path: Path) -> None:
     for model in ("a\\nb", "a\\u001b[2J", "a\\u202e", "x" * 201):
         (tmp_path / "prices.toml").write_text(f'[[price]]\nmodel = "{model}"\ninput = 1\noutput = 1\n')
         with pytest.raises(PricesBroken, match="price 1"):
-            pricing.read(tmp_path / "prices.toml")
+            price_table.read(tmp_path / "prices.toml")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.tongue import alike, asked_for, of, written_in
+from chains.language.detect import alike, asked_for, of, written_in
 
 REVENUE, HAN = "What is the revenue?", "公司的营业收入是多少？"
 

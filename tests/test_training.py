@@ -8,19 +8,19 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from chains.reader import files
-from chains.reader.spans import DOUBT
-from chains.reader.spans import doubted as doubted_of
-from tests.tiny_bert import alike, tiny_bert, tiny_squad
-from training import average, calibrate, reader
+from chains.reader import checkpoint
+from chains.reader.span_decoding import DOUBT
+from chains.reader.span_decoding import doubted as doubted_of
+from tests.support.tiny_bert import alike, tiny_bert, tiny_squad
+from training import calibrate, reader, weight_averaging
+from training.curriculum import Planned, Unit, plan
 from training.encoder import hidden_states
 from training.features import Row, batch, windows
-from training.loop import UNKNOWN, Run, doubted, settled, train
-from training.measure import area, exact, f1
-from training.mining import foreign, likeness
+from training.hard_negatives import foreign, likeness
 from training.model import ReaderModel, UnfitBase
-from training.plan import Planned, Unit, plan
+from training.qa_metrics import area, exact, f1
 from training.squad import Pairs, held_out, load
+from training.train_loop import UNKNOWN, Run, doubted, settled, train
 
 KINDS = ["bert", "xlm-roberta"]
 
@@ -48,9 +48,9 @@ def kept(path: Path) -> dict[str, bytes]:
 
 
 def test_one_command_makes_weights_that_a_runtime_can_merge(base: Path, squad: Path, tmp_path: Path) -> None:
-    made = files.read(run(base, squad, tmp_path / "out"))
+    made = checkpoint.read(run(base, squad, tmp_path / "out"))
     assert made.card.base == str(base) and made.card.longest == 128
-    whole = files.merged(load_file(base / "model.safetensors"), made)
+    whole = checkpoint.merged(load_file(base / "model.safetensors"), made)
     assert whole["encoder.layer.0.output.dense.weight"].shape == (16, 32)
     assert any(np.abs(b).max() > 0 for _, b in made.adapters.values())
     lines = (tmp_path / "out" / "log.jsonl").read_text().splitlines()
@@ -67,7 +67,7 @@ def test_a_seed_settles_the_result(base: Path, squad: Path, tmp_path: Path) -> N
 def test_a_killed_run_goes_on_to_the_same_weights(
     base: Path, squad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.loop.SAVE_EVERY", 1)
+    monkeypatch.setattr("training.train_loop.SAVE_EVERY", 1)
     monkeypatch.setattr("training.reader.STEP", 600)
     whole = kept(run(base, squad, tmp_path / "whole"))
     real = train
@@ -75,11 +75,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     def killed(*args: object, **named: object) -> None:
         real(*args, **named, stop_after=2)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("training.loop.train", killed)
+    monkeypatch.setattr("training.train_loop.train", killed)
     said = [f"--base={base}", f"--data={squad}", f"--out={tmp_path / 'cut'}", "--rank=4", "--longest=128", "--epochs=2"]
     assert reader.main([*said, "--held-out=0.3"]) == 0
     assert not (tmp_path / "cut" / "reader.safetensors").exists()
-    monkeypatch.setattr("training.loop.train", real)
+    monkeypatch.setattr("training.train_loop.train", real)
     assert kept(run(base, squad, tmp_path / "cut", "--resume")) == whole
 
 
@@ -102,7 +102,7 @@ def test_merged_weights_do_what_the_adapted_model_does(base: Path, squad: Path, 
     from transformers import AutoModel
 
     model = ReaderModel(str(base), rank=4)
-    model.take(files.read(run(base, squad, tmp_path / "out")))
+    model.take(checkpoint.read(run(base, squad, tmp_path / "out")))
     text = model.tokenizer(["Ada opened the bridge."], ["In 1884."], return_tensors="pt")
     with torch.no_grad():
         for name, value in model.peft.base_model.model.named_parameters():
@@ -110,7 +110,9 @@ def test_merged_weights_do_what_the_adapted_model_does(base: Path, squad: Path, 
             if plain.replace(".", "|") in model.free:
                 value.copy_(model.free[plain.replace(".", "|")])
         adapted = model.peft(**text).last_hidden_state
-    merged = files.merged(load_file(base / "model.safetensors"), files.read(tmp_path / "out" / "reader.safetensors"))
+    merged = checkpoint.merged(
+        load_file(base / "model.safetensors"), checkpoint.read(tmp_path / "out" / "reader.safetensors")
+    )
     plain_model = AutoModel.from_pretrained(base)
     plain_model.load_state_dict({name: torch.from_numpy(array) for name, array in merged.items()})
     with torch.no_grad():
@@ -118,7 +120,7 @@ def test_merged_weights_do_what_the_adapted_model_does(base: Path, squad: Path, 
 
 
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
-    from tests.tiny import tiny
+    from tests.support.tiny import tiny
 
     with pytest.raises(UnfitBase):
         ReaderModel(str(tiny(tmp_path)))
@@ -131,19 +133,19 @@ def test_a_file_that_is_no_squad_is_said(base: Path, tmp_path: Path, capsys: pyt
 
 
 def test_the_installed_weights_are_small_and_fit_their_base() -> None:
-    from ingest.weights import DEFAULT_SHA256, installed
+    from ingest.embedding.model_files import DEFAULT_SHA256, installed
 
-    assert files.INSTALLED.stat().st_size < 6_000_000
-    kept = files.read(files.INSTALLED)
+    assert checkpoint.INSTALLED.stat().st_size < 6_000_000
+    kept = checkpoint.read(checkpoint.INSTALLED)
     assert kept.card.base_sha256 == DEFAULT_SHA256
-    whole = files.merged(load_file(installed() / "model.safetensors"), kept)
+    whole = checkpoint.merged(load_file(installed() / "model.safetensors"), kept)
     assert all(np.isfinite(array).all() for array in whole.values() if array.dtype.kind == "f")
 
 
 def test_runs_are_averaged(base: Path, squad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = run(base, squad, tmp_path / "a")
     second = run(base, squad, tmp_path / "b", f"--start={first}", "--seed=8")
-    assert average.main([f"--out={tmp_path / 'c'}", "--of", str(first), str(second)]) == 0
+    assert weight_averaging.main([f"--out={tmp_path / 'c'}", "--of", str(first), str(second)]) == 0
     one, other, both = (load_file(tmp_path / name / "reader.safetensors") for name in "abc")
     assert set(one) == set(both)
     for name, array in both.items():
@@ -152,7 +154,9 @@ def test_runs_are_averaged(base: Path, squad: Path, tmp_path: Path, capsys: pyte
     assert any((both[name] != one[name]).any() for name in both)
     wider = tmp_path / "d"
     assert reader.main([f"--base={base}", f"--data={squad}", f"--out={wider}", "--rank=8", "--epochs=1"]) == 0
-    assert average.main([f"--out={tmp_path / 'e'}", "--of", str(first), str(wider / "reader.safetensors")]) == 1
+    assert (
+        weight_averaging.main([f"--out={tmp_path / 'e'}", "--of", str(first), str(wider / "reader.safetensors")]) == 1
+    )
     assert "of different bases or ranks" in capsys.readouterr().err and not (tmp_path / "e").exists()
 
 
@@ -160,10 +164,10 @@ def test_calibration_is_kept_in_the_file(
     base: Path, squad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = run(base, squad, tmp_path)
-    before = files.read(made)
+    before = checkpoint.read(made)
     said = [f"--out={tmp_path}", f"--data={squad}", "--held-out=0.3", f"--refusals={squad}", f"--passages={squad}"]
     assert calibrate.main(said) == 0
-    after = files.read(made)
+    after = checkpoint.read(made)
     assert after.card.calibration != before.card.calibration
     assert all((after.heads[name] == before.heads[name]).all() for name in before.heads)
     assert '"f1_with_refusals"' in capsys.readouterr().out

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.reader.contrast import OPPOSITES
-from tests.tiny_bert import alike
+from chains.reader.contradiction import OPPOSITES
+from tests.support.tiny_bert import alike
+from training.curriculum import Unit, plan
 from training.features import Row
 from training.negatives import (
     altered,
@@ -22,7 +23,6 @@ from training.negatives import (
     swapped,
     without_answer,
 )
-from training.plan import Unit, plan
 from training.squad import Pair, Pairs, Passage
 
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from app import intake
+from app import uploads as uploads_module
 from ingest.__main__ import run
 from ingest.errors import Encrypted, FileUnreadable, WrongPassword
-from ingest.library import Library
-from ingest.picture import picture
+from ingest.pdf.decrypt import passwords_for, read_passwords, unlock
+from ingest.pdf.page_image import picture
+from ingest.pdf.sandbox import Limits
 from ingest.pipeline import Progress, Result, Upload
-from ingest.unlock import passwords_for, read_passwords, unlock
-from ingest.worker import Limits
-from tests.fakes import HashingEmbedder
-from tests.pdfs import encrypted_pdf, make_pdf, not_a_pdf, unlocked_pdf
+from ingest.store.library import Library
+from tests.support.fakes import HashingEmbedder
+from tests.support.pdfs import encrypted_pdf, make_pdf, not_a_pdf, unlocked_pdf
 
 EMBEDDER, LIMITS = HashingEmbedder(), Limits()
 SECRET = "öffne dich, Sésam"
@@ -139,10 +139,10 @@ def test_a_copy_that_a_killed_run_left_goes_and_one_that_is_in_use_stays(tmp_pat
     code = f"""
         import os
         from pathlib import Path
-        from ingest.library import Library
-        from ingest.unlock import unlock
-        from ingest.worker import Limits
-        from tests.fakes import HashingEmbedder
+        from ingest.store.library import Library
+        from ingest.pdf.decrypt import unlock
+        from ingest.pdf.sandbox import Limits
+        from tests.support.fakes import HashingEmbedder
         with Library(Path({str(tmp_path / "library")!r}), HashingEmbedder()) as library, library.workplace() as place:
             assert unlock(Path({str(file)!r}), [{SECRET!r}], Limits(), place)
             os.kill(os.getpid(), 9)
@@ -165,13 +165,13 @@ def test_the_app_keeps_a_locked_upload_until_its_password_comes(library: Library
     incoming = library.folder / "incoming"
 
     def taken(uploads: list[Upload], password: str = "") -> list[Progress | Result]:
-        return list(intake.take_in(uploads, library, LIMITS, temporary=True, password=password))
+        return list(uploads_module.take_in(uploads, library, LIMITS, temporary=True, password=password))
 
-    uploads = intake.receive(sent, incoming)
+    uploads = uploads_module.receive(sent, incoming)
     events = taken(uploads)
     ends = [event for event in events if isinstance(event, Result)]
     assert [type(end.error) for end in ends] == [Encrypted, type(None)]
-    waiting = intake.locked(events, uploads)
+    waiting = uploads_module.locked(events, uploads)
     assert [upload.name for upload in waiting] == ["locked.pdf"] and len(list(incoming.rglob("*.pdf"))) == 1
     (wrong,) = [event for event in taken(waiting, "wrong") if isinstance(event, Result)]
     assert isinstance(wrong.error, WrongPassword) and waiting[0].path.exists()

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.refusal import NOT_FOUND
-from chains.unsourced import unsourced
-from tests.sources import sources
+from chains.grounding.refusal import NOT_FOUND
+from chains.grounding.uncited import unsourced
+from tests.support.sources import sources
 
 SOURCES = sources(
     "The lake is blue and deep. Trout live in its northern basin. It was dammed in 1884.",

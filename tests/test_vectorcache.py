@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import StorageFailed
 from ingest.notices import Notices
-from ingest.vectorcache import FILE, VectorCache, forget, forget_strangers
+from ingest.store.embedding_cache import FILE, VectorCache, forget, forget_strangers
 
 Row = NDArray[np.float32]
 
@@ -109,7 +109,7 @@ def test_a_removal_that_could_not_be_done_is_said(
     cache: VectorCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.put(rows("one", cache=cache), "a")
-    monkeypatch.setattr("ingest.vectorcache._BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("ingest.store.embedding_cache._BUSY_SECONDS", 0.0)
     writer = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     assert known(cache, "one") == [], "an ingest goes on without it"

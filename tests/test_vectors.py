@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingest.vectors import Vectors
+from ingest.store.chroma import Vectors
 
 
 @pytest.fixture

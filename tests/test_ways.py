@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import ways
 from chains.answer import ask
 from chains.compare import NAMES as CHAINS
 from chains.compare import Comparison, Of, compare
 from chains.compare import cut_short as cut_comparison
 from chains.errors import StreamCut
 from chains.events import Answer, Event, Step
-from chains.look import beside, in_turn
-from chains.models.extractive import Extractive
+from chains.models.extractive.model import Extractive
 from chains.options import PLAIN, Ways
-from chains.prompts import Prompt, Turn
-from chains.render import render
-from chains.retrieve import retrieve
-from chains.stopped import cut_short
+from chains.partial_answer import cut_short
+from chains.prompt import Prompt, Turn
+from chains.prompting.render import render
+from chains.question import expand
+from chains.question.gather import beside, in_turn
+from chains.retrieval.hybrid import retrieve
 from ingest.document import Passage
 from ingest.errors import EmbedderError
-from ingest.library import Library
-from tests.books import make_book
-from tests.fakes import HashingEmbedder, ScriptedModel
-from tests.sources import by_role, source, steps, told
+from ingest.store.library import Library
+from tests.support.books import make_book
+from tests.support.fakes import HashingEmbedder, ScriptedModel
+from tests.support.sources import by_role, source, steps, told
 
 PAGES = (
     "The sluice at Holm was opened in 1884 by Clara Wren.",
@@ -84,7 +84,7 @@ def last(events: Sequence[Event]) -> Answer:
     ],
 )
 def test_parts_are_used_where_they_are_two_to_four_questions_about_it(reply: str, used: object) -> None:
-    found = ways.parts(QUESTION, (), ScriptedModel(by_role(split=reply)))
+    found = expand.parts(QUESTION, (), ScriptedModel(by_role(split=reply)))
     assert found == used or len(found) == used
 
 
@@ -105,30 +105,30 @@ def test_parts_are_used_where_they_are_two_to_four_questions_about_it(reply: str
     ],
 )
 def test_a_broader_question_is_used_where_it_is_one_about_the_same(reply: str, used: str) -> None:
-    assert ways.broader(QUESTION, ScriptedModel(by_role(broaden=reply))) == used
+    assert expand.broader(QUESTION, ScriptedModel(by_role(broaden=reply))) == used
 
 
 def test_chinese_questions_are_split_and_stepped_back_from() -> None:
     question = "谁在一八八四年打开了水闸，收费站何时出售？"
     model = ScriptedModel(by_role(split="1、谁打开了水闸？\n2、收费站何时出售？", broaden="水闸和收费站的历史是什么？"))
-    assert ways.parts(question, (), model) == ("谁打开了水闸？", "收费站何时出售？")
-    assert ways.broader(question, model) == "水闸和收费站的历史是什么？"
+    assert expand.parts(question, (), model) == ("谁打开了水闸？", "收费站何时出售？")
+    assert expand.broader(question, model) == "水闸和收费站的历史是什么？"
     assert all("用中文书写" in render(prompt).system for prompt in model.prompts)
 
 
 @given(st.text(max_size=300))
 def test_any_reply_is_read(reply: str) -> None:
     model = ScriptedModel(by_role(split=reply, broaden=reply), obeys=False)
-    found = ways.parts(QUESTION, (), model)
+    found = expand.parts(QUESTION, (), model)
     assert len(found) in (0, 2, 3, 4) and len(set(found)) == len(found)
-    assert "\n" not in ways.broader(QUESTION, model)
+    assert "\n" not in expand.broader(QUESTION, model)
 
 
 def test_a_part_may_speak_of_what_the_conversation_named() -> None:
     history = (Turn("Who was Clara Wren?", "An engineer."),)
     model = ScriptedModel(by_role(split="Did Clara Wren open the sluice?\nDid Clara Wren sell the toll house?"))
-    assert len(ways.parts("Did she open the sluice and sell the toll house?", history, model)) == 2
-    assert ways.parts("Did she open the sluice and sell the toll house?", (), model) == ()
+    assert len(expand.parts("Did she open the sluice and sell the toll house?", history, model)) == 2
+    assert expand.parts("Did she open the sluice and sell the toll house?", (), model) == ()
 
 
 # ---- with each chain
@@ -303,7 +303,7 @@ def test_passages_that_share_text_count_as_one() -> None:
     ],
 )
 def test_the_extractive_model_splits_where_both_sides_are_questions(question: str, parts: list[str]) -> None:
-    found = ways.parts(question, (), Extractive())
+    found = expand.parts(question, (), Extractive())
     assert len(found) == len(parts) and all(map(str.startswith, found, parts))
 
 
@@ -321,7 +321,7 @@ def test_the_extractive_model_splits_where_both_sides_are_questions(question: st
     ],
 )
 def test_the_extractive_model_steps_back_by_dropping_dates(question: str, broader: str) -> None:
-    assert ways.broader(question, Extractive()) == broader
+    assert expand.broader(question, Extractive()) == broader
 
 
 @pytest.mark.parametrize("chain", CHAINS)

@@ -9,10 +9,10 @@ python -m training spans --data FILE… --out FILE                  the finder o
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from training import average, calibrate, reader, spans
+from training import calibrate, reader, spans, weight_averaging
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
-    "average": average.main,
+    "average": weight_averaging.main,
     "calibrate": calibrate.main,
     "reader": reader.main,
     "spans": spans.main,

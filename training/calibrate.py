@@ -1,4 +1,4 @@
-"""python -m training calibrate: fits the numbers of chains/reader/files.Calibration, and says what they give.
+"""python -m training calibrate: fits the numbers of chains/reader/checkpoint.Calibration, and says what they give.
 
     python -m training calibrate --out FOLDER --data FILES --refusals SQUAD2_FILE --passages SQUAD_FILE [--limit N]
 
@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chains.reader.files import Calibration, Signs, read, write
-from chains.reader.network import TrainedReader
+from chains.reader.checkpoint import Calibration, Signs, read, write
+from chains.reader.neural import TrainedReader
+from ingest.embedding.model_files import DEFAULT
 from ingest.errors import PagewiseError
-from ingest.weights import DEFAULT
 from training.reader import quiet_threads
 from training.squad import NotSquad, Pair, Pairs, files, held_out, load
 
 if TYPE_CHECKING:
     from training.features import Row
-    from training.measure import Reading
     from training.negatives import Likeness
+    from training.qa_metrics import Reading
 
 _LEAST = -60.0  # a margin that stands for "no words at all"
 _SEED = 1  # of the negatives that the curve is fitted to
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     whole.add_argument("--limit", type=int, default=0, help="questions of each to use, evenly chosen (all)")
     args = whole.parse_args(argv)
     quiet_threads()
-    from training.mining import likeness
+    from training.hard_negatives import likeness
     from training.model import ReaderModel, UnfitBase
 
     path = args.out / "reader.safetensors"
@@ -85,8 +85,8 @@ def calibrated(
     seems to answer, of which made negatives are a poor likeness.
     """
     from training.features import Row
-    from training.fitting import best_threshold, logistic, probabilities, refusal_figures
-    from training.measure import Reading, exact, f1
+    from training.logistic_fit import best_threshold, logistic, probabilities, refusal_figures
+    from training.qa_metrics import Reading, exact, f1
 
     def looked(rows: "Sequence[Row]") -> "tuple[list[Reading], list[Signs]]":
         found: list[Reading] = []
@@ -139,8 +139,8 @@ def calibrated(
 
 def _with_negatives(like: "Likeness", pairs: Pairs) -> "list[Row]":
     """Each pair once, most beside a negative, of the same kinds as in the training."""
-    from training.mining import foreign
-    from training.plan import plan
+    from training.curriculum import plan
+    from training.hard_negatives import foreign
 
     none: list[tuple[int, ...]] = [()] * len(pairs.pairs)
     steps = plan(

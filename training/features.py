@@ -1,4 +1,4 @@
-"""Questions and passages as token windows, laid out as chains/reader/files.py says."""
+"""Questions and passages as token windows, laid out as chains/reader/checkpoint.py says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chains.reader.files import Calibration, Card, ReaderError, ReaderFile
-from ingest.weights import DEFAULT, checked, fetched, installed
+from chains.reader.checkpoint import Calibration, Card, ReaderError, ReaderFile
+from ingest.embedding.model_files import DEFAULT, checked, fetched, installed
 from training.encoder import Shape, hidden_states
 from training.features import NONE, Batch
 

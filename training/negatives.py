@@ -10,8 +10,8 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-from chains.reader.contrast import EXCLUDES, OPPOSITES, PLAIN
-from ingest.sentences import sentences
+from chains.reader.contradiction import EXCLUDES, OPPOSITES, PLAIN
+from ingest.text.sentences import sentences
 from training.features import Row
 
 Likeness = Callable[[str, Sequence[str]], Sequence[float]]  # of a word to others, as the base model's vectors have it

@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def quiet_threads() -> None:
-    """Before torch is there: the threads are those of training.loop.gradients, one for each half of a step."""
+    """Before torch is there: the threads are those of training.train_loop.gradients, one for each half of a step."""
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -62,12 +62,12 @@ def quiet_threads() -> None:
 def _train(args: argparse.Namespace) -> None:
     import torch
 
-    from chains.reader.files import read
-    from training.loop import Run, train
-    from training.mining import foreign, likeness, mined
+    from chains.reader.checkpoint import read
+    from training.curriculum import plan
+    from training.hard_negatives import foreign, likeness, mined
     from training.model import ReaderModel
-    from training.plan import plan
     from training.squad import files, held_out, load
+    from training.train_loop import Run, train
 
     torch.manual_seed(args.seed)
     pairs, dev = held_out(load(files(args.data)), args.held_out)

@@ -1,4 +1,4 @@
-"""Trains the weights of chains/reader/overlap.json: how likely a span of a Chinese passage is the answer.
+"""Trains the weights of chains/reader/chinese/span_weights.json: how likely a span of a Chinese passage is the answer.
 
     python -m training spans --data FILE… --out FILE [--epochs N] [--seed N]
 
@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chains.reader.asked import asked
-from chains.reader.features import candidates, weight_count
-from chains.reader.letters import Floats, Ints
-from chains.reader.overlap import stored
-from evals.overlap import units
-from evals.spans import Neighbours
+from chains.reader.chinese.characters import Floats, Ints
+from chains.reader.chinese.cloze import asked
+from chains.reader.chinese.span_features import candidates, weight_count
+from chains.reader.chinese.span_finder import stored
+from evals.span_eval import Neighbours
+from evals.text_overlap import units
 
 NEGATIVES = 2
 POWER = 3.0  # of F1; 1 asks for the right place, more for the right ends too

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.i18n import en, zh
-from chains.prompts import Language
+from chains.prompt import Language
 from ingest.errors import PagewiseError
 from ingest.plural import filled
 

@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from app.intake import SAMPLE
 from app.session import Desk
+from app.uploads import SAMPLE
 from app.views import answer, comparison, sidebar, source, upload
 
 

@@ -5,9 +5,10 @@ from functools import partial
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from app import safe_text
 from app.i18n import Words
 from app.session import Desk, Opened, show
-from app.views import safe, source, summary, upload
+from app.views import source, summary, upload
 from ingest.document import Record
 from ingest.errors import PagewiseError
 
@@ -64,7 +65,7 @@ def _row(desk: Desk, ask: Page, record: Record) -> None:
         narrow = desk.opened is not None
         columns = st.columns((6, 2) if narrow else _WIDTHS, vertical_alignment="center")
         columns[0].button(
-            safe.inline(record.name, 70),
+            safe_text.inline(record.name, 70),
             key=f"view-{record.id}",
             type="tertiary",
             icon=":material/description:",
@@ -121,19 +122,19 @@ def _remove(desk: Desk, record: Record) -> None:
     words = desk.words
 
     def body() -> None:
-        st.markdown(words("library.remove.sure", name=f"**{safe.inline(record.name, 80)}**"))
+        st.markdown(words("library.remove.sure", name=f"**{safe_text.inline(record.name, 80)}**"))
         with st.container(horizontal=True, gap="small"):
             if st.button(words("library.remove.yes"), key="remove-yes", type="primary"):
                 try:
                     receipt = desk.library.remove(record.id)
                 except PagewiseError as error:
-                    st.error(safe.block(words.error(error)))
+                    st.error(safe_text.block(words.error(error)))
                     return
                 opened = desk.opened
                 if opened is not None and opened.document == record.id:
                     show(None)
                 counts = {"rows": receipt.rows, "vectors": receipt.vectors, "tokens": receipt.tokens}
-                said = words("library.removed", name=safe.inline(record.name, 60), left=receipt.left, **counts)
+                said = words("library.removed", name=safe_text.inline(record.name, 60), left=receipt.left, **counts)
                 st.toast(said, icon=":material/check:")
                 st.rerun()
             if st.button(words("library.cancel"), key="remove-no"):

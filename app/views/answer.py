@@ -6,19 +6,19 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.asking import Told
-from app.choices import label, scope_text, ways_text
+from app import safe_text
+from app.background_jobs import Job
 from app.conversations import Entry
-from app.estimates import cost_text, plan_line, tokens_text
+from app.cost_text import cost_text, plan_line, tokens_text
 from app.i18n import Words
-from app.jobs import Job
+from app.model_choice import label, scope_text, ways_text
+from app.question_job import Told
 from app.session import Desk, Opened, Quoted, show
-from app.views import safe
-from app.writing import Writing
+from app.views.stream_view import Writing
 from chains.answer import CHAINS
 from chains.events import Answer, Citation, Step
-from chains.prompts import Source
-from ingest.fold import find
+from chains.prompt import Source
+from ingest.text.normalize import find
 
 KEPT = ("unchanged", "refused", "empty", "sources lost")  # why refine keeps an earlier draft
 _SHOWN_SOURCES = 40  # a summary of a book has hundreds
@@ -44,7 +44,7 @@ def question(words: Words, entry: Entry) -> None:
     """What was asked, about which pages and years, and in which ways."""
     with st.chat_message("user", avatar=":material/person:"):
         asked = words("ask.summary", name=entry.asked) if entry.kind == "summary" else entry.asked
-        st.markdown(safe.block(asked))
+        st.markdown(safe_text.block(asked))
         if chosen := scope_text(words, entry.scope):
             st.caption(f":material/filter_alt: {chosen}")
         if chosen := ways_text(words, entry.ways):
@@ -60,7 +60,7 @@ def ending(words: Words, entry: Entry) -> None:
         st.caption(words("summary.so_far", done=read.done, total=read.total))
     if entry.problem is not None:
         sentence = words.problem(entry.problem.key, entry.problem.params, entry.problem.text)
-        st.error(safe.block(sentence), icon=":material/error:")
+        st.error(safe_text.block(sentence), icon=":material/error:")
 
 
 def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
@@ -80,21 +80,21 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                     st.caption(line)
             writing.add(event)
         if shown := writing.shown:
-            body.markdown(safe.answer(shown, lambda n, at: "#cite-"))
+            body.markdown(safe_text.answer(shown, lambda n, at: "#cite-"))
         else:
             body.empty()  # a place where a stop takes effect
 
 
 def step_line(words: Words, step: Step) -> str:
     """What was done, as Markdown."""
-    text = safe.inline(step.text, 300)
+    text = safe_text.inline(step.text, 300)
     if step.name == "best":
-        return safe.inline(words("step.best", total=step.total, text=step.text))
+        return safe_text.inline(words("step.best", total=step.total, text=step.text))
     if step.name == "scored":
-        return safe.inline(words("step.scored", n=step.n, text=step.text, done=step.done, total=step.total))
+        return safe_text.inline(words("step.scored", n=step.n, text=step.text, done=step.done, total=step.total))
     n = step.total or step.done or len(step.sources)
     if step.name == "planned" and step.plan is not None:
-        return words("plan.most", plan=safe.inline(plan_line(words, step.plan, step.total), 300))
+        return words("plan.most", plan=safe_text.inline(plan_line(words, step.plan, step.total), 300))
     if step.name in ("searched", "planned"):
         return words.count(f"step.{step.name}", n)
     if step.name == "verified":
@@ -111,7 +111,7 @@ def step_line(words: Words, step: Step) -> str:
     if step.name in ("broader", "split", "reasoned") and not text:
         return words(f"step.{step.name}.none")
     if step.name == "split":
-        return words("step.split", n=step.total, text=safe.inline(step.text, 600))
+        return words("step.split", n=step.total, text=safe_text.inline(step.text, 600))
     return words(f"step.{step.name}", done=step.done, total=step.total, text=text)
 
 
@@ -137,7 +137,7 @@ def text(desk: Desk, entry: Entry, answer: Answer) -> None:
 
     if answer.text:
         unsourced = {end for _, end in answer.unsourced}
-        st.markdown(safe.answer(answer.text, href, unsourced, spans(answer)))
+        st.markdown(safe_text.answer(answer.text, href, unsourced, spans(answer)))
     if answer.stopped:
         st.caption(f":material/stop_circle: {desk.words('ask.stopped')}")
     for step in entry.steps:
@@ -222,7 +222,7 @@ def _citations(desk: Desk, entry: Entry, answer: Answer) -> None:
     if answer.foreign:
         st.caption(f":material/translate: {words('answer.foreign.' + answer.foreign)}")
     if answer.unsourced:
-        st.caption(f"{safe.SIGN} {words.count('answer.unsourced', len(answer.unsourced))}")
+        st.caption(f"{safe_text.SIGN} {words.count('answer.unsourced', len(answer.unsourced))}")
     if answer.dropped:
         st.caption(words.count("answer.dropped", answer.dropped))
 
@@ -233,10 +233,10 @@ def _figures(words: Words, answer: Answer) -> None:
         return
     line = words("answer.figures", done=answer.found, total=len(answer.figures))
     if answer.computed:
-        formulas = safe.inline(", ".join(dict.fromkeys(answer.computed)), 300)
+        formulas = safe_text.inline(", ".join(dict.fromkeys(answer.computed)), 300)
         line += words("answer.figures.computed", n=len(answer.computed), formulas=formulas)
     if answer.unsupported:
-        line += words("answer.figures.unsupported", figures=safe.inline(", ".join(answer.unsupported), 300))
+        line += words("answer.figures.unsupported", figures=safe_text.inline(", ".join(answer.unsupported), 300))
     icon = ":material/warning:" if answer.unsupported else ":material/check_circle:"
     tone = "orange" if answer.unsupported else "green"
     st.markdown(f":{tone}[{icon} {line}]")
@@ -247,7 +247,7 @@ def _mark(desk: Desk, entry: Entry, i: int, citation: Citation, chosen: bool) ->
     st.button(
         words("answer.mark", n=citation.n, page=citation.page),
         key=_key(entry, i),
-        help=safe.inline(words("answer.mark.help", name=citation.name), 120),
+        help=safe_text.inline(words("answer.mark.help", name=citation.name), 120),
         type="primary" if chosen else "secondary",
         on_click=partial(show, opened_citation(entry, i, citation)),
     )
@@ -278,13 +278,13 @@ def steps(desk: Desk, entry: Entry, answer: Answer) -> None:
         facts = words(
             "answer.facts",
             chain=words(f"chain.{answer.chain}"),
-            model=safe.inline(model_name(words, answer.model)),
+            model=safe_text.inline(model_name(words, answer.model)),
             calls=answer.calls,
             seconds=f"{answer.seconds:.1f}",
         )
         st.caption(facts)
         if answer.usage.input_tokens or answer.usage.output_tokens:
-            st.caption(f"{tokens_text(words, answer.usage)} · {safe.inline(cost_text(words, answer.cost))}")
+            st.caption(f"{tokens_text(words, answer.usage)} · {safe_text.inline(cost_text(words, answer.cost))}")
         if answer.kept:
             st.caption(words.count("answer.facts.kept", answer.kept))
 
@@ -295,7 +295,7 @@ def reasoning(desk: Desk, entry: Entry, answer: Answer) -> None:
         with st.expander(desk.words("answer.reasoning"), type="compact", key=f"reasoning-{entry.id}"):
             st.caption(desk.words("answer.reasoning.about"))
             for thought in answer.reasoning:
-                st.markdown(safe.block(thought))
+                st.markdown(safe_text.block(thought))
 
 
 def sources(desk: Desk, entry: Entry, given: Sequence[Source], cited: Collection[int]) -> None:
@@ -314,12 +314,12 @@ def _source(desk: Desk, entry: Entry, source: Source, kind: str) -> None:
     parts = tuple(Quoted(span.page, passage.text[span.start : span.end].strip()) for span in passage.chunk.spans)
     with st.container(key=f"quote-{kind}-{entry.id}-{source.n}", gap="xxsmall"):
         st.button(
-            f"[{source.n}] {safe.inline(passage.name, 60)} · {words('page.short', page=passage.page)}",
+            f"[{source.n}] {safe_text.inline(passage.name, 60)} · {words('page.short', page=passage.page)}",
             key=f"{kind}-{entry.id}-{source.n}",
             type="tertiary",
             on_click=partial(show, Opened(passage.document, passage.name, passage.page, parts)),
         )
-        st.caption(safe.inline(passage.text[:400] + ("…" if len(passage.text) > 400 else "")))
+        st.caption(safe_text.inline(passage.text[:400] + ("…" if len(passage.text) > 400 else "")))
 
 
 def actions(desk: Desk, entry: Entry) -> DeltaGenerator:

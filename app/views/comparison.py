@@ -5,17 +5,18 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.asking import Told
+from app import safe_text
+from app.background_jobs import Job
 from app.conversations import Entry
-from app.estimates import cost_text, tokens_text
+from app.cost_text import cost_text, tokens_text
 from app.i18n import Words
-from app.jobs import Job
+from app.question_job import Told
 from app.session import Desk, Opened, show
-from app.views import answer, safe
-from app.writing import Writing
-from chains.agreement import Agreement, CitedPage, agreement
+from app.views import answer
+from app.views.stream_view import Writing
 from chains.compare import NAMES, Of
 from chains.events import Answer, Step
+from chains.grounding.agreement import Agreement, CitedPage, agreement
 
 
 def draw(desk: Desk, entry: Entry, running: Job[Told] | None) -> DeltaGenerator | None:
@@ -65,7 +66,7 @@ def follow(desk: Desk, job: Job[Told], spot: DeltaGenerator) -> None:
                     places[event.chain][0].caption(answer.step_line(words, event.event))
         for name in {event.chain for event in new if isinstance(event, Of)}:
             if shown := writing[name].shown:
-                places[name][1].markdown(safe.answer(shown, lambda n, at: "#cite-"))
+                places[name][1].markdown(safe_text.answer(shown, lambda n, at: "#cite-"))
         common.caption(line)  # in every turn: a place where a stop takes effect
 
 
@@ -76,7 +77,7 @@ def _columns(key: str, count: int) -> list[DeltaGenerator]:
 
 
 def _head(words: Words, chain: str) -> None:
-    st.markdown(f"**{safe.inline(words(f'chain.{chain}'))}**")
+    st.markdown(f"**{safe_text.inline(words(f'chain.{chain}'))}**")
 
 
 def _part(desk: Desk, part: Entry) -> None:
@@ -91,7 +92,7 @@ def _part(desk: Desk, part: Entry) -> None:
         used = one.usage
         if used.input_tokens or used.output_tokens:
             facts.append(tokens_text(words, used))
-            facts.append(safe.inline(cost_text(words, one.cost)))
+            facts.append(safe_text.inline(cost_text(words, one.cost)))
         st.caption(" · ".join(facts))
         answer.steps(desk, part, one)
         answer.reasoning(desk, part, one)
@@ -108,18 +109,18 @@ def _agreement(desk: Desk, entry: Entry, found: Agreement) -> None:
             st.markdown(line)
     for i, page in enumerate(found.pages):
         st.button(
-            f"{safe.inline(page.name, 60)} · {words('page.short', page=page.page)} · "
+            f"{safe_text.inline(page.name, 60)} · {words('page.short', page=page.page)} · "
             + words("compare.cited", n=len(page.chains), total=len(found.chains)),
             key=f"agreed-{entry.id}-{i}",
             type="tertiary",
-            help=safe.inline(", ".join(words(f"chain.{chain}") for chain in page.chains)),
+            help=safe_text.inline(", ".join(words(f"chain.{chain}") for chain in page.chains)),
             on_click=partial(show, _opened(entry, page)),
         )
 
 
 def agreement_lines(words: Words, found: Agreement) -> list[str]:
     """What the answers have in common, and what not, as Markdown."""
-    names = {chain: safe.inline(words(f"chain.{chain}")) for chain in found.chains}
+    names = {chain: safe_text.inline(words(f"chain.{chain}")) for chain in found.chains}
     lines = [words("compare.words", share=f"{found.share or 0:.0%}")]
     same = [pair.chains for pair in found.pairs if pair.same]
     if len(same) == len(found.pairs):
@@ -130,11 +131,11 @@ def agreement_lines(words: Words, found: Agreement) -> list[str]:
         pairs = [words("compare.pair", a=names[a], b=names[b]) for a, b in same]
         lines.append(words("compare.same", pairs=words("compare.and").join(pairs)))
     if found.shared:
-        lines.append(words("compare.figures.all", figures=safe.inline(words("compare.and").join(found.shared))))
+        lines.append(words("compare.figures.all", figures=safe_text.inline(words("compare.and").join(found.shared))))
     for chain in found.chains:
         own = [figure for figure, holder in found.single if holder == chain]
         if own:
-            figures = safe.inline(words("compare.and").join(own))
+            figures = safe_text.inline(words("compare.and").join(own))
             lines.append(words("compare.figures.one", chain=names[chain], figures=figures))
     return lines
 

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from app import safe_text
 from app.session import Desk
-from app.views import safe, upload
+from app.views import upload
 from ingest.errors import UnlistedFilesNotice
 
 
@@ -17,7 +18,7 @@ def draw_notices(desk: Desk) -> None:
         if is_unlisted and (upload.running() is not None or not desk.library.list_unlisted_files()):
             continue
         with st.container(key=f"notice-{number}", gap="xsmall"):
-            st.warning(safe.block(words.error(notice)), icon=":material/info:")
+            st.warning(safe_text.block(words.error(notice)), icon=":material/info:")
             with st.container(horizontal=True, gap="small"):
                 if is_unlisted and st.button(words("repair.start"), key="repair-files", icon=":material/build:"):
                     upload.begin_repair(desk)

@@ -5,28 +5,27 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import pricing
-from app.pricing import Row
+from app import price_table, safe_text
+from app.price_table import Row
 from app.session import Desk
-from app.views import safe
 from ingest.errors import PagewiseError
 
 
 def draw(desk: Desk) -> None:
     words = desk.words
-    file = pricing.place(desk.settings.data)
+    file = price_table.place(desk.settings.data)
     st.subheader(words("prices.title"), anchor=False)
-    st.caption(words("prices.about", file=safe.inline(str(file))))
+    st.caption(words("prices.about", file=safe_text.inline(str(file))))
     try:
-        rows = pricing.read(file)
+        rows = price_table.read(file)
     except PagewiseError as error:
-        st.error(safe.block(words.error(error)), icon=":material/error:")
+        st.error(safe_text.block(words.error(error)), icon=":material/error:")
         return
     for i, row in enumerate(rows):
         with st.container(horizontal=True, vertical_alignment="center", wrap=False, key=f"price-{i}"):
             price = row.price
             about = words("prices.row", input=f"{price.input:g}", output=f"{price.output:g}", currency=price.currency)
-            st.markdown(f"**{safe.inline(row.model, 80)}**  \n{safe.inline(about)}", width="stretch")
+            st.markdown(f"**{safe_text.inline(row.model, 80)}**  \n{safe_text.inline(about)}", width="stretch")
             st.button(
                 "",
                 key=f"price-drop-{i}",
@@ -44,19 +43,19 @@ def draw(desk: Desk) -> None:
             currency = st.text_input(words("prices.currency"), value="USD", key="price-currency", max_chars=12)
         added = st.form_submit_button(words("prices.save"), key="price-save")
     if added:
-        row_ = pricing.row(model or "", read, write, currency or "")
+        row_ = price_table.row(model or "", read, write, currency or "")
         if row_ is None:
             st.error(words("prices.wrong"))
         else:
             _keep(desk, file, [*(one for one in rows if one.model != row_.model), row_])
             st.rerun()
     if failed := st.session_state.pop("price-failed", ""):
-        st.error(safe.block(failed), icon=":material/error:")
+        st.error(safe_text.block(failed), icon=":material/error:")
 
 
 def _keep(desk: Desk, file: Path, rows: list[Row]) -> None:
     """Writes the table; what went wrong is said in the next run."""
     try:
-        pricing.write(file, rows)
+        price_table.write(file, rows)
     except PagewiseError as error:
         st.session_state["price-failed"] = desk.words.error(error)

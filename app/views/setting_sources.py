@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from app import safe_text
 from app.i18n import Words
 from app.settings_table import setting_rows
-from app.views import safe
 from ingest.errors import PagewiseError
 from ingest.terminal_text import visible
 from settings import inspect_settings
@@ -16,10 +16,10 @@ def draw(words: Words) -> None:
         try:
             loaded = inspect_settings()
         except PagewiseError as error:  # a file that was changed since the page was opened
-            st.error(safe.block(words.error(error)), icon=":material/error:")
+            st.error(safe_text.block(words.error(error)), icon=":material/error:")
             return
         if loaded.problem is not None:
-            st.error(safe.block(words.error(loaded.problem)), icon=":material/error:")
+            st.error(safe_text.block(words.error(loaded.problem)), icon=":material/error:")
         # Drawn on a canvas as plain text: a value is never read as markup.
         st.dataframe(
             [

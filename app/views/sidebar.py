@@ -7,14 +7,14 @@ from functools import partial
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.choices import WAYS, connection, destination, models, place, provider, scope_text, ways_text
+from app import safe_text
 from app.i18n import NAMES, Words
+from app.model_choice import WAYS, connection, destination, models, place, provider, scope_text, ways_text
 from app.session import SCOPE, Desk, go_to, leave, remember_language
-from app.views import safe
 from app.views.answer import model_name
-from chains import examples
 from chains.compare import NAMES as CHAINS
-from chains.models.nearby import Offer
+from chains.execution import few_shot
+from chains.models.remote.discovery import Offer
 from ingest.errors import PagewiseError
 from settings import Settings
 
@@ -132,7 +132,7 @@ def _ways(desk: Desk) -> None:
         if file is not None:
             _take(desk, file.name, file.getvalue())
         if error := st.session_state.get("examples_wrong") or error:
-            st.error(safe.block(words.error(error)))
+            st.error(safe_text.block(words.error(error)))
         if known:
             with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
                 st.caption(words.count("ways.examples", len(known)), width="stretch")
@@ -148,7 +148,7 @@ def _ways(desk: Desk) -> None:
 def _take(desk: Desk, name: str, data: bytes) -> None:
     """The file's examples become the tab's; the uploader is empty again. What is wrong with a file is said once."""
     try:
-        st.session_state["examples"] = examples.parse(data, name)
+        st.session_state["examples"] = few_shot.parse(data, name)
         st.session_state["examples_wrong"] = None
     except PagewiseError as error:
         st.session_state["examples_wrong"] = error
@@ -163,12 +163,16 @@ def privacy(desk: Desk) -> None:
     answering = destination(where.spec, where.api_base)
     embedding = embedder_host(desk.settings)
     if answering:
-        st.caption(f":material/cloud_upload: {words('privacy.sent', host=safe.inline(answering))}")
+        st.caption(f":material/cloud_upload: {words('privacy.sent', host=safe_text.inline(answering))}")
     if embedding:
-        st.caption(f":material/cloud_upload: {words('privacy.embedder', host=safe.inline(embedding))}")
+        st.caption(f":material/cloud_upload: {words('privacy.embedder', host=safe_text.inline(embedding))}")
     if not answering and not embedding:
         served = where.api_base and provider(where.spec) not in ("extractive", "local")
-        here = words("privacy.server", host=safe.inline(place(where.api_base))) if served else words("privacy.machine")
+        here = (
+            words("privacy.server", host=safe_text.inline(place(where.api_base)))
+            if served
+            else words("privacy.machine")
+        )
         st.caption(f":material/lock: {here}")
 
 
@@ -202,7 +206,7 @@ def earlier(desk: Desk, ask: Page) -> None:
                         key=f"row-{conversation.id}",
                     ):
                         if st.button(
-                            safe.inline(conversation.title, 42) or "–",
+                            safe_text.inline(conversation.title, 42) or "–",
                             key=f"open-{conversation.id}",
                             type="tertiary",
                             width="stretch",

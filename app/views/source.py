@@ -5,15 +5,14 @@ from functools import partial
 
 import streamlit as st
 
-from app import resources
+from app import cached_resources, safe_text
 from app.conversations import Entry
 from app.session import Desk, Opened, show
-from app.views import safe
 from app.views.answer import opened_citation
 from chains.events import Citation
 from ingest.document import Record
 from ingest.errors import PagewiseError
-from ingest.recognition import marks, marks_within
+from ingest.pdf.ocr import marks, marks_within
 
 
 def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
@@ -22,7 +21,7 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
     record = desk.library.holds(opened.document)
     with st.container(key="source", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small", key="source-head"):
-            st.markdown(f"**{safe.inline(opened.name, 48)}**", width="stretch")
+            st.markdown(f"**{safe_text.inline(opened.name, 48)}**", width="stretch")
             st.button(
                 words("source.close"),
                 key="source-close",
@@ -33,7 +32,7 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
         citation = _citation(opened, entry)
         if citation is not None and citation.quote:
             with st.container(key="quote-open", gap="xxsmall"):
-                st.markdown(f"“{safe.quote(citation.quote, citation.span)}”")
+                st.markdown(f"“{safe_text.quote(citation.quote, citation.span)}”")
                 st.caption(
                     f"[{citation.n}] · {words('page.short', page=citation.page)} · {words(f'source.{citation.match}')}"
                 )
@@ -49,7 +48,7 @@ def draw(desk: Desk, opened: Opened, entry: Entry | None = None) -> None:
             for i, other in enumerate(entry.answer.citations):
                 if i == opened.citation:
                     continue
-                quote = f" · {safe.inline(other.quote, 90)}" if other.quote else ""
+                quote = f" · {safe_text.inline(other.quote, 90)}" if other.quote else ""
                 st.button(
                     f"[{other.n}] {words('page.short', page=other.page)}{quote}",
                     key=f"other-{entry.id}-{i}",
@@ -73,7 +72,7 @@ def _turn(desk: Desk, opened: Opened, record: Record) -> None:
     plain = label in ("", str(opened.page))
     text = words("page.of", page=opened.page, pages=record.pages)
     if not plain:
-        text = words("page.of.label", page=opened.page, pages=record.pages, label=safe.inline(label, 20))
+        text = words("page.of.label", page=opened.page, pages=record.pages, label=safe_text.inline(label, 20))
     with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall", key="source-turn"):
         st.caption(text, width="stretch")
         for key, step, icon in (("back", -1, "chevron_left"), ("next", 1, "chevron_right")):
@@ -99,12 +98,12 @@ def _page(desk: Desk, opened: Opened, record: Record) -> None:
             file = str(desk.library.file(record.id))
             strong = marks_within(page, quotes, spans)
             wanted = () if found else quotes
-            drawn = resources.page_picture(file, opened.page, wanted, spans, found, strong, desk.settings)
+            drawn = cached_resources.page_picture(file, opened.page, wanted, spans, found, strong, desk.settings)
     except PagewiseError as error:
-        st.error(safe.block(words.error(error)), icon=":material/error:")
+        st.error(safe_text.block(words.error(error)), icon=":material/error:")
         return
     if page.health != "text":
-        about = {"page": page.number, "other": page.duplicate_of, "why": safe.inline(page.problem)}
+        about = {"page": page.number, "other": page.duplicate_of, "why": safe_text.inline(page.problem)}
         st.caption(words(f"source.{'no text' if page.health == 'garbled' else page.health}", **about))
     alt = words("source.picture", page=opened.page, name=opened.name)
     st.image(drawn.png, width="stretch", alt=alt)

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app import wiring
-from app.estimates import Estimates, plan_line
+from app import composition, safe_text
+from app.background_jobs import Job
+from app.cost_text import Estimates, plan_line
 from app.i18n import Words
-from app.jobs import Job
 from app.session import Desk
-from app.views import safe
+from chains.execution.limits import Caps
 from chains.plan import Plan
-from chains.spending import Caps
 from ingest.document import Record
 from ingest.errors import PagewiseError
 
@@ -22,14 +21,14 @@ _LONG = 60  # calls: with more, a document is long enough to be summed up level 
 def body(desk: Desk, record: Record, counting: Job[Estimates]) -> tuple[str, Caps] | None:
     """Draws the dialog; the chain and the caps when it is to begin."""
     words = desk.words
-    st.markdown(f"**{safe.inline(record.name, 80)}**")
+    st.markdown(f"**{safe_text.inline(record.name, 80)}**")
     place = st.empty()
     while counting.running:
         place.caption(words("summary.counting"))  # a place where closing the dialog takes effect
         counting.wait(0, 0.3)
     place.empty()
     if counting.error is not None:
-        st.error(safe.block(words.error(counting.error)), icon=":material/error:")
+        st.error(safe_text.block(words.error(counting.error)), icon=":material/error:")
         return None
     (offers,) = counting.events
     st.markdown(words("library.summarise.about"))
@@ -58,13 +57,13 @@ def _best(plans: Mapping[str, Plan | PagewiseError]) -> str:
 def _caption(words: Words, name: str, plan: Plan | PagewiseError) -> str:
     about = words(f"summary.{name}.about")
     if isinstance(plan, PagewiseError):
-        return f"{about}  \n:orange[{safe.inline(words.error(plan), 300)}]"
-    return f"{about}  \n**{safe.inline(words('plan.most', plan=plan_line(words, plan)), 300)}**"
+        return f"{about}  \n:orange[{safe_text.inline(words.error(plan), 300)}]"
+    return f"{about}  \n**{safe_text.inline(words('plan.most', plan=plan_line(words, plan)), 300)}**"
 
 
 def _caps(desk: Desk, offers: Estimates) -> Caps:
     """Folded; begins with those of the settings. 0 and empty: no cap."""
-    words, given = desk.words, wiring.caps(desk.settings)
+    words, given = desk.words, composition.caps(desk.settings)
     priced = offers.price is not None
     currency = offers.price.currency if offers.price is not None else ""
     with st.expander(words("summary.caps"), type="compact", key="summary-caps"):

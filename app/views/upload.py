@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from app import intake, wiring
-from app.jobs import Job
+from app import composition, safe_text
+from app import uploads as uploads_module
+from app.background_jobs import Job
 from app.session import Desk
-from app.views import safe
-from ingest import recognition
 from ingest.errors import PagewiseError
+from ingest.pdf import ocr
 from ingest.pipeline import Progress, Result, Upload
 from ingest.repair import take_in_unlisted_files
 
@@ -28,9 +28,9 @@ def drop(desk: Desk, label: str) -> None:
     if files and running() is None:
         st.session_state["drop_turn"] = turn + 1
         try:
-            uploads = intake.receive(files, desk.settings.data / "incoming")
+            uploads = uploads_module.receive(files, desk.settings.data / "incoming")
         except PagewiseError as error:
-            st.error(safe.block(desk.words.error(error)))
+            st.error(safe_text.block(desk.words.error(error)))
             return
         st.session_state["locked"] = locked()
         _begin(desk, uploads, temporary=True)
@@ -39,19 +39,19 @@ def drop(desk: Desk, label: str) -> None:
 
 def sample(desk: Desk) -> None:
     """Add the sample document."""
-    _begin(desk, [Upload(intake.SAMPLE.name, intake.SAMPLE)], temporary=False)
+    _begin(desk, [Upload(uploads_module.SAMPLE.name, uploads_module.SAMPLE)], temporary=False)
 
 
 def begin_repair(desk: Desk) -> None:
     """Take the stored files that the catalogue does not list in again. They stay where they are, whatever comes."""
-    library, limits = desk.library, wiring.limits(desk.settings)
+    library, limits = desk.library, composition.limits(desk.settings)
     job: Job[Progress | Result] = Job(lambda: take_in_unlisted_files(library, limits))
     st.session_state["intake"] = (job, [])
 
 
 def _begin(desk: Desk, uploads: list[Upload], temporary: bool, password: str = "") -> None:
-    library, limits = desk.library, wiring.limits(desk.settings)
-    job: Job[Progress | Result] = Job(lambda: intake.take_in(uploads, library, limits, temporary, password))
+    library, limits = desk.library, composition.limits(desk.settings)
+    job: Job[Progress | Result] = Job(lambda: uploads_module.take_in(uploads, library, limits, temporary, password))
     st.session_state["intake"] = (job, uploads)
 
 
@@ -80,10 +80,10 @@ def follow(desk: Desk) -> None:
         if not new and not job.running:
             break
         seen += len(new)
-        now = intake.state(job.events, files)
+        now = uploads_module.state(job.events, files)
         text = words("ingest.waiting")
         if now.now is not None:
-            name = safe.inline(now.now.name, 60)
+            name = safe_text.inline(now.now.name, 60)
             text = words(f"ingest.{now.now.stage}", name=name, done=now.now.done, total=now.now.total)
             if files > 1:
                 text = words("ingest.files", done=len(now.results) + 1, total=files) + " · " + text
@@ -103,7 +103,7 @@ def _results(desk: Desk, job: Job[Progress | Result]) -> None:
         for result in (event for event in job.events if isinstance(event, Result)):
             _result(desk, result)
         if job.error is not None:
-            st.error(safe.block(words.error(job.error)), icon=":material/error:")
+            st.error(safe_text.block(words.error(job.error)), icon=":material/error:")
         elif job.stopped:
             st.info(words("ingest.stopped"), icon=":material/stop_circle:")
         for upload in locked():
@@ -117,11 +117,13 @@ def waiting(desk: Desk) -> None:
     if running() is not None:
         return
     own = {upload.path for upload in locked()}  # those have a field for their password
-    left = [upload for upload in intake.waiting(desk.settings.data / "incoming") if upload.path not in own]
+    left = [upload for upload in uploads_module.waiting(desk.settings.data / "incoming") if upload.path not in own]
     if not left:
         return
     words = desk.words
-    names = ", ".join(safe.inline(upload.name, 60) for upload in left[:_NAMED]) + ("…" if len(left) > _NAMED else "")
+    names = ", ".join(safe_text.inline(upload.name, 60) for upload in left[:_NAMED]) + (
+        "…" if len(left) > _NAMED else ""
+    )
     with st.container(key="waiting"):
         st.warning(words.count("waiting.about", len(left), names=names), icon=":material/pending_actions:")
         with st.container(horizontal=True, gap="small"):
@@ -136,9 +138,9 @@ def _add_waiting(desk: Desk, left: list[Upload]) -> None:
 
 def _discard_waiting(desk: Desk, left: list[Upload]) -> None:
     try:
-        intake.discard_waiting(left)
+        uploads_module.discard_waiting(left)
     except PagewiseError as error:
-        st.toast(safe.block(desk.words.error(error)), icon=":material/error:")
+        st.toast(safe_text.block(desk.words.error(error)), icon=":material/error:")
 
 
 def locked() -> list[Upload]:
@@ -147,13 +149,13 @@ def locked() -> list[Upload]:
     if "intake" not in st.session_state:
         return list(earlier)
     job, uploads = st.session_state["intake"]
-    return [*earlier, *intake.locked(job.events, uploads)]
+    return [*earlier, *uploads_module.locked(job.events, uploads)]
 
 
 def _ask_password(desk: Desk, upload: Upload) -> None:
     words = desk.words
     with st.form(f"unlock-{upload.path.stem}", clear_on_submit=True, border=False):
-        label = words("ingest.password", name=safe.inline(upload.name, 60))
+        label = words("ingest.password", name=safe_text.inline(upload.name, 60))
         password = st.text_input(label, type="password", key=f"password-{upload.path.stem}")
         if st.form_submit_button(words("ingest.unlock")) and password:
             st.session_state["locked"] = [other for other in locked() if other.path != upload.path]
@@ -162,22 +164,22 @@ def _ask_password(desk: Desk, upload: Upload) -> None:
 
 
 def _forget() -> None:
-    intake.discard(locked())
+    uploads_module.discard(locked())
     st.session_state.pop("intake", None)
     st.session_state.pop("locked", None)
 
 
 def _result(desk: Desk, result: Result) -> None:
-    words, name = desk.words, safe.inline(result.name, 80)
+    words, name = desk.words, safe_text.inline(result.name, 80)
     if result.status == "failed":
         reason = words.error(result.error) if result.error else result.reason
-        st.error(words("ingest.failed", name=name, reason=safe.inline(reason)), icon=":material/error:")
+        st.error(words("ingest.failed", name=name, reason=safe_text.inline(reason)), icon=":material/error:")
     elif result.status == "partial":
         pages = ranges(result.without_text)
         st.warning(
             words.count("ingest.partial", len(result.without_text), name=name, pages=pages), icon=":material/warning:"
         )
-        if not recognition.available(wiring.limits(desk.settings)):
+        if not ocr.available(composition.limits(desk.settings)):
             st.caption(words("ingest.ocr"))
     elif result.status == "added":
         st.success(words.count("ingest.added", result.pages, name=name), icon=":material/check:")

@@ -5,10 +5,10 @@ import importlib
 import os
 
 from chains.errors import UnknownModel
-from chains.models.base import Model
-from chains.models.precision import Bits
-from chains.reader.base import Reader
-from ingest.embed import Embedder
+from chains.model import Model
+from chains.models.local.quantization import Bits
+from chains.reader.protocol import Reader
+from ingest.embedding.embedder import Embedder
 
 
 def open_model(
@@ -39,7 +39,7 @@ def open_model(
     """
     kind, colon, name = spec.strip().partition(":")
     if kind == "extractive" and not colon:
-        from chains.models.extractive import Extractive
+        from chains.models.extractive.model import Extractive
 
         return Extractive(embedder, parallel or 1, reader)
     if not name:
@@ -47,12 +47,12 @@ def open_model(
             model=spec, where="Pagewise", hint="Write extractive, local:<folder>, openai:<model> or <provider>:<model>."
         )
     if kind == "local":
-        from chains.models.local import Local
+        from chains.models.local.model import Local
 
         return Local(name, context, parallel, bits, lora)
     if kind != "openai" and api_key == os.environ.get("OPENAI_API_KEY"):
         api_key = ""  # the settings fall back to OpenAI's key; it is not another provider's to see
-    from chains.models.chat import Chat
+    from chains.models.remote.chat import Chat
 
     return Chat(f"{kind}:{name}", api_base, api_key, context, parallel, seconds, allow_link_local)
 

@@ -1,0 +1,1 @@
+"""The `pagewise` command: arguments, and what it reads and prints."""

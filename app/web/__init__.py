@@ -1,0 +1,1 @@
+"""The web server: launch, ASGI application, host guard, Streamlit options."""

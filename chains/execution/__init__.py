@@ -1,0 +1,1 @@
+"""How model calls are run: context budget, limits, metering, estimates, resuming."""

@@ -1,0 +1,1 @@
+"""What in an answer its sources support: citations, quotes, numbers, refusals, agreement."""

@@ -1,0 +1,1 @@
+"""What words mean without a model: languages, names, numbers, trends, finance terms."""

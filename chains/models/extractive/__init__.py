@@ -1,0 +1,1 @@
+"""The model that writes nothing: it picks sentences from the sources."""

@@ -1,0 +1,1 @@
+"""Prompts as text: templates, rendering, and score formats."""

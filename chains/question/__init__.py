@@ -1,0 +1,1 @@
+"""A question before retrieval: condensed, expanded, and resolved to passages."""

@@ -1,0 +1,1 @@
+"""Answer spans in Chinese passages, found by a log-linear model."""

@@ -1,0 +1,1 @@
+"""Answers in tables: columns and cells."""

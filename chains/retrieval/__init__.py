@@ -1,0 +1,1 @@
+"""Retrieval: hybrid search, document prior, merging and re-ranking."""

@@ -1,0 +1,1 @@
+"""Text becomes vectors: embedding models, how they are loaded, converted and run."""

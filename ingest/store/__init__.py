@@ -1,0 +1,1 @@
+"""The library on disk: catalogue, word index, vectors, PDF files and caches."""

@@ -1,0 +1,1 @@
+"""Folders of files and a library that is kept in step with them."""

@@ -1,0 +1,1 @@
+"""Text analysis: sentences, tables, headings, running headers, search tokens and normalization."""
