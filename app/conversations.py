@@ -25,7 +25,7 @@ from chains.retrieval.hybrid import ALL, Scope
 from ingest.document import Chunk, Passage, Span
 from ingest.errors import ConversationsSetAsideNotice, EntryUnreadableNotice, PagewiseError, StorageFailed
 from ingest.notices import Notices
-from ingest.store.sqlite_damage import is_damage, set_aside
+from ingest.store.sqlite_damage import check_regular, is_damage, set_aside
 
 FILE = "conversations.db"
 _TITLE = 80  # characters
@@ -196,6 +196,7 @@ class Conversations:
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        check_regular(self._folder / FILE)
         with closing(sqlite3.connect(self._folder / FILE, timeout=10)) as db, db:
             db.execute("PRAGMA secure_delete=ON")  # a deleted conversation leaves nothing readable in the file
             yield db

@@ -119,9 +119,9 @@ def test_ids_cannot_be_guessed() -> None:
 
 
 def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    (tmp_path / "conversations.db").mkdir()
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageFailed):
-        Conversations(tmp_path)
+        Conversations(tmp_path / "file")
 
 
 def test_damaged_conversations_are_kept_aside_and_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Whatever happens to a store's files, no document is lost: each damage is told, and `repair` brings all back."""
 
 import json
+import os
 import pickle
 import random
 import shutil
@@ -64,6 +65,22 @@ def test_no_damage_of_a_store_loses_a_document(shelf: Shelf, tmp_path: Path, sto
     told = survive_damage(shelf, store, damaged, make_pdf(tmp_path / "late.pdf", ["A late page about otters."]))
     if store == CATALOGUE and what in ("removed", "random"):
         assert told and all(CATALOGUE in sentence and "repair" in sentence for sentence in told), what
+
+
+@pytest.mark.parametrize("store", [CATALOGUE, "places.sqlite3", "vectors.sqlite3", "replies.sqlite3", "chroma"])
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_something_else_in_the_place_of_a_store_is_damage_too(shelf: Shelf, store: str, kind: str) -> None:
+    place = shelf.folder / store
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.mkdir() if kind == "folder" else os.mkfifo(place)
+    if store == CATALOGUE:
+        with pytest.raises(CatalogueDamagedError, match="not a regular file"):
+            Library(shelf.folder, EMBEDDER)
+    repair(shelf.folder)
+    with Library(shelf.folder, EMBEDDER) as library:
+        library.places.all()
+        library.replies.get(b"unknown")
+    assert_all_is_back(shelf)
 
 
 @pytest.mark.parametrize("content", [None, b""], ids=["removed", "emptied"])

@@ -33,7 +33,7 @@ from ingest.store.schema import (
     sound,
     spans_json,
 )
-from ingest.store.sqlite_damage import is_damage
+from ingest.store.sqlite_damage import check_regular, is_damage
 
 _BUSY_SECONDS = 30.0
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
@@ -348,6 +348,7 @@ class Catalogue:
                 raise
 
     def _connect(self) -> sqlite3.Connection:
+        check_regular(self._file)
         db = sqlite3.connect(self._file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")

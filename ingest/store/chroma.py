@@ -4,6 +4,7 @@ Nothing but vectors goes in and comes out: Chroma is never given a text, and nev
 stored configuration asks it to build one is refused before it is used (CVE-2026-45829, CVE-2026-45833).
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -79,8 +80,8 @@ class Vectors:
             if url:  # Chroma's client dials by itself; a redirect it does not follow
                 check_resolved(url, allow_link_local=allow_link_local)
             else:
-                if folder.exists() and not is_sealed(folder) and not _sound(folder):
-                    shutil.rmtree(folder)
+                if os.path.lexists(folder) and not (folder.is_dir() and (is_sealed(folder) or _sound(folder))):
+                    _delete(folder)
                     tell_rebuilt()
                 break_seal(folder)
             self._client: Client = _server(url) if url else _embedded(folder)
@@ -229,6 +230,14 @@ for collection in client.list_collections():
         lost += not found or found[0] > 0.001
     assert lost <= len(sample) // 50
 """
+
+
+def _delete(folder: Path) -> None:
+    """Of a link, the link. Raises OSError."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink()
 
 
 def _sound(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ingest.errors import FileResetNotice, StorageFailed
 from ingest.notices import Notices
-from ingest.store.sqlite_damage import delete_database, is_damage
+from ingest.store.sqlite_damage import check_regular, delete_database, is_damage
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def opened(file: Path, schema: str, busy: float) -> Iterator[sqlite3.Connection]:
     """A connection in a transaction, opened for each use. `busy`: seconds that another writer is waited for."""
+    check_regular(file)
     with closing(sqlite3.connect(file, timeout=busy, isolation_level=None)) as db:
         db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
         db.executescript(schema)

@@ -22,6 +22,12 @@ def is_damage(error: BaseException) -> bool:
     return code is None or code & 0xFF in _DAMAGE
 
 
+def check_regular(file: Path) -> None:
+    """SQLite would wait for a pipe, and calls a folder a full disk. Raises sqlite3.DatabaseError, which is damage."""
+    if file.exists() and not file.is_file():
+        raise sqlite3.DatabaseError("it is not a regular file")
+
+
 def set_aside(file: Path) -> Path:
     """Renames a damaged database with its logs; its new path. Raises OSError."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
@@ -39,6 +45,8 @@ def set_aside(file: Path) -> Path:
 
 
 def delete_database(file: Path) -> None:
-    """Deletes a database with its logs. Raises OSError."""
+    """Deletes a database with its logs; a folder in its place is set aside. Raises OSError."""
+    if file.is_dir():
+        set_aside(file)
     for part in reversed(_PARTS):
         file.with_name(file.name + part).unlink(missing_ok=True)

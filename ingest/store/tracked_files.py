@@ -17,7 +17,7 @@ from typing import Any
 from ingest.errors import StorageFailed
 from ingest.notices import Notices
 from ingest.store.sidecar import reset
-from ingest.store.sqlite_damage import is_damage
+from ingest.store.sqlite_damage import check_regular, is_damage
 
 _BUSY_SECONDS = 30.0
 _PURPOSE = "which file is which document; the next ingest reads the files once more"
@@ -135,6 +135,7 @@ class Places:
 
     def _execute(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         if self._db is None:
+            check_regular(self._file)
             db = sqlite3.connect(self._file, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 db.execute("PRAGMA journal_mode = WAL")
