@@ -35,7 +35,8 @@ _SCHEMA = (
     " (conversation TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,"
     " PRIMARY KEY (conversation, id))",
 )
-_NOT_OURS = (ValueError, TypeError, KeyError, IndexError, AttributeError)  # what decoding damaged JSON raises
+# What decoding damaged JSON raises.
+_NOT_OURS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)

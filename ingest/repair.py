@@ -4,6 +4,7 @@ Nothing is deleted here. The damaged catalogue is renamed and stays; a stored fi
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def _is_whole(file: Path) -> bool:
 def _replace(folder: Path, file: Path) -> CatalogueReplaced:
     mark = read_mark(folder)
     delete_mark(folder)
-    had_content = file.exists() and file.stat().st_size > 0
+    had_content = os.path.lexists(file) and not (file.is_file() and file.stat().st_size == 0)
     aside = set_aside(file)
     if not had_content:
         aside.unlink(missing_ok=True)

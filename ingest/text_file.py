@@ -71,6 +71,11 @@ def read_text_file(path: Path, max_bytes: int) -> str:
         return decode_text(read_bounded(file, max_bytes))
 
 
+def read_json_file(path: Path, max_bytes: int = LINE_BYTES) -> Any:
+    """The value in a file that this program wrote, and that anything may have changed since. Raises TextFileError."""
+    return parse_json_line(read_text_file(path, max_bytes))
+
+
 def read_bounded(file: BinaryIO, max_bytes: int) -> bytes:
     """What is left of an open file. Raises TextFileError if that is more than `max_bytes`."""
     content = file.read(max_bytes + 1)

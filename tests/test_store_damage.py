@@ -23,6 +23,7 @@ from ingest.errors import (
 )
 from ingest.pipeline import Upload, ingest
 from ingest.repair import StoredFileDamagedError, replace_damaged_catalogue
+from ingest.store.catalogue_mark import FILE as MARK
 from ingest.store.library import CATALOGUE, Library
 from tests.support.damage import (
     EMBEDDER,
@@ -67,12 +68,18 @@ def test_no_damage_of_a_store_loses_a_document(shelf: Shelf, tmp_path: Path, sto
         assert told and all(CATALOGUE in sentence and "repair" in sentence for sentence in told), what
 
 
-@pytest.mark.parametrize("store", [CATALOGUE, "places.sqlite3", "vectors.sqlite3", "replies.sqlite3", "chroma"])
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
+REPLACED = [CATALOGUE, MARK, "places.sqlite3", "vectors.sqlite3", "replies.sqlite3", "chroma", "chroma.seal"]
+
+
+@pytest.mark.parametrize("store", REPLACED)
+@pytest.mark.parametrize("kind", ["folder", "pipe", "dead link"])
 def test_something_else_in_the_place_of_a_store_is_damage_too(shelf: Shelf, store: str, kind: str) -> None:
     place = shelf.folder / store
     shutil.rmtree(place) if place.is_dir() else place.unlink()
-    place.mkdir() if kind == "folder" else os.mkfifo(place)
+    if kind == "dead link":
+        place.symlink_to(shelf.folder / "nowhere")
+    else:
+        place.mkdir() if kind == "folder" else os.mkfifo(place)
     if store == CATALOGUE:
         with pytest.raises(CatalogueDamagedError, match="not a regular file"):
             Library(shelf.folder, EMBEDDER)
@@ -80,6 +87,16 @@ def test_something_else_in_the_place_of_a_store_is_damage_too(shelf: Shelf, stor
     with Library(shelf.folder, EMBEDDER) as library:
         library.places.all()
         library.replies.get(b"unknown")
+    assert_all_is_back(shelf)
+
+
+def test_json_that_is_nested_without_end_costs_nothing(shelf: Shelf) -> None:
+    for file in (shelf.folder / MARK, shelf.folder / "chroma.seal", *(shelf.folder / "files").glob("*.json")):
+        file.write_text("[" * 200_000)
+    with Library(shelf.folder, EMBEDDER) as library:
+        assert len(library.records()) == 3
+        assert library.list_unlisted_files() == []
+        library.nearest(EMBEDDER.query("fox"), 1)
     assert_all_is_back(shelf)
 
 

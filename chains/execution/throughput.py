@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from chains.plan import Stage
+from ingest.text_file import TextFileError, read_json_file
 
 FILE = "speeds.json"
 _FORGET = 1800.0  # seconds of work after which what was measured before counts half: a server gets faster or slower
@@ -49,8 +50,8 @@ class Speeds:
         self._asked: set[str] = set()  # by this process
         self._place = ""
         self._written = monotonic()
-        with suppress(OSError, ValueError, AttributeError):
-            for model, sums in json.loads(file.read_text(encoding="utf-8")).items():
+        with suppress(TextFileError, AttributeError):
+            for model, sums in read_json_file(file).items():
                 if isinstance(sums, list) and len(sums) in (4, 5) and all(isinstance(n, int | float) for n in sums):
                     self._sums[str(model)] = [max(0.0, float(n)) for n in [*sums, 0.0][:5]]
 

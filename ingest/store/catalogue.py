@@ -36,6 +36,8 @@ from ingest.store.schema import (
 from ingest.store.sqlite_damage import check_regular, is_damage
 
 _BUSY_SECONDS = 30.0
+# What decoding a damaged row raises.
+_NOT_OURS = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError)
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list of any length is one variable
 _RANGES = f"""SELECT c.number, c.number + d.chunks FROM documents d JOIN chunks c ON c.document = d.id AND c.place = 0
 WHERE d.id {_AMONG}"""
@@ -328,7 +330,7 @@ class Catalogue:
         with self._reading() as db:
             try:
                 yield db
-            except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+            except _NOT_OURS as error:
                 raise self._damaged(f"a row cannot be read: {type(error).__name__}") from error
 
     def _damaged(self, detail: str) -> CatalogueDamagedError:

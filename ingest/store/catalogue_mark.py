@@ -11,6 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ingest.store.sqlite_damage import set_aside
+from ingest.text_file import TextFileError, read_json_file
+
 FILE = "catalogue.mark"
 _MOST_BYTES = 1000
 
@@ -27,15 +30,14 @@ class CatalogueMark:
 
 def read_mark(folder: Path) -> CatalogueMark | None:
     """The mark in a library's folder; None where there is none that can be read."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        with (folder / FILE).open("rb") as file:
-            value = json.loads(file.read(_MOST_BYTES))
+    with suppress(TextFileError, ValueError, TypeError, KeyError):
+        value = read_json_file(folder / FILE, _MOST_BYTES)
         return CatalogueMark(str(value["library"]), int(value["version"]))
     return None
 
 
 def write_mark(folder: Path, mark: CatalogueMark) -> None:
-    """Replaces the mark, whole or not at all. Raises OSError.
+    """Replaces the mark, whole or not at all; a folder in its place is set aside. Raises OSError.
 
     It is not synced to the disk: a mark that is lost or older only keeps files that could have been cleared.
     """
@@ -43,6 +45,8 @@ def write_mark(folder: Path, mark: CatalogueMark) -> None:
     try:
         with os.fdopen(handle, "w") as target:
             json.dump(asdict(mark), target)
+        if (folder / FILE).is_dir():
+            set_aside(folder / FILE)
         Path(part).replace(folder / FILE)
     finally:
         Path(part).unlink(missing_ok=True)
@@ -50,4 +54,6 @@ def write_mark(folder: Path, mark: CatalogueMark) -> None:
 
 def delete_mark(folder: Path) -> None:
     """Deletes the mark: until the next one, no stored file is taken for a leftover. Raises OSError."""
+    if (folder / FILE).is_dir():
+        set_aside(folder / FILE)
     (folder / FILE).unlink(missing_ok=True)

@@ -5,7 +5,6 @@ stored configuration asks it to build one is refused before it is used (CVE-2026
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from ingest import server_url
 from ingest.blocked_addresses import check_resolved
 from ingest.errors import ChromaUnreachable, LibraryError, PagewiseError, StorageFailed, WrongEmbedder
-from ingest.store.index_seal import break_seal, is_sealed, seal
+from ingest.store.index_seal import break_seal, delete_tree, is_sealed, seal
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -81,7 +80,7 @@ class Vectors:
                 check_resolved(url, allow_link_local=allow_link_local)
             else:
                 if os.path.lexists(folder) and not (folder.is_dir() and (is_sealed(folder) or _sound(folder))):
-                    _delete(folder)
+                    delete_tree(folder)
                     tell_rebuilt()
                 break_seal(folder)
             self._client: Client = _server(url) if url else _embedded(folder)
@@ -230,14 +229,6 @@ for collection in client.list_collections():
         lost += not found or found[0] > 0.001
     assert lost <= len(sample) // 50
 """
-
-
-def _delete(folder: Path) -> None:
-    """Of a link, the link. Raises OSError."""
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder)
-    else:
-        folder.unlink()
 
 
 def _sound(folder: Path) -> bool:

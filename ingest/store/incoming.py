@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ingest.errors import UploadBusy
+from ingest.text_file import TextFileError, read_json_file
 
 LOCK = "lock"
 MANIFEST = "manifest.json"
@@ -65,8 +66,8 @@ def write_manifest(folder: Path, names: Mapping[str, str]) -> None:
 def read_manifest(folder: Path) -> dict[Path, str]:
     """The files of an upload that are still there, and their names; none where it is not complete."""
     try:
-        names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        names = read_json_file(folder / MANIFEST)
+    except TextFileError:
         return {}
     there = {file.name: file for file in folder.glob(_COPIES)}
     return {there[key]: str(name) for key, name in names.items() if key in there} if isinstance(names, dict) else {}

@@ -6,8 +6,11 @@ were cut off). So one that was not closed, or whose files changed since, is chec
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
+
+from ingest.text_file import TextFileError, read_json_file
 
 _MOST_BYTES = 1_000_000  # an entry takes about 100; Chroma has six files a collection
 
@@ -18,8 +21,8 @@ def _path(folder: Path) -> Path:
 
 def is_sealed(folder: Path) -> bool:
     """Whether every file in `folder` has the size and the time of change that it had at `seal`."""
-    with suppress(OSError, ValueError), _path(folder).open("rb") as file:
-        return bool(json.loads(file.read(_MOST_BYTES)) == _read_stats(folder))
+    with suppress(TextFileError, OSError):
+        return bool(read_json_file(_path(folder), _MOST_BYTES) == _read_stats(folder))
     return False
 
 
@@ -30,7 +33,15 @@ def seal(folder: Path) -> None:
 
 def break_seal(folder: Path) -> None:
     """From here on the files may change; after a kill there is no seal. Raises OSError."""
-    _path(folder).unlink(missing_ok=True)
+    delete_tree(_path(folder))
+
+
+def delete_tree(path: Path) -> None:
+    """Deletes a file, a folder with all in it, or of a link the link. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _read_stats(folder: Path) -> dict[str, list[int]]:

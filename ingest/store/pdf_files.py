@@ -17,6 +17,7 @@ from pathlib import Path
 from ingest.errors import FileUnreadable
 from ingest.safe_open import open_document, read_pieces
 from ingest.store.incoming import Workplace, sweep_incoming
+from ingest.text_file import TextFileError, read_json_file
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HALF_COPY = re.compile(r"incoming-.*\.part")
@@ -91,9 +92,8 @@ class Files:
 
     def read_label(self, id: str) -> StoredFile:
         """A stored file with what its label says."""
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            with self._label(id).open("rb") as file:
-                label = json.loads(file.read(_LABEL_BYTES))
+        with suppress(TextFileError, TypeError, KeyError):
+            label = read_json_file(self._label(id), _LABEL_BYTES)
             name, sha256 = str(label["name"]), str(label["sha256"])
             if _HASH.fullmatch(sha256):
                 return StoredFile(id, self.path(id), name, sha256)

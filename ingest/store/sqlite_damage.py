@@ -3,6 +3,7 @@
 A full disk, a busy writer or a missing permission pass; a damaged file does not, and is handled by whoever owns it.
 """
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ def is_damage(error: BaseException) -> bool:
 
 def check_regular(file: Path) -> None:
     """SQLite would wait for a pipe, and calls a folder a full disk. Raises sqlite3.DatabaseError, which is damage."""
-    if file.exists() and not file.is_file():
+    if os.path.lexists(file) and not file.is_file():  # a link that leads nowhere too
         raise sqlite3.DatabaseError("it is not a regular file")
 
 
@@ -32,14 +33,14 @@ def set_aside(file: Path) -> Path:
     """Renames a damaged database with its logs; its new path. Raises OSError."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     number, aside = 0, file.with_name(f"{file.name}.damaged-{stamp}")
-    while aside.exists():
+    while os.path.lexists(aside):
         number += 1
         aside = file.with_name(f"{file.name}.damaged-{stamp}-{number}")
     for part in _PARTS[1:]:  # the database last: what is killed here is done again
         log = file.with_name(file.name + part)
         if log.exists():
             log.rename(aside.with_name(aside.name + part))
-    if file.exists():
+    if os.path.lexists(file):
         file.rename(aside)
     return aside
 
