@@ -331,7 +331,8 @@ def test_a_provider_s_package_is_asked_nothing_once_its_name_leads_there(
 
     asked: list[object] = []
 
-    class ChatGroq(FakeListChatModel):  # type: ignore[misc,unused-ignore]
+    # Another provider than in test_models_providers: LangChain keeps the class of each for good.
+    class ChatTogether(FakeListChatModel):  # type: ignore[misc,unused-ignore]
         def __init__(self, **how: Any) -> None:
             super().__init__(responses=["said"])
 
@@ -339,10 +340,10 @@ def test_a_provider_s_package_is_asked_nothing_once_its_name_leads_there(
             asked.append(messages)
             yield AIMessageChunk(content="said", response_metadata={"finish_reason": "stop"})
 
-    module = types.ModuleType("langchain_groq")
-    module.ChatGroq = ChatGroq  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "langchain_groq", module)
-    model = open_model("groq:llama", api_base="http://model.test/v1", api_key=KEY)
+    module = types.ModuleType("langchain_together")
+    module.ChatTogether = ChatTogether  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "langchain_together", module)
+    model = open_model("together:llama", api_base="http://model.test/v1", api_key=KEY)
     assert read(model)[0] == "said" and len(asked) == 1
     names.addresses = [METADATA]
     with pytest.raises(ModelUnreachable, match="is not dialled"):

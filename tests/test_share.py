@@ -210,10 +210,14 @@ def test_an_owner_killed_while_guests_write_costs_no_document(tmp_path: Path) ->
         assert_whole(library, expected)
 
 
-def _heard_out() -> None:
-    """Waits until the owner has done what a guest that is gone had still asked for: the listener alone is left."""
+def _sharing() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "pagewise-share"}
+
+
+def _wait_for_guests(before: set[threading.Thread]) -> None:
+    """Waits until the owner has done what a guest that is gone had still asked for: no thread is there but `before`."""
     until = time.monotonic() + 30
-    while sum(thread.name == "pagewise-share" for thread in threading.enumerate()) > 1:
+    while _sharing() - before:
         assert time.monotonic() < until
         time.sleep(0.01)
 
@@ -223,6 +227,7 @@ def test_a_guest_killed_while_it_writes_leaves_whole_documents_to_the_owner(tmp_
     expected = {one.document.id: one for one in (big_book(tmp_path, number) for number in range(4))}
     with Library(folder, EMBEDDER) as library:
         for pause in (0.1, 0.4, 0.8):
+            before = _sharing()
             here, there = PROCESSES.Pipe()
             guest = PROCESSES.Process(target=_write, args=(folder, tmp_path, [0, 1, 2, 3], there))
             guest.start()
@@ -230,7 +235,7 @@ def test_a_guest_killed_while_it_writes_leaves_whole_documents_to_the_owner(tmp_
             time.sleep(pause)
             guest.kill()
             guest.join()
-            _heard_out()
+            _wait_for_guests(before)
             one = book(tmp_path, "mine.pdf", "Another text.")
             one.put(library)
             library.remove(one.document.id)  # who writes next clears
